@@ -1,0 +1,81 @@
+"""The client of Entra and Microsoft Graph, app-only. Knows nothing else of ours.
+
+`MsalTokens` gets tokens, `GraphClient` makes calls with them, both over httpx clients that `build_login_http` and
+`build_http` make. What can go wrong is in `errors` and `token_errors`, what is sent and understood in `wire`.
+"""
+
+from .batch import MessageRequest
+from .client import GraphClient, build_http, build_login_http
+from .clock import Clock
+from .credentials import Certificate, ClientSecret, Credential, FederatedAssertion
+from .endpoints import Cloud, Endpoints, check_origin, endpoints_for
+from .errors import (
+    AccessDenied,
+    BadRequest,
+    Conflict,
+    ForeignUrl,
+    Gone,
+    GraphError,
+    NotFound,
+    Throttled,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from .message import AttachmentInfo, AttachmentKind, Body, BodyType, Message, Recipient
+from .token import MsalTokens, TokenSource, roles_of
+from .token_errors import CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
+from .transport import Call, Observer
+from .types import DeltaPage, GraphSubscription, MailFolder, Removed, Unreadable, User
+
+__all__ = [
+    "AccessDenied",
+    "AttachmentInfo",
+    "AttachmentKind",
+    "BadRequest",
+    "Body",
+    "BodyType",
+    "Call",
+    "Certificate",
+    "ClientSecret",
+    "Clock",
+    "Cloud",
+    "Conflict",
+    "Credential",
+    "CredentialRefused",
+    "DeltaPage",
+    "Endpoints",
+    "EntraUnavailable",
+    "FederatedAssertion",
+    "ForeignUrl",
+    "Gone",
+    "GraphClient",
+    "GraphError",
+    "GraphSubscription",
+    "MailFolder",
+    "Message",
+    "MessageRequest",
+    "MsalTokens",
+    "NotFound",
+    "Observer",
+    "Recipient",
+    "Removed",
+    "Throttled",
+    "TokenError",
+    "TokenErrorKind",
+    "TokenSource",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Unreachable",
+    "Unreadable",
+    "User",
+    "build_http",
+    "build_login_http",
+    "check_origin",
+    "endpoints_for",
+    "roles_of",
+]

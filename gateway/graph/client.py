@@ -1,0 +1,73 @@
+"""The client of Microsoft Graph, joined from its resources, and the HTTP clients it stands on."""
+
+import random
+import ssl
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from .clock import Clock
+from .directory import Directory
+from .mail import Mail
+from .subscriptions import Subscriptions
+from .token import TokenSource
+from .transport import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Observer, Transport, ignore
+
+LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=15)
+TIMEOUT: Final = httpx.Timeout(30.0, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S)
+LOGIN_TIMEOUT: Final = httpx.Timeout(15.0, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S)
+LOOPBACK: Final = ("all://localhost", "all://127.0.0.1", "all://[::1]")  # never through a proxy
+
+
+class GraphClient(Directory, Mail, Subscriptions):
+    """Graph for one connection: one token source, one server.
+
+    Every method raises GraphError when Graph does not answer as documented, and TokenError when Entra gives no
+    token (then nothing was sent to Graph). What is harmless to repeat waits out short trouble by itself: at most
+    4 tries and 30 s of waiting, jittered, never before `Retry-After`; a longer `Retry-After` is raised at once
+    with its `retry_after`. Each docstring says when that does not hold.
+
+    The caller owns `http` (see `build_http`) and closes it. `observer` hears of every request, retries too.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        tokens: TokenSource,
+        graph_url: str,
+        *,
+        clock: Clock,
+        random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
+        observer: Observer = ignore,
+    ) -> None:
+        super().__init__(Transport(http, tokens, graph_url, clock=clock, random=random, observer=observer))
+
+
+def build_http(ca_file: Path | None = None) -> httpx.AsyncClient:
+    """For GraphClient: no redirects, bounded, proxies from the environment but not for loopback.
+
+    `ca_file` is a PEM file trusted beside the usual authorities. Raises OSError or ssl.SSLError when it cannot
+    be read as one.
+    """
+    return httpx.AsyncClient(
+        verify=trust(ca_file), limits=LIMITS, timeout=TIMEOUT, follow_redirects=False, mounts=dict.fromkeys(LOOPBACK)
+    )
+
+
+def build_login_http(ca_file: Path | None = None) -> httpx.Client:
+    """For MsalTokens; otherwise as `build_http`."""
+    return httpx.Client(
+        verify=trust(ca_file),
+        limits=LIMITS,
+        timeout=LOGIN_TIMEOUT,
+        follow_redirects=False,
+        mounts=dict.fromkeys(LOOPBACK),
+    )
+
+
+def trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context

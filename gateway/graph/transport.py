@@ -1,0 +1,193 @@
+"""The one place where a described call becomes HTTP: token, retry, errors, counting."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import httpx
+
+from . import wire
+from .clock import Clock
+from .endpoints import check_origin
+from .errors import GraphError, Unauthorized, Unreachable
+from .parsing import Json
+from .token import TokenSource
+
+CONNECT_TIMEOUT_S: Final = 10.0
+POOL_TIMEOUT_S: Final = 30.0
+WHOLE_CALL_S: Final = 120.0  # one try, headers and body, however slowly it drips; streams are exempt
+
+# Raised before the connection was there, TLS included, so before a byte of the request could leave.
+NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that was made, for metrics and logs. `status` is None when no answer came.
+
+    `route` has no ids. `items` is how many requests Graph counts, more than one in a batch.
+    """
+
+    method: str
+    route: str
+    status: int | None
+    duration_s: float
+    request_id: str | None
+    client_request_id: str
+    items: int = 1
+
+
+Observer = Callable[[Call], None]
+
+
+def ignore(_: Call) -> None:
+    """The observer of those who do not count."""
+
+
+class Transport:
+    """Makes calls to one Graph server. The bearer token goes to `graph_url` and nowhere else."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        tokens: TokenSource,
+        graph_url: str,
+        *,
+        clock: Clock,
+        random: random.Random,
+        observer: Observer,
+    ) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._origin = check_origin(graph_url)
+        self._clock = clock
+        self._random = random
+        self._observer = observer
+
+    def url(self, path: str) -> str:
+        return f"{self._origin}/v1.0/{path}"
+
+    def follow(self, link: str) -> str:
+        """A link of an answer, to be used as it is. Raises ForeignUrl."""
+        return wire.own_url(link, self._origin)
+
+    async def json(self, request: wire.Request) -> Json:
+        """The answer's object. Raises GraphError, and TokenError when there is no token to ask with."""
+        async with self._answer(request) as response:
+            return wire.json_object(response.content)
+
+    async def done(self, request: wire.Request) -> None:
+        """Make the call and expect no content. Raises as `json`."""
+        async with self._answer(request):
+            pass
+
+    async def stream(self, request: wire.Request) -> AsyncIterator[bytes]:
+        """The answer's bytes as they come. Retries only until the first of them; then raises Unreachable."""
+        async with self._answer(request, whole=False) as response:
+            try:
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+            except (httpx.RequestError, OSError) as error:
+                raise Unreachable(type(error).__name__, sent=True) from error
+
+    async def pause(self, attempt: int, error: GraphError, waited: timedelta) -> timedelta | None:
+        """Wait as a failure demands; how long it was, or None if it is not worth waiting for."""
+        delay = wire.after_failure(attempt, error, waited=waited, roll=self._random.random())
+        if delay is not None:
+            await self._clock.sleep(delay)
+        return delay
+
+    def error(self, status: int, headers: dict[str, str], body: object) -> GraphError:
+        return wire.error_from(status, headers, body, now=self._clock.now())
+
+    @asynccontextmanager
+    async def _answer(self, request: wire.Request, *, whole: bool = True) -> AsyncIterator[httpx.Response]:
+        response = await self._persist(request, whole=whole)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _persist(self, request: wire.Request, *, whole: bool) -> httpx.Response:
+        waited, attempt = timedelta(), 1
+        while True:
+            try:
+                return await self._with_token(request, whole=whole)
+            except GraphError as error:
+                if not wire.may_retry(request.retry, error):
+                    raise
+                delay = await self.pause(attempt, error, waited)
+                if delay is None:
+                    raise
+                waited, attempt = waited + delay, attempt + 1
+
+    async def _with_token(self, request: wire.Request, *, whole: bool) -> httpx.Response:
+        token = await self._tokens.token()
+        try:
+            return await self._once(request, token, whole=whole)
+        except Unauthorized:
+            if not request.second_token:
+                raise
+            another = await self._tokens.token(refused=token)
+            if another == token:
+                raise
+        return await self._once(request, another, whole=whole)
+
+    async def _once(self, request: wire.Request, token: str, *, whole: bool) -> httpx.Response:
+        client_request_id, began = wire.new_request_id(), time.perf_counter()
+        response: httpx.Response | None = None
+        try:
+            response = await self._send(request, wire.headers(request, token, client_request_id), whole=whole)
+        except (httpx.RequestError, OSError) as error:  # a TimeoutError is an OSError, and so is TLS trouble
+            sent = not isinstance(error, NOT_SENT)
+            raise Unreachable(type(error).__name__, sent=sent, client_request_id=client_request_id) from error
+        finally:
+            self._observer(call_of(request, response, time.perf_counter() - began, client_request_id))
+        if response.status_code == request.expect:
+            return response
+        raise wire.error_from(
+            response.status_code,
+            dict(response.headers),
+            response.content,
+            now=self._clock.now(),
+            client_request_id=client_request_id,
+        )
+
+    async def _send(self, request: wire.Request, headers: dict[str, str], *, whole: bool) -> httpx.Response:
+        """The answer, read to its end unless it is a success that the caller wants as a stream."""
+        read_s = request.timeout.total_seconds()
+        outgoing = self._http.build_request(
+            request.method,
+            request.url,
+            headers=headers,
+            content=request.content,
+            timeout=httpx.Timeout(read_s, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S),
+        )
+        async with asyncio.timeout(WHOLE_CALL_S):
+            response = await self._http.send(outgoing, stream=True, follow_redirects=False)
+            try:
+                if whole or response.status_code != request.expect:
+                    await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
+
+
+def call_of(
+    request: wire.Request, response: httpx.Response | None, duration_s: float, client_request_id: str
+) -> Call:
+    return Call(
+        method=request.method,
+        route=request.route,
+        status=response.status_code if response is not None else None,
+        duration_s=duration_s,
+        request_id=response.headers.get("request-id") if response is not None else None,
+        client_request_id=client_request_id,
+        items=request.items,
+    )

@@ -1,0 +1,32 @@
+"""The SQLite file: records, named SQL and functions, one module per noun.
+
+Lowest of the three packages: it knows nothing of HTTP, of Graph, or of what mail means. A function here takes a
+`Transaction` first and the time as an argument; `Store.write` and `Store.read` run it. Every question names the
+account it is asked for, except those of workers that serve all accounts.
+"""
+
+from storage.database import Store, Transaction, open_store
+from storage.errors import (
+    AlreadyExists,
+    Conflict,
+    InUse,
+    NotFound,
+    SchemaTooNew,
+    StorageError,
+    StorageUnavailable,
+    WrongMasterKey,
+)
+
+__all__ = [
+    "AlreadyExists",
+    "Conflict",
+    "InUse",
+    "NotFound",
+    "SchemaTooNew",
+    "StorageError",
+    "StorageUnavailable",
+    "Store",
+    "Transaction",
+    "WrongMasterKey",
+    "open_store",
+]

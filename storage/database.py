@@ -1,0 +1,305 @@
+"""The SQLite file: one writer, several readers, and many writes in one commit.
+
+A piece of work is a plain function whose first argument is a `Transaction`. `Store.write` puts it in line;
+the writer takes everything that waits, runs it in one transaction on the connection's own thread, commits
+once with `synchronous=FULL`, and only then answers the waiters. So an answer means "on disk", and a hundred
+requests share the price of one fsync.
+
+Work may be run twice (when a neighbour in the same group fails), so it has no effect but on its transaction.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import aiosqlite
+
+from storage.errors import InUse, StorageUnavailable
+from storage.migrate import bring_up_to_date
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BUSY_TIMEOUT_S = 5.0
+GROUP_LIMIT = 512
+QUEUE_LIMIT = 20_000
+
+
+class Transaction(sqlite3.Connection):
+    """An open transaction, as the functions of this package see it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.row_factory = sqlite3.Row
+        self.announced: set[str] = set()
+
+    def announce(self, topic: str) -> None:
+        """Tell whoever watches `topic` that something new is there, once this is committed."""
+        self.announced.add(topic)
+
+
+def microseconds(moment: datetime) -> int:
+    """How a time is stored. Naive times are refused: they mean something else on every machine."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(stored: int) -> datetime:
+    """The time that `microseconds` stored, in UTC."""
+    return EPOCH + timedelta(microseconds=stored)
+
+
+def moment_or_none(stored: int | None) -> datetime | None:
+    """As `moment`, for columns that may be empty."""
+    return None if stored is None else moment(stored)
+
+
+sqlite3.register_adapter(datetime, microseconds)
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection that can run a whole function on its thread, in one hop."""
+
+    async def run(self, work: Callable[[Transaction], T]) -> T:
+        """Call `work` with the open connection, on the connection's thread."""
+        return cast("T", await self._execute(work, self._conn))  # type: ignore[no-untyped-call]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    work: Callable[[Transaction], Any]
+    done: asyncio.Future[Any]
+
+
+class Store:
+    """The open file. Made by `open_store`."""
+
+    def __init__(self, writer: Connection, readers: Sequence[Connection]) -> None:
+        self._writer = writer
+        self._readers: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
+        for reader in readers:
+            self._readers.put_nowait(reader)
+        self._waiting: list[_Waiting] = []
+        self._work_came = asyncio.Event()
+        self._closing = False
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+
+    async def write(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` in the next group and return its value once that is on disk.
+
+        Raises what `work` raises (then nothing of it is kept), or `StorageUnavailable`.
+        """
+        if self._closing or len(self._waiting) >= QUEUE_LIMIT:
+            raise StorageUnavailable("The store takes no more writes now. Try again in a moment.")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(work=lambda tx: work(tx, *args, **kwargs), done=done))
+        self._work_came.set()
+        return await done
+
+    async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` on one snapshot of the file and return its value. It cannot write."""
+        reader = await self._readers.get()
+        try:
+            return await reader.run(lambda tx: _on_a_snapshot(tx, lambda: work(tx, *args, **kwargs)))
+        finally:
+            self._readers.put_nowait(reader)
+
+    @contextmanager
+    def watching(self, *topics: str) -> Iterator[asyncio.Event]:
+        """An event that is set after each commit that announced one of `topics`."""
+        event = asyncio.Event()
+        for topic in topics:
+            self._watchers.setdefault(topic, set()).add(event)
+        try:
+            yield event
+        finally:
+            for topic in topics:
+                self._watchers[topic].discard(event)
+
+    async def _write_groups(self) -> None:
+        while not (self._closing and not self._waiting):
+            await self._work_came.wait()
+            self._work_came.clear()
+            while self._waiting:
+                group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
+                await self._write_group(group)
+
+    async def _write_group(self, group: Sequence[_Waiting]) -> None:
+        topics: set[str] = set()
+        try:
+            outcomes = await self._writer.run(lambda tx: _in_one_commit(tx, [one.work for one in group], topics))
+        except BaseException as error:
+            for one in group:
+                if not one.done.done():
+                    one.done.set_exception(_as_unavailable(error))
+            if not isinstance(error, Exception):
+                raise
+            return
+        for one, outcome in zip(group, outcomes, strict=True):
+            if one.done.done():  # the waiter was cancelled; the write stands all the same
+                continue
+            if isinstance(outcome, _Failure):
+                one.done.set_exception(outcome.error)
+            else:
+                one.done.set_result(outcome)
+        for topic in topics:
+            for event in self._watchers.get(topic, ()):
+                event.set()
+
+    def _close(self) -> None:
+        self._closing = True
+        self._work_came.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: Exception
+
+
+def _on_a_snapshot(tx: Transaction, work: Callable[[], T]) -> T:
+    tx.execute("BEGIN")
+    try:
+        return work()
+    except sqlite3.OperationalError as error:
+        raise _as_unavailable(error) from error
+    finally:
+        tx.execute("ROLLBACK")
+
+
+def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]], topics: set[str]) -> list[Any]:
+    """Run all works and commit once. One that fails is undone alone; a commit that fails undoes all."""
+    try:
+        try:
+            outcomes = _all_together(tx, works)
+        except Exception:
+            _roll_back(tx)
+            outcomes = _each_for_itself(tx, works)
+        tx.execute("COMMIT")
+    except BaseException:
+        _roll_back(tx)
+        raise
+    topics |= tx.announced
+    return outcomes
+
+
+def _all_together(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
+    tx.announced = set()
+    tx.execute("BEGIN IMMEDIATE")
+    return [work(tx) for work in works]
+
+
+def _each_for_itself(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
+    tx.announced = set()
+    tx.execute("BEGIN IMMEDIATE")
+    outcomes: list[Any] = []
+    for work in works:
+        before = set(tx.announced)
+        tx.execute("SAVEPOINT one")
+        try:
+            outcomes.append(work(tx))
+        except Exception as error:
+            if not tx.in_transaction:  # SQLite itself gave up: full disk, I/O error
+                raise
+            tx.execute("ROLLBACK TO one")
+            tx.announced = before
+            outcomes.append(_Failure(_as_unavailable(error)))
+        tx.execute("RELEASE one")
+    return outcomes
+
+
+def _roll_back(tx: Transaction) -> None:
+    if tx.in_transaction:
+        tx.execute("ROLLBACK")
+
+
+def _as_unavailable(error: BaseException) -> Exception:
+    """Trouble an operator can mend becomes `StorageUnavailable`; anything else stays what it is."""
+    if isinstance(error, sqlite3.OperationalError) and _is_outside_trouble(error):
+        unavailable = StorageUnavailable(f"The database cannot be used now: {error}.")
+        unavailable.__cause__ = error
+        return unavailable
+    return error if isinstance(error, Exception) else StorageUnavailable("The store is stopping.")
+
+
+OUTSIDE_TROUBLE = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+
+
+def _is_outside_trouble(error: sqlite3.OperationalError) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in OUTSIDE_TROUBLE
+
+
+@asynccontextmanager
+async def open_store(path: Path, *, readers: int = 2) -> AsyncIterator[Store]:
+    """Open the file, bring it up to date, and keep it for this process alone until the block ends.
+
+    The folder is made if missing (0700). Raises `SchemaTooNew`, `InUse`, `StorageUnavailable`.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(_held_alone(path))
+            writer = await stack.enter_async_context(_connection(path, "PRAGMA foreign_keys = ON"))
+            await writer.run(_prepare)
+            pool = [
+                await stack.enter_async_context(_connection(path, "PRAGMA query_only = ON")) for _ in range(readers)
+            ]
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StorageUnavailable(f"{path} cannot be opened: {error}.") from error
+        store = Store(writer, pool)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(store._write_groups(), name="store writer")
+            try:
+                yield store
+            finally:
+                store._close()
+
+
+@contextmanager
+def _held_alone(path: Path) -> Iterator[None]:
+    """Hold the lock file beside the database, so that two gateways never send from one outbox."""
+    with Path(f"{path}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(f"{path} is in use by another selma-gateway. Stop that one first.") from None
+        yield
+
+
+@asynccontextmanager
+async def _connection(path: Path, *pragmas: str) -> AsyncIterator[Connection]:
+    def connect() -> sqlite3.Connection:
+        opened = sqlite3.connect(path, factory=Transaction, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        path.chmod(0o600)
+        for pragma in ("PRAGMA synchronous = FULL", *pragmas):
+            opened.execute(pragma)
+        return opened
+
+    connection = Connection(connect, iter_chunk_size=64)
+    async with connection:
+        yield connection
+
+
+def _prepare(tx: Transaction) -> None:
+    tx.execute("PRAGMA journal_mode = WAL")
+    bring_up_to_date(tx)
+    with contextlib.suppress(sqlite3.OperationalError):
+        tx.execute("PRAGMA optimize")

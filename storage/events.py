@@ -1,0 +1,80 @@
+"""The event log: one ordered list per account, written in the transaction of what it tells."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Row
+from typing import Any, Self
+
+import orjson
+
+from storage.database import Transaction, moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`seq` only grows; it is the cursor of every reader."""
+
+    seq: int
+    account_id: str
+    type: str
+    thread_id: str | None
+    message_id: str | None
+    data: dict[str, Any]
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `events`."""
+        return cls(
+            seq=row["seq"],
+            account_id=row["account_id"],
+            type=row["type"],
+            thread_id=row["thread_id"],
+            message_id=row["message_id"],
+            data=orjson.loads(row["data"]),
+            created_at=moment(row["created_at"]),
+        )
+
+
+INSERT = """
+INSERT INTO events (account_id, type, thread_id, message_id, data, created_at)
+VALUES (:account_id, :type, :thread_id, :message_id, :data, :now)
+"""
+AFTER = "SELECT * FROM events WHERE account_id = :account_id AND seq > :after ORDER BY seq LIMIT :limit"
+LAST = "SELECT coalesce(max(seq), 0) AS seq FROM events WHERE account_id = :account_id"
+
+
+def record(
+    tx: Transaction,
+    account_id: str,
+    event_type: str,
+    *,
+    thread_id: str | None = None,
+    message_id: str | None = None,
+    data: dict[str, Any] | None = None,
+    now: datetime,
+) -> None:
+    """Add to the log. `data` holds ids and states, never mail. Announces `events`."""
+    tx.execute(
+        INSERT,
+        {
+            "account_id": account_id,
+            "type": event_type,
+            "thread_id": thread_id,
+            "message_id": message_id,
+            "data": orjson.dumps(data or {}).decode(),
+            "now": now,
+        },
+    )
+    tx.announce("events")
+
+
+def after(tx: Transaction, account_id: str, seq: int, *, limit: int) -> list[Event]:
+    """In order, from just behind `seq`."""
+    question = {"account_id": account_id, "after": seq, "limit": limit}
+    return [Event.from_row(row) for row in tx.execute(AFTER, question)]
+
+
+def last_seq(tx: Transaction, account_id: str) -> int:
+    """Where the log ends now; 0 when it is empty."""
+    return int(tx.execute(LAST, {"account_id": account_id}).fetchone()["seq"])

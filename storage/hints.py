@@ -1,0 +1,112 @@
+"""Hints: what Graph told us, kept before it hears 202, closed when the message was seen, not ours, or gone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from sqlite3 import Row
+from typing import Self
+
+from storage.database import Transaction, moment
+
+
+class HintOutcome(StrEnum):
+    """What became of a hint."""
+
+    STORED = "stored"
+    NOT_OURS = "not_ours"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHint:
+    """A hint as it comes in. `message_id` is Graph's; `folder_id` is ours."""
+
+    account_id: str
+    folder_id: str
+    change_type: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """An open hint."""
+
+    id: int
+    folder_id: str
+    message_id: str
+    change_type: str
+    received_at: datetime
+    attempts: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `hints`."""
+        return cls(
+            id=row["id"],
+            folder_id=row["folder_id"],
+            message_id=row["message_id"],
+            change_type=row["change_type"],
+            received_at=moment(row["received_at"]),
+            attempts=row["attempts"],
+        )
+
+
+INSERT = """
+INSERT INTO hints (account_id, folder_id, change_type, message_id, received_at, retry_at)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
+OPEN = "SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL ORDER BY id LIMIT :limit"
+CLOSE = """
+UPDATE hints SET outcome = :outcome, closed_at = :now
+ WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL
+"""
+POSTPONE = "UPDATE hints SET attempts = attempts + 1, retry_at = :retry_at WHERE id = :id"
+PRUNE = "DELETE FROM hints WHERE closed_at < :before"
+COUNT_OPEN = "SELECT count(*) AS open, min(received_at) AS oldest FROM hints WHERE closed_at IS NULL"
+
+
+def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime) -> None:
+    """Keep hints and make their folders due. Announces `folders`."""
+    rows = [(hint.account_id, hint.folder_id, hint.change_type, hint.message_id, now, now) for hint in hints]
+    tx.executemany(INSERT, rows)
+    for folder_id in {hint.folder_id for hint in hints}:
+        tx.execute(
+            "UPDATE folders SET next_pull_at = :now WHERE id = :id AND next_pull_at > :now",
+            {"id": folder_id, "now": now},
+        )
+    tx.announce("folders")
+
+
+def open_hints(tx: Transaction, folder_id: str, *, limit: int = 1000) -> list[Hint]:
+    """Oldest first."""
+    return [Hint.from_row(row) for row in tx.execute(OPEN, {"folder_id": folder_id, "limit": limit})]
+
+
+def close(tx: Transaction, folder_id: str, message_id: str, outcome: HintOutcome, *, now: datetime) -> None:
+    """Close every open hint about this message in this folder."""
+    tx.execute(CLOSE, {"folder_id": folder_id, "message_id": message_id, "outcome": outcome, "now": now})
+
+
+def postpone(tx: Transaction, hint: Hint, retry_at: datetime) -> None:
+    """Its message could not be seen yet; look again at `retry_at`."""
+    tx.execute(POSTPONE, {"id": hint.id, "retry_at": retry_at})
+
+
+def prune(tx: Transaction, before: datetime) -> int:
+    """Forget hints closed before `before`; how many."""
+    return tx.execute(PRUNE, {"before": before}).rowcount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How many hints are open, and since when the oldest."""
+
+    open: int
+    oldest: datetime | None
+
+
+def backlog(tx: Transaction) -> Backlog:
+    """Over all accounts, for `/readyz` and metrics."""
+    row = tx.execute(COUNT_OPEN).fetchone()
+    return Backlog(open=row["open"], oldest=None if row["oldest"] is None else moment(row["oldest"]))

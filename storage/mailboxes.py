@@ -1,0 +1,129 @@
+"""Mailboxes that letters may come from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from sqlite3 import IntegrityError, Row
+from typing import Any, Self
+
+import orjson
+
+from storage.database import Transaction, moment, moment_or_none
+from storage.errors import AlreadyExists, NotFound
+from storage.ids import new_id
+
+
+class MailboxState(StrEnum):
+    """Letters are taken for validated mailboxes only."""
+
+    ADDED = "added"
+    VALIDATED = "validated"
+    REFUSED = "refused"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """`user_id` is the Graph object id, which outlives changes of the address. `problem` is for people."""
+
+    id: str
+    account_id: str
+    address: str
+    user_id: str | None
+    display_name: str | None
+    state: MailboxState
+    problem: dict[str, Any] | None
+    paused_until: datetime | None
+    validated_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `mailboxes`."""
+        return cls(
+            id=row["id"],
+            account_id=row["account_id"],
+            address=row["address"],
+            user_id=row["user_id"],
+            display_name=row["display_name"],
+            state=MailboxState(row["state"]),
+            problem=None if row["problem"] is None else orjson.loads(row["problem"]),
+            paused_until=moment_or_none(row["paused_until"]),
+            validated_at=moment_or_none(row["validated_at"]),
+            created_at=moment(row["created_at"]),
+        )
+
+
+INSERT = """
+INSERT INTO mailboxes (id, account_id, address, state, created_at) VALUES (:id, :account_id, :address, 'added', :now)
+"""
+GET = "SELECT * FROM mailboxes WHERE id = :id"
+BY_ADDRESS = """
+SELECT * FROM mailboxes WHERE account_id = :account_id AND address = :address AND state <> 'removed'
+"""
+LIST = "SELECT * FROM mailboxes WHERE account_id = :account_id AND state <> 'removed' ORDER BY address"
+VALIDATED = """
+UPDATE mailboxes
+   SET state = 'validated', user_id = :user_id, display_name = :display_name, validated_at = :now, problem = NULL
+ WHERE id = :id
+"""
+REFUSED = "UPDATE mailboxes SET state = 'refused', problem = :problem WHERE id = :id"
+REMOVED = "UPDATE mailboxes SET state = 'removed', problem = NULL WHERE id = :id"
+PAUSE = "UPDATE mailboxes SET paused_until = max(coalesce(paused_until, 0), :until) WHERE id = :id"
+
+
+def add(tx: Transaction, account_id: str, address: str, *, now: datetime) -> Mailbox:
+    """Raises `AlreadyExists` when the address is there, in whatever case."""
+    mailbox_id = new_id("mbx", now)
+    try:
+        tx.execute(INSERT, {"id": mailbox_id, "account_id": account_id, "address": address, "now": now})
+    except IntegrityError as error:
+        raise AlreadyExists(f"The mailbox {address} is already there.") from error
+    return get(tx, mailbox_id)
+
+
+def get(tx: Transaction, mailbox_id: str) -> Mailbox:
+    """By our own id, for work that already knows whose it is. Raises `NotFound`."""
+    row = tx.execute(GET, {"id": mailbox_id}).fetchone()
+    if row is None:
+        raise NotFound(f"There is no mailbox {mailbox_id}.")
+    return Mailbox.from_row(row)
+
+
+def find(tx: Transaction, account_id: str, address: str) -> Mailbox | None:
+    """By address, in any case; removed ones are not found."""
+    row = tx.execute(BY_ADDRESS, {"account_id": account_id, "address": address}).fetchone()
+    return None if row is None else Mailbox.from_row(row)
+
+
+def get_by_address(tx: Transaction, account_id: str, address: str) -> Mailbox:
+    """As `find`, but raises `NotFound`."""
+    mailbox = find(tx, account_id, address)
+    if mailbox is None:
+        raise NotFound(f"{address} is not one of this account's mailboxes. Add it under Mailbox Set-up.")
+    return mailbox
+
+
+def list_mailboxes(tx: Transaction, account_id: str) -> list[Mailbox]:
+    """By address, without the removed ones."""
+    return [Mailbox.from_row(row) for row in tx.execute(LIST, {"account_id": account_id})]
+
+
+def mark_validated(tx: Transaction, mailbox_id: str, *, user_id: str, display_name: str | None, now: datetime) -> None:
+    """The user exists, both folders were found, reading was proved."""
+    tx.execute(VALIDATED, {"id": mailbox_id, "user_id": user_id, "display_name": display_name, "now": now})
+
+
+def mark_refused(tx: Transaction, mailbox_id: str, problem: dict[str, Any]) -> None:
+    """Validation failed; `problem` says why and what to do."""
+    tx.execute(REFUSED, {"id": mailbox_id, "problem": orjson.dumps(problem).decode()})
+
+
+def mark_removed(tx: Transaction, mailbox_id: str) -> None:
+    """No new letters, no more watching. Its threads stay."""
+    tx.execute(REMOVED, {"id": mailbox_id})
+
+
+def pause(tx: Transaction, mailbox_id: str, until: datetime) -> None:
+    """Graph asked for patience: no letter leaves this mailbox before `until`."""
+    tx.execute(PAUSE, {"id": mailbox_id, "until": until})

@@ -1,0 +1,323 @@
+"""Messages: every letter of ours and every mail that belongs to one of our threads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from sqlite3 import Row
+from typing import Any, Self
+
+import orjson
+
+from storage.database import Transaction, moment, moment_or_none
+from storage.errors import NotFound
+from storage.threads import Address, Cursor
+
+
+class Direction(StrEnum):
+    """OUT: from our mailbox, by us or by staff in Outlook."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Kind(StrEnum):
+    """What a message is."""
+
+    MAIL = "mail"
+    BOUNCE = "bounce"
+    AUTOMATIC = "automatic"
+    CALENDAR = "calendar"
+    RECEIPT = "receipt"
+
+
+class Placement(StrEnum):
+    """HELD: waits for a person before it is shown in the thread."""
+
+    PLACED = "placed"
+    HELD = "held"
+    DISMISSED = "dismissed"
+
+
+class BodyType(StrEnum):
+    """What `body` is written in."""
+
+    HTML = "html"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipients:
+    """Everybody a message is addressed to."""
+
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        lists = orjson.loads(text)
+        return cls(**{name: tuple(Address(**one) for one in people) for name, people in lists.items()})
+
+    def to_json(self) -> str:
+        """As it is stored."""
+        return orjson.dumps({"to": self.to, "cc": self.cc, "bcc": self.bcc, "reply_to": self.reply_to}).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """What is known of an attachment; its bytes stay in the mailbox. `id` is Graph's, None before it has one.
+
+    `kind` is `file`, `item` (a mail or an event) or `reference` (a link, whose bytes are elsewhere). Size in bytes.
+    """
+
+    id: str | None
+    name: str
+    content_type: str
+    size: int
+    is_inline: bool
+    content_id: str | None
+    kind: str = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """`body` is as it came, unsafe to show. `message_at`: accepted, then sent or received, UTC.
+
+    `status` is the outbox state of a letter of ours; None for mail that did not go through our outbox.
+    """
+
+    id: str
+    account_id: str
+    mailbox_id: str
+    thread_id: str
+    direction: Direction
+    kind: Kind
+    placement: Placement
+    graph_id: str | None
+    conversation_id: str | None
+    internet_message_id: str | None
+    subject: str
+    sender: Address | None
+    recipients: Recipients
+    body_type: BodyType
+    body: str
+    preview: str
+    attachments: tuple[Attachment, ...]
+    evidence: dict[str, Any] | None
+    created_by: str | None
+    message_at: datetime
+    created_at: datetime
+    status: str | None = None
+    sent_at: datetime | None = None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `SELECT_MESSAGE`."""
+        sender = None
+        if row["from_address"] is not None:
+            sender = Address(name=row["from_name"], address=row["from_address"])
+        return cls(
+            id=row["id"],
+            account_id=row["account_id"],
+            mailbox_id=row["mailbox_id"],
+            thread_id=row["thread_id"],
+            direction=Direction(row["direction"]),
+            kind=Kind(row["kind"]),
+            placement=Placement(row["placement"]),
+            graph_id=row["graph_id"],
+            conversation_id=row["conversation_id"],
+            internet_message_id=row["internet_message_id"],
+            subject=row["subject"],
+            sender=sender,
+            recipients=Recipients.from_json(row["recipients"]),
+            body_type=BodyType(row["body_type"]),
+            body=row["body"],
+            preview=row["preview"],
+            attachments=tuple(Attachment(**one) for one in orjson.loads(row["attachments"])),
+            evidence=None if row["evidence"] is None else orjson.loads(row["evidence"]),
+            created_by=row["created_by"],
+            message_at=moment(row["message_at"]),
+            created_at=moment(row["created_at"]),
+            status=row["status"],
+            sent_at=moment_or_none(row["sent_at"]),
+        )
+
+
+SELECT_MESSAGE = """
+SELECT messages.*, outbox.state AS status, outbox.sent_at
+  FROM messages LEFT JOIN outbox ON outbox.message_id = messages.id
+"""
+GET = SELECT_MESSAGE + " WHERE messages.account_id = :account_id AND messages.id = :id"
+OF_THREAD = (
+    SELECT_MESSAGE
+    + """
+ WHERE messages.thread_id = :thread_id AND messages.placement = 'placed'
+ ORDER BY messages.message_at, messages.id
+"""
+)
+OF_OBJECT = (
+    SELECT_MESSAGE
+    + """
+  JOIN thread_objects ON thread_objects.thread_id = messages.thread_id
+ WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
+   AND thread_objects.object_id = :object_id AND messages.placement = 'placed'
+   AND (messages.message_at, messages.id) < (:before_at, :before_id)
+ ORDER BY messages.message_at DESC, messages.id DESC
+ LIMIT :limit
+"""
+)
+LETTERS = (
+    SELECT_MESSAGE
+    + """
+ WHERE outbox.account_id = :account_id AND outbox.message_id < :before_id
+ ORDER BY outbox.message_id DESC
+ LIMIT :limit
+"""
+)
+BY_GRAPH_ID = SELECT_MESSAGE + " WHERE messages.mailbox_id = :mailbox_id AND messages.graph_id = :graph_id"
+BY_INTERNET_MESSAGE_ID = (
+    SELECT_MESSAGE
+    + """
+ WHERE messages.account_id = :account_id AND messages.internet_message_id = :internet_message_id
+ ORDER BY messages.created_at, messages.id
+"""
+)
+NAMED_BY_REFERENCES = (
+    SELECT_MESSAGE
+    + """
+ WHERE messages.account_id = :account_id
+   AND messages.internet_message_id IN (SELECT value FROM json_each(:references))
+ ORDER BY messages.created_at DESC, messages.id DESC
+"""
+)
+INSERT = """
+INSERT INTO messages (id, account_id, mailbox_id, thread_id, direction, kind, placement, graph_id, conversation_id,
+                      internet_message_id, subject, from_name, from_address, recipients, body_type, body, preview,
+                      attachments, evidence, created_by, message_at, created_at)
+VALUES (:id, :account_id, :mailbox_id, :thread_id, :direction, :kind, :placement, :graph_id, :conversation_id,
+        :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :preview,
+        :attachments, :evidence, :created_by, :message_at, :created_at)
+"""
+IDENTIFY = """
+UPDATE messages
+   SET graph_id = :graph_id, conversation_id = :conversation_id, internet_message_id = :internet_message_id,
+       message_at = coalesce(:message_at, message_at), attachments = coalesce(:attachments, attachments)
+ WHERE id = :id
+"""
+
+
+def insert(tx: Transaction, message: Message) -> None:
+    """Store a message. `status` and `sent_at` are the outbox's and are not written here."""
+    sender = message.sender
+    tx.execute(
+        INSERT,
+        {
+            "id": message.id,
+            "account_id": message.account_id,
+            "mailbox_id": message.mailbox_id,
+            "thread_id": message.thread_id,
+            "direction": message.direction,
+            "kind": message.kind,
+            "placement": message.placement,
+            "graph_id": message.graph_id,
+            "conversation_id": message.conversation_id,
+            "internet_message_id": message.internet_message_id,
+            "subject": message.subject,
+            "from_name": None if sender is None else sender.name,
+            "from_address": None if sender is None else sender.address,
+            "recipients": message.recipients.to_json(),
+            "body_type": message.body_type,
+            "body": message.body,
+            "preview": message.preview,
+            "attachments": orjson.dumps(message.attachments).decode(),
+            "evidence": None if message.evidence is None else orjson.dumps(message.evidence).decode(),
+            "created_by": message.created_by,
+            "message_at": message.message_at,
+            "created_at": message.created_at,
+        },
+    )
+
+
+def get(tx: Transaction, account_id: str, message_id: str) -> Message:
+    """Raises `NotFound`, also for another account's."""
+    row = tx.execute(GET, {"account_id": account_id, "id": message_id}).fetchone()
+    if row is None:
+        raise NotFound("There is no such message.")
+    return Message.from_row(row)
+
+
+def of_thread(tx: Transaction, thread_id: str) -> list[Message]:
+    """What staff see of a thread, in order."""
+    return [Message.from_row(row) for row in tx.execute(OF_THREAD, {"thread_id": thread_id})]
+
+
+def of_object(
+    tx: Transaction,
+    account_id: str,
+    *,
+    object_type: str,
+    object_id: str,
+    before: Cursor | None = None,
+    limit: int,
+) -> list[Message]:
+    """One flat feed over all threads of an object, newest first."""
+    question = {
+        "account_id": account_id,
+        "type": object_type,
+        "object_id": object_id,
+        "before_at": 2**63 - 1 if before is None else before.at,
+        "before_id": "" if before is None else before.id,
+        "limit": limit,
+    }
+    return [Message.from_row(row) for row in tx.execute(OF_OBJECT, question)]
+
+
+def letters(tx: Transaction, account_id: str, *, before_id: str | None = None, limit: int) -> list[Message]:
+    """Letters that went through our outbox, newest first."""
+    question = {"account_id": account_id, "before_id": before_id or "~", "limit": limit}
+    return [Message.from_row(row) for row in tx.execute(LETTERS, question)]
+
+
+def by_graph_id(tx: Transaction, mailbox_id: str, graph_id: str) -> Message | None:
+    """The message with this id in this mailbox. Ids are compared with case."""
+    row = tx.execute(BY_GRAPH_ID, {"mailbox_id": mailbox_id, "graph_id": graph_id}).fetchone()
+    return None if row is None else Message.from_row(row)
+
+
+def by_internet_message_id(tx: Transaction, account_id: str, internet_message_id: str) -> list[Message]:
+    """All with this Message-ID, oldest first: it is the sender's claim and need not be unique."""
+    question = {"account_id": account_id, "internet_message_id": internet_message_id}
+    return [Message.from_row(row) for row in tx.execute(BY_INTERNET_MESSAGE_ID, question)]
+
+
+def named_by(tx: Transaction, account_id: str, references: Sequence[str]) -> list[Message]:
+    """Those of our messages that these Message-IDs name, newest first."""
+    question = {"account_id": account_id, "references": orjson.dumps(list(references)).decode()}
+    return [Message.from_row(row) for row in tx.execute(NAMED_BY_REFERENCES, question)]
+
+
+def identify(
+    tx: Transaction,
+    message_id: str,
+    *,
+    graph_id: str,
+    conversation_id: str | None,
+    internet_message_id: str | None,
+    message_at: datetime | None = None,
+    attachments: Sequence[Attachment] | None = None,
+) -> None:
+    """Write down which item in the mailbox a letter of ours is."""
+    tx.execute(
+        IDENTIFY,
+        {
+            "id": message_id,
+            "graph_id": graph_id,
+            "conversation_id": conversation_id,
+            "internet_message_id": internet_message_id,
+            "message_at": message_at,
+            "attachments": None if attachments is None else orjson.dumps(list(attachments)).decode(),
+        },
+    )

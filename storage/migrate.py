@@ -1,0 +1,48 @@
+"""Numbered migrations, forward only, each in its own transaction; `user_version` says how far a file is."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from storage.errors import SchemaTooNew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One numbered script. Once released it is never edited."""
+
+    version: int
+    name: str
+    script: str
+
+
+def released() -> Sequence[Migration]:
+    """All migrations of this release, oldest first."""
+    scripts = sorted(
+        (path for path in files("storage").joinpath("migrations").iterdir() if path.name.endswith(".sql")),
+        key=lambda path: path.name,
+    )
+    return [
+        Migration(version=int(path.name[:4]), name=path.name, script=path.read_text(encoding="utf-8"))
+        for path in scripts
+    ]
+
+
+def bring_up_to_date(connection: sqlite3.Connection, migrations: Sequence[Migration] | None = None) -> int:
+    """Run what the file lacks and return its version.
+
+    Raises `SchemaTooNew` when the file has seen a newer release: reading it with old rules could lose data.
+    """
+    steps = released() if migrations is None else migrations
+    newest = steps[-1].version
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        raise SchemaTooNew(
+            f"The database is at version {version}, this release knows versions up to {newest}. "
+            "Start the newer release of selma-gateway, or restore a backup made before it ran."
+        )
+    for step in steps:
+        if step.version > version:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{step.script}\nPRAGMA user_version = {step.version};\nCOMMIT;")
+    return newest

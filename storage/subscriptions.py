@@ -1,0 +1,204 @@
+"""Graph subscriptions as we know them. Of `clientState` only a digest is kept: it is compared, never sent again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from sqlite3 import Row
+from typing import Self
+
+from storage.database import Transaction, moment, moment_or_none
+from storage.ids import new_id
+
+
+class SubscriptionState(StrEnum):
+    """CREATING: about to be asked for, or asked for and unanswered. SUPERSEDED: replaced, still accepted.
+
+    REMOVING: to be deleted at Graph. GONE: over.
+    """
+
+    CREATING = "creating"
+    LIVE = "live"
+    SUPERSEDED = "superseded"
+    REMOVING = "removing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """`subscription_id` and `expiration_date_time` are Graph's; `next_step_at` is when it needs us next."""
+
+    id: str
+    account_id: str
+    mailbox_id: str
+    folder_id: str
+    state: SubscriptionState
+    subscription_id: str | None
+    client_state_digest: bytes
+    notification_url: str
+    expiration_date_time: datetime | None
+    next_step_at: datetime | None
+    reauthorize: bool
+    failures: int
+    problem: str | None
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `subscriptions`."""
+        return cls(
+            id=row["id"],
+            account_id=row["account_id"],
+            mailbox_id=row["mailbox_id"],
+            folder_id=row["folder_id"],
+            state=SubscriptionState(row["state"]),
+            subscription_id=row["subscription_id"],
+            client_state_digest=row["client_state_digest"],
+            notification_url=row["notification_url"],
+            expiration_date_time=moment_or_none(row["expiration_date_time"]),
+            next_step_at=moment_or_none(row["next_step_at"]),
+            reauthorize=bool(row["reauthorize"]),
+            failures=row["failures"],
+            problem=row["problem"],
+            created_at=moment(row["created_at"]),
+        )
+
+
+INSERT = """
+INSERT INTO subscriptions (id, account_id, mailbox_id, folder_id, state, client_state_digest, notification_url,
+                           next_step_at, created_at)
+VALUES (:id, :account_id, :mailbox_id, :folder_id, 'creating', :client_state_digest, :notification_url,
+        :next_step_at, :now)
+"""
+UPDATE = """
+UPDATE subscriptions
+   SET state = :state, subscription_id = :subscription_id, client_state_digest = :client_state_digest,
+       notification_url = :notification_url, expiration_date_time = :expiration_date_time,
+       next_step_at = :next_step_at, reauthorize = :reauthorize, failures = :failures, problem = :problem
+ WHERE id = :id
+"""
+GET = "SELECT * FROM subscriptions WHERE id = :id"
+DUE = """
+SELECT * FROM subscriptions WHERE next_step_at <= :now ORDER BY next_step_at LIMIT :limit
+"""
+BY_SUBSCRIPTION_ID = "SELECT * FROM subscriptions WHERE subscription_id = :subscription_id AND state <> 'gone'"
+BY_CLIENT_STATE = """
+SELECT * FROM subscriptions WHERE client_state_digest = :digest AND state = 'creating'
+"""
+OPEN_OF_ACCOUNT = """
+SELECT * FROM subscriptions WHERE account_id = :account_id AND state <> 'gone' ORDER BY created_at, id
+"""
+OPEN_OF_MAILBOX = "SELECT * FROM subscriptions WHERE mailbox_id = :mailbox_id AND state <> 'gone'"
+CURRENT_OF_FOLDER = """
+SELECT * FROM subscriptions WHERE folder_id = :folder_id AND state IN ('creating', 'live')
+"""
+UNWATCHED = """
+SELECT folders.id FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_id
+ WHERE mailboxes.state = 'validated'
+   AND NOT EXISTS (SELECT 1 FROM subscriptions
+                    WHERE subscriptions.folder_id = folders.id AND subscriptions.state IN ('creating', 'live'))
+"""
+OPEN = "SELECT * FROM subscriptions WHERE state <> 'gone'"
+PRUNE = "DELETE FROM subscriptions WHERE state = 'gone' AND created_at < :before"
+
+
+def add(
+    tx: Transaction,
+    *,
+    account_id: str,
+    mailbox_id: str,
+    folder_id: str,
+    client_state_digest: bytes,
+    notification_url: str,
+    next_step_at: datetime,
+    now: datetime,
+) -> Subscription:
+    """Write down the intent to create one, before Graph is asked."""
+    row_id = new_id("sub", now)
+    tx.execute(
+        INSERT,
+        {
+            "id": row_id,
+            "account_id": account_id,
+            "mailbox_id": mailbox_id,
+            "folder_id": folder_id,
+            "client_state_digest": client_state_digest,
+            "notification_url": notification_url,
+            "next_step_at": next_step_at,
+            "now": now,
+        },
+    )
+    tx.announce("subscriptions")
+    return get(tx, row_id)
+
+
+def get(tx: Transaction, row_id: str) -> Subscription:
+    """By our own id, which must exist."""
+    return Subscription.from_row(tx.execute(GET, {"id": row_id}).fetchone())
+
+
+def save(tx: Transaction, subscription: Subscription) -> None:
+    """Write a changed record back. Announces `subscriptions`, so that what is due now is done now."""
+    tx.execute(
+        UPDATE,
+        {
+            "id": subscription.id,
+            "state": subscription.state,
+            "subscription_id": subscription.subscription_id,
+            "client_state_digest": subscription.client_state_digest,
+            "notification_url": subscription.notification_url,
+            "expiration_date_time": subscription.expiration_date_time,
+            "next_step_at": subscription.next_step_at,
+            "reauthorize": subscription.reauthorize,
+            "failures": subscription.failures,
+            "problem": subscription.problem,
+        },
+    )
+    tx.announce("subscriptions")
+
+
+def due(tx: Transaction, now: datetime, *, limit: int = 100) -> list[Subscription]:
+    """What needs a step now, over all accounts, most overdue first."""
+    return [Subscription.from_row(row) for row in tx.execute(DUE, {"now": now, "limit": limit})]
+
+
+def find(tx: Transaction, subscription_id: str) -> Subscription | None:
+    """By Graph's id; also one that was just replaced."""
+    row = tx.execute(BY_SUBSCRIPTION_ID, {"subscription_id": subscription_id}).fetchone()
+    return None if row is None else Subscription.from_row(row)
+
+
+def find_creating(tx: Transaction, client_state_digest: bytes) -> Subscription | None:
+    """The one whose 201 we have not read yet: its first notification can come before that."""
+    row = tx.execute(BY_CLIENT_STATE, {"digest": client_state_digest}).fetchone()
+    return None if row is None else Subscription.from_row(row)
+
+
+def open_ones(tx: Transaction) -> list[Subscription]:
+    """All that are not gone, over all accounts: what notifications are checked against."""
+    return [Subscription.from_row(row) for row in tx.execute(OPEN)]
+
+
+def open_of_account(tx: Transaction, account_id: str) -> list[Subscription]:
+    """All of one account that are not gone."""
+    return [Subscription.from_row(row) for row in tx.execute(OPEN_OF_ACCOUNT, {"account_id": account_id})]
+
+
+def open_of_mailbox(tx: Transaction, mailbox_id: str) -> list[Subscription]:
+    """All of one mailbox that are not gone."""
+    return [Subscription.from_row(row) for row in tx.execute(OPEN_OF_MAILBOX, {"mailbox_id": mailbox_id})]
+
+
+def current_of_folder(tx: Transaction, folder_id: str) -> Subscription | None:
+    """The one that is live or about to be."""
+    row = tx.execute(CURRENT_OF_FOLDER, {"folder_id": folder_id}).fetchone()
+    return None if row is None else Subscription.from_row(row)
+
+
+def unwatched_folders(tx: Transaction) -> list[str]:
+    """Our ids of folders of validated mailboxes that have neither a live subscription nor one under way."""
+    return [row["id"] for row in tx.execute(UNWATCHED)]
+
+
+def prune(tx: Transaction, before: datetime) -> int:
+    """Forget those that are gone and were made before `before`; how many."""
+    return tx.execute(PRUNE, {"before": before}).rowcount

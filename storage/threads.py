@@ -1,0 +1,249 @@
+"""Threads: the Graph conversations, objects and people that belong together, and what lists show of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from sqlite3 import Row
+from typing import Self
+
+from storage.database import Transaction, moment
+from storage.errors import NotFound
+from storage.ids import new_id
+
+
+class ObjectType(StrEnum):
+    """What a letter can concern, in SELMA's words."""
+
+    STUDENT = "student"
+    ENROLMENT = "enrolment"
+    INTAKE = "intake"
+    CLASS = "class"
+    CONTACT = "contact"
+    ORGANISATION = "organisation"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Object:
+    """One of SELMA's records."""
+
+    type: ObjectType
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A mail address with the name that stood beside it."""
+
+    name: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """`last_direction` is None until a first message stands in it."""
+
+    id: str
+    account_id: str
+    mailbox_id: str
+    mailbox: str
+    conversation_id: str | None
+    subject: str
+    message_count: int
+    last_message_at: datetime
+    last_direction: str | None
+    preview: str
+    has_attachments: bool
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `SELECT_THREAD`."""
+        return cls(
+            id=row["id"],
+            account_id=row["account_id"],
+            mailbox_id=row["mailbox_id"],
+            mailbox=row["mailbox"],
+            conversation_id=row["conversation_id"],
+            subject=row["subject"],
+            message_count=row["message_count"],
+            last_message_at=moment(row["last_message_at"]),
+            last_direction=row["last_direction"],
+            preview=row["preview"],
+            has_attachments=bool(row["has_attachments"]),
+            created_at=moment(row["created_at"]),
+        )
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the last word is the other side's."""
+        return self.last_direction == "in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where a page of a newest-first list ended."""
+
+    at: datetime
+    id: str
+
+
+SELECT_THREAD = """
+SELECT threads.*, mailboxes.address AS mailbox,
+       (SELECT conversation_id FROM conversations
+         WHERE conversations.thread_id = threads.id
+         ORDER BY conversations.created_at LIMIT 1) AS conversation_id
+  FROM threads JOIN mailboxes ON mailboxes.id = threads.mailbox_id
+"""
+GET = SELECT_THREAD + " WHERE threads.account_id = :account_id AND threads.id = :id"
+OF_OBJECT = (
+    SELECT_THREAD
+    + """
+  JOIN thread_objects ON thread_objects.thread_id = threads.id
+ WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
+   AND thread_objects.object_id = :object_id
+   AND (threads.last_message_at, threads.id) < (:before_at, :before_id)
+ ORDER BY threads.last_message_at DESC, threads.id DESC
+ LIMIT :limit
+"""
+)
+NEWEST = (
+    SELECT_THREAD
+    + """
+ WHERE threads.account_id = :account_id AND (threads.last_message_at, threads.id) < (:before_at, :before_id)
+ ORDER BY threads.last_message_at DESC, threads.id DESC
+ LIMIT :limit
+"""
+)
+INSERT = """
+INSERT INTO threads (id, account_id, mailbox_id, subject, last_message_at, created_at)
+VALUES (:id, :account_id, :mailbox_id, :subject, :now, :now)
+"""
+LINK = """
+INSERT INTO thread_objects (account_id, type, object_id, thread_id)
+VALUES (:account_id, :type, :object_id, :thread_id) ON CONFLICT DO NOTHING
+"""
+OBJECTS = "SELECT type, object_id FROM thread_objects WHERE thread_id = :thread_id ORDER BY type, object_id"
+ADD_CONVERSATION = """
+INSERT INTO conversations (mailbox_id, conversation_id, account_id, thread_id, created_at)
+VALUES (:mailbox_id, :conversation_id, :account_id, :thread_id, :now) ON CONFLICT DO NOTHING
+"""
+BY_CONVERSATION = """
+SELECT thread_id FROM conversations WHERE mailbox_id = :mailbox_id AND conversation_id = :conversation_id
+"""
+ADD_PARTICIPANT = """
+INSERT INTO participants (thread_id, address, account_id, name) VALUES (:thread_id, :address, :account_id, :name)
+    ON CONFLICT (thread_id, address) DO UPDATE SET name = coalesce(excluded.name, name)
+"""
+PARTICIPANTS = "SELECT name, address FROM participants WHERE thread_id = :thread_id ORDER BY address"
+SUMMARISE = """
+UPDATE threads
+   SET (message_count, last_message_at, last_direction, preview, has_attachments) = (
+       SELECT count(*), coalesce(max(message_at), threads.created_at),
+              (SELECT direction FROM messages AS last
+                WHERE last.thread_id = threads.id AND last.placement = 'placed' AND last.kind = 'mail'
+                ORDER BY message_at DESC, id DESC LIMIT 1),
+              coalesce((SELECT preview FROM messages AS last
+                WHERE last.thread_id = threads.id AND last.placement = 'placed'
+                ORDER BY message_at DESC, id DESC LIMIT 1), ''),
+              coalesce(max(attachments <> '[]'), 0)
+         FROM messages WHERE messages.thread_id = threads.id AND placement = 'placed')
+ WHERE id = :thread_id
+"""
+
+
+def create(tx: Transaction, account_id: str, mailbox_id: str, *, subject: str, now: datetime) -> str:
+    """A new, empty thread; its id."""
+    thread_id = new_id("thr", now)
+    tx.execute(
+        INSERT,
+        {"id": thread_id, "account_id": account_id, "mailbox_id": mailbox_id, "subject": subject, "now": now},
+    )
+    return thread_id
+
+
+def get(tx: Transaction, account_id: str, thread_id: str) -> Thread:
+    """Raises `NotFound`, also for another account's."""
+    row = tx.execute(GET, {"account_id": account_id, "id": thread_id}).fetchone()
+    if row is None:
+        raise NotFound("There is no such thread.")
+    return Thread.from_row(row)
+
+
+def _before(cursor: Cursor | None) -> dict[str, object]:
+    if cursor is None:
+        return {"before_at": 2**63 - 1, "before_id": ""}
+    return {"before_at": cursor.at, "before_id": cursor.id}
+
+
+def of_object(
+    tx: Transaction, account_id: str, what: Object, *, before: Cursor | None = None, limit: int
+) -> list[Thread]:
+    """Newest first, from where the page before ended."""
+    question = {"account_id": account_id, "type": what.type, "object_id": what.id, "limit": limit}
+    return [Thread.from_row(row) for row in tx.execute(OF_OBJECT, question | _before(before))]
+
+
+def newest(tx: Transaction, account_id: str, *, before: Cursor | None = None, limit: int) -> list[Thread]:
+    """All threads of an account, newest first, from where the page before ended."""
+    question = {"account_id": account_id, "limit": limit}
+    return [Thread.from_row(row) for row in tx.execute(NEWEST, question | _before(before))]
+
+
+def link(tx: Transaction, account_id: str, thread_id: str, objects: Iterable[Object]) -> None:
+    """Show the thread on these objects' Events tabs too."""
+    for what in objects:
+        tx.execute(
+            LINK,
+            {"account_id": account_id, "type": what.type, "object_id": what.id, "thread_id": thread_id},
+        )
+
+
+def objects_of(tx: Transaction, thread_id: str) -> list[Object]:
+    """Whose Events tabs show the thread."""
+    rows = tx.execute(OBJECTS, {"thread_id": thread_id})
+    return [Object(type=ObjectType(row["type"]), id=row["object_id"]) for row in rows]
+
+
+def add_conversation(
+    tx: Transaction, account_id: str, thread_id: str, *, mailbox_id: str, conversation_id: str, now: datetime
+) -> None:
+    """From now on mail of this conversation belongs to this thread. One that is taken stays where it is."""
+    tx.execute(
+        ADD_CONVERSATION,
+        {
+            "mailbox_id": mailbox_id,
+            "conversation_id": conversation_id,
+            "account_id": account_id,
+            "thread_id": thread_id,
+            "now": now,
+        },
+    )
+
+
+def by_conversation(tx: Transaction, mailbox_id: str, conversation_id: str) -> str | None:
+    """The thread that (mailbox, conversationId) belongs to."""
+    question = {"mailbox_id": mailbox_id, "conversation_id": conversation_id}
+    row = tx.execute(BY_CONVERSATION, question).fetchone()
+    return None if row is None else str(row["thread_id"])
+
+
+def add_participants(tx: Transaction, account_id: str, thread_id: str, people: Iterable[Address]) -> None:
+    """These addresses take part; a later name replaces an earlier one."""
+    for one in people:
+        tx.execute(
+            ADD_PARTICIPANT,
+            {"thread_id": thread_id, "address": one.address, "account_id": account_id, "name": one.name},
+        )
+
+
+def participants(tx: Transaction, thread_id: str) -> list[Address]:
+    """By address."""
+    rows = tx.execute(PARTICIPANTS, {"thread_id": thread_id})
+    return [Address(name=row["name"], address=row["address"]) for row in rows]
+
+
+def summarise(tx: Transaction, thread_id: str) -> None:
+    """Bring what lists show up to date with the messages that stand in the thread."""
+    tx.execute(SUMMARISE, {"thread_id": thread_id})

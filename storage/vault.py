@@ -1,0 +1,86 @@
+"""Secrets at rest: AES-256-GCM under a master key, each ciphertext bound to the row it belongs to."""
+
+import hashlib
+import secrets
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from storage.database import Transaction
+from storage.errors import WrongMasterKey
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # NIST SP 800-38D section 8.2.2: 96 random bits
+FORMAT = b"\x01"
+
+READ_CHECK = "SELECT check_ciphertext FROM vault WHERE id = 1"
+WRITE_CHECK = """
+INSERT INTO vault (id, key_id, check_ciphertext, created_at) VALUES (1, :key_id, :check_ciphertext, :now)
+"""
+CHECK_TEXT = b"selma-gateway"
+CHECK_CONTEXT = "vault"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """32 secret bytes. Its text form is base64; `repr` shows neither."""
+
+    value: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.value) != KEY_BYTES:
+            raise ValueError(f"a master key has {KEY_BYTES} bytes, this one has {len(self.value)}")
+
+    @classmethod
+    def new(cls) -> Self:
+        """A fresh random key."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read the base64 form. Raises `ValueError` when it is none, or of another length."""
+        return cls(b64decode(text.strip(), validate=True))
+
+    def to_text(self) -> str:
+        """The base64 form, for a key file."""
+        return b64encode(self.value).decode()
+
+    @property
+    def id(self) -> str:
+        """Tells keys apart without revealing them."""
+        return hashlib.sha256(b"selma-gateway key id" + self.value).hexdigest()[:8]
+
+    def seal(self, secret: str, context: str) -> bytes:
+        """Encrypt. `context` names the row; the ciphertext opens only in that row."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return FORMAT + nonce + AESGCM(self.value).encrypt(nonce, secret.encode(), context.encode())
+
+    def open(self, ciphertext: bytes, context: str) -> str:
+        """Decrypt. Raises `WrongMasterKey` when the key, the row or a single bit is another."""
+        nonce, sealed = ciphertext[1 : 1 + NONCE_BYTES], ciphertext[1 + NONCE_BYTES :]
+        try:
+            return AESGCM(self.value).decrypt(nonce, sealed, context.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise WrongMasterKey(
+                "A stored secret cannot be opened with this master key. Start the gateway with the key it was "
+                "set up with (GATEWAY_MASTER_KEY, or the key file beside the database)."
+            ) from error
+
+
+def is_sealed(tx: Transaction) -> bool:
+    """Whether this file was ever opened with a master key."""
+    return tx.execute(READ_CHECK).fetchone() is not None
+
+
+def unlock(tx: Transaction, key: MasterKey, *, now: datetime) -> None:
+    """Bind a new file to `key`, or prove that `key` is the one it is bound to (else `WrongMasterKey`)."""
+    row = tx.execute(READ_CHECK).fetchone()
+    if row is not None:
+        key.open(row["check_ciphertext"], CHECK_CONTEXT)
+        return
+    sealed = key.seal(CHECK_TEXT.decode(), CHECK_CONTEXT)
+    tx.execute(WRITE_CHECK, {"key_id": key.id, "check_ciphertext": sealed, "now": now})
