@@ -32,9 +32,7 @@ class MessageRequest:
     body_type: str | None = None
 
     def path(self, user: str) -> str:
-        options = wire.query(
-            select=",".join(self.select) or None, expand=wire.expand_extended(self.expand_properties)
-        )
+        options = wire.query(select=",".join(self.select) or None, expand=wire.expand_extended(self.expand_properties))
         return f"{wire.user_path(user)}/messages/{wire.segment(self.id)}{options}"
 
 
@@ -80,9 +78,7 @@ class MessageBatch(Resource):
             )
         )
         responses = {parsing.text(item, "id"): item for item in parsing.objects(answer, "responses") or ()}
-        return {
-            request.id: self._outcome(responses.get(str(number))) for number, request in enumerate(wanted)
-        }
+        return {request.id: self._outcome(responses.get(str(number))) for number, request in enumerate(wanted)}
 
     def _outcome(self, response: Json | None) -> Outcome:
         """In any order, each with its own status, and a body that need not be JSON."""

@@ -71,7 +71,7 @@ class Mail(MessageBatch):
         await self._graph.done(request)
 
     async def delete_message(self, user: str, message_id: str) -> None:
-        """Move a message to Deleted Items; one that is not there (ErrorItemNotFound) is as good.
+        """Delete a message; one that is not there (ErrorItemNotFound) is as good.
 
         Source: https://learn.microsoft.com/graph/api/message-delete
         """
@@ -136,9 +136,7 @@ class Mail(MessageBatch):
         request = self._get("users/{id}/messages/{id}", wanted.path(user), prefer=wire.body_preference(body_type))
         return Message.from_graph(await self._graph.json(request))
 
-    async def find_by_tag(
-        self, user: str, property_id: str, value: str, *, folder: str | None = None
-    ) -> list[Message]:
+    async def find_by_tag(self, user: str, property_id: str, value: str, *, folder: str | None = None) -> list[Message]:
         """Messages with an extended property of this value, in one folder or, deleted ones too, in all.
 
         The value is compared without case, the property's name with it. The property itself is not in the answer.

@@ -23,7 +23,13 @@ POOL_TIMEOUT_S: Final = 30.0
 WHOLE_CALL_S: Final = 120.0  # one try, headers and body, however slowly it drips; streams are exempt
 
 # Raised before the connection was there, TLS included, so before a byte of the request could leave.
-NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +185,7 @@ class Transport:
         return response
 
 
-def call_of(
-    request: wire.Request, response: httpx.Response | None, duration_s: float, client_request_id: str
-) -> Call:
+def call_of(request: wire.Request, response: httpx.Response | None, duration_s: float, client_request_id: str) -> Call:
     return Call(
         method=request.method,
         route=request.route,

@@ -13,7 +13,16 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from .errors import KNOWN_CODES, ForeignUrl, GraphError, Throttled, Unavailable, UnexpectedAnswer, Unreachable, error_class
+from .errors import (
+    KNOWN_CODES,
+    ForeignUrl,
+    GraphError,
+    Throttled,
+    Unavailable,
+    UnexpectedAnswer,
+    Unreachable,
+    error_class,
+)
 from .parsing import Json
 
 USER_AGENT: Final = "selma-gateway"
@@ -248,9 +257,9 @@ def after_failure(attempt: int, error: GraphError, *, waited: timedelta, roll: f
     """
     if attempt >= MAX_TRIES:
         return None
-    delay = roll * FIRST_BACKOFF * 2 ** (attempt - 1)
+    delay = FIRST_BACKOFF * (roll * 2.0 ** (attempt - 1))
     if error.retry_after is not None:
-        delay = error.retry_after + roll * FIRST_BACKOFF
+        delay = error.retry_after + FIRST_BACKOFF * roll
         if waited + error.retry_after > MAX_WAITING:
             return None
     return min(delay, max(MAX_WAITING - waited, error.retry_after or timedelta()))

@@ -1,0 +1,255 @@
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from gateway.graph import (
+    ForeignUrl,
+    Gone,
+    GraphError,
+    NotFound,
+    Throttled,
+    UnexpectedAnswer,
+    Unreachable,
+)
+
+from .fakes import A_MONDAY, GRAPH, Setting, Tokens, all_of, answer, failure, sample
+
+ADA = "ada@school.example"
+DRAFT = answer(201, sample("message-create.response"))
+FOUND = "id,conversationId,internetMessageId,isDraft,parentFolderId,sentDateTime,createdDateTime"
+EVIL = "https://evil.example/v1.0/users?$skiptoken=x"
+
+
+def options(request: httpx.Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(str(request.url)).query).items()}
+
+
+async def test_a_folder_is_found_by_its_well_known_name():
+    scene = Setting(answer(200, sample("mailfolder-get.response")))
+    assert (await scene.client.get_folder(ADA, "inbox")).id == "id-value"
+    assert scene.graph.asked == ["GET /v1.0/users/ada@school.example/mailFolders/inbox?$select=id%2CdisplayName"]
+
+
+async def test_a_draft_is_made_of_the_payload_and_gives_its_conversation():
+    scene = Setting(DRAFT)
+    draft = await scene.client.create_draft(ADA, {"subject": "Kia ora"})
+    assert draft.conversation_id == "AAQkADNlNFdXGBnqtY="
+    assert draft.is_draft is True
+    (request,) = scene.graph.requests
+    assert request.headers["content-type"] == "application/json"
+    assert json.loads(request.content) == {"subject": "Kia ora"}
+
+
+@pytest.mark.parametrize("status", [200, 202])
+async def test_only_201_is_a_draft(status):
+    with pytest.raises(UnexpectedAnswer):
+        await Setting(answer(status, sample("message-create.response"))).client.create_draft(ADA, {})
+
+
+@pytest.mark.parametrize("trouble", [failure(503), failure(500), failure(504), httpx.ReadTimeout("slow")])
+async def test_a_draft_that_may_exist_is_not_made_again(trouble):
+    scene = Setting(trouble)
+    with pytest.raises(GraphError):
+        await scene.client.create_draft(ADA, {})
+    assert len(scene.graph.requests) == 1
+
+
+@pytest.mark.parametrize("trouble", [failure(429), failure(503, Retry_After="1"), httpx.ConnectError("refused")])
+async def test_a_draft_that_was_refused_is_made_again(trouble):
+    scene = Setting(trouble, DRAFT)
+    await scene.client.create_draft(ADA, {})
+    assert len(scene.graph.requests) == 2
+
+
+async def test_send_is_an_empty_post():
+    scene = Setting(answer(202))
+    await scene.client.send_draft(ADA, "A+/=")
+    assert scene.graph.asked == ["POST /v1.0/users/ada@school.example/messages/A%2B%2F%3D/send"]
+    assert scene.graph.requests[0].headers["content-length"] == "0"
+    assert scene.graph.requests[0].content == b""
+    assert scene.calls[0].route == "users/{id}/messages/{id}/send"
+
+
+async def test_a_202_with_retry_after_is_sent():
+    scene = Setting(answer(202, Retry_After="30"))
+    await scene.client.send_draft(ADA, "m")
+    assert len(scene.graph.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        failure(401),
+        failure(429, Retry_After="1"),
+        failure(503, Retry_After="1"),
+        failure(404, "ErrorItemNotFound"),
+        failure(500),
+        answer(200),
+        answer(204),
+        answer(302, Location=GRAPH),
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("closed"),
+    ],
+)
+async def test_send_is_never_repeated_and_anything_but_202_is_no_success(trouble):
+    scene = Setting(trouble, answer(202), tokens=Tokens("t1", "t2"))
+    with pytest.raises(GraphError):
+        await scene.client.send_draft(ADA, "m")
+    assert len(scene.graph.requests) == 1
+    assert scene.clock.slept == []
+
+
+async def test_deleting_what_is_gone_is_done_but_not_from_a_mailbox_that_is_none():
+    await Setting(answer(204)).client.delete_message(ADA, "m")
+    await Setting(failure(404, "ErrorItemNotFound")).client.delete_message(ADA, "m")
+    with pytest.raises(NotFound):
+        await Setting(failure(404, "MailboxNotEnabledForRESTAPI")).client.delete_message(ADA, "m")
+
+
+async def test_an_attachment_is_added_once_and_never_again():
+    scene = Setting(answer(201, sample("attachment-create.response")))
+    assert (await scene.client.add_attachment(ADA, "m", {"name": "smile"})).name == "smile"
+    scene = Setting(failure(429))
+    with pytest.raises(Throttled):
+        await scene.client.add_attachment(ADA, "m", {"name": "smile"})
+    assert len(scene.graph.requests) == 1
+
+
+async def test_attachments_are_listed_without_their_bytes():
+    scene = Setting(answer(200, sample("attachments-list.response")))
+    (listed,) = await scene.client.list_attachments(ADA, "m")
+    assert listed.size == 99
+    assert options(scene.graph.requests[0])["$select"] == (
+        "id,name,contentType,size,isInline,microsoft.graph.fileAttachment/contentId"
+    )
+
+
+async def test_a_server_that_knows_no_casts_is_asked_without():
+    scene = Setting(failure(400, "BadRequest"), answer(200, {"value": []}))
+    assert await scene.client.list_attachments(ADA, "m") == []
+    assert options(scene.graph.requests[1])["$select"] == "id,name,contentType,size,isInline"
+
+
+async def test_an_attachment_streams():
+    scene = Setting(httpx.Response(200, content=b"PDF" * 1000))
+    assert await all_of(scene.client.attachment_bytes(ADA, "m", "a/b")) == b"PDF" * 1000
+    assert scene.graph.asked == ["GET /v1.0/users/ada@school.example/messages/m/attachments/a%2Fb/$value"]
+
+
+async def test_a_stream_that_cannot_begin_says_why():
+    scene = Setting(failure(404, "ErrorItemNotFound"))
+    with pytest.raises(NotFound) as missing:
+        await all_of(scene.client.attachment_bytes(ADA, "m", "a"))
+    assert missing.value.code == "ErrorItemNotFound"
+
+
+async def test_a_tag_is_sought_in_one_folder_or_everywhere():
+    scene = Setting(answer(200, {"value": [{"id": "m", "isDraft": True}]}))
+    (found,) = await scene.client.find_by_tag(ADA, "String {0a} Name O'Tag", "ab12", folder="drafts")
+    assert found.is_draft is True
+    (request,) = scene.graph.requests
+    assert request.url.path == "/v1.0/users/ada@school.example/mailFolders/drafts/messages"
+    assert options(request) == {
+        "$filter": "singleValueExtendedProperties/Any(ep: ep/id eq 'String {0a} Name O''Tag' and ep/value eq 'ab12')",
+        "$select": FOUND,
+        "$top": "100",
+    }
+    await scene.client.find_by_tag(ADA, "String {0a} Name Tag", "ab12")
+    assert scene.graph.requests[1].url.path == "/v1.0/users/ada@school.example/messages"
+
+
+async def test_a_message_id_is_sought_with_every_sign_encoded():
+    scene = Setting(answer(200, {"value": []}))
+    assert await scene.client.find_by_internet_message_id(ADA, "<a+b#c@d>") == []
+    assert "%3Ca%2Bb%23c%40d%3E" in scene.graph.asked[0]
+
+
+async def test_a_conversation_is_filtered_here_and_sorted_nowhere():
+    scene = Setting(answer(200, {"value": [{"id": "2"}, {"id": "1"}]}))
+    assert [message.id for message in await scene.client.find_by_conversation(ADA, "AAQk'=")] == ["2", "1"]
+    assert options(scene.graph.requests[0])["$filter"] == "conversationId eq 'AAQk''='"
+    assert "$orderby" not in options(scene.graph.requests[0])
+
+
+async def test_a_list_is_read_to_its_last_page_by_links_as_they_are():
+    link = f"{GRAPH}/v1.0/users('a')/messages?$skiptoken=x%2Fy+z"
+    scene = Setting(
+        answer(200, {"value": [{"id": "1"}], "@odata.nextLink": link}), answer(200, {"value": [{"id": "2"}]})
+    )
+    assert [message.id for message in await scene.client.find_by_conversation(ADA, "c")] == ["1", "2"]
+    assert scene.graph.asked[1] == "GET /v1.0/users('a')/messages?$skiptoken=x%2Fy+z"
+    assert scene.graph.requests[1].headers["prefer"] == 'IdType="ImmutableId"'
+
+
+async def test_a_list_that_leads_elsewhere_is_refused_and_nothing_is_sent_there():
+    scene = Setting(answer(200, {"value": [], "@odata.nextLink": EVIL}))
+    with pytest.raises(ForeignUrl):
+        await scene.client.find_by_conversation(ADA, "c")
+    assert {request.url.host for request in scene.graph.requests} == {"graph.microsoft.com"}
+
+
+async def test_a_list_that_runs_in_a_circle_ends():
+    scene = Setting(answer(200, {"value": [], "@odata.nextLink": f"{GRAPH}/v1.0/x"}))
+    with pytest.raises(UnexpectedAnswer):
+        await scene.client.find_by_conversation(ADA, "c")
+    assert len(scene.graph.requests) == 2
+
+
+async def test_a_message_is_had_with_chosen_properties_and_body():
+    scene = Setting(answer(200, sample("message-get-text.response")))
+    message = await scene.client.get_message(
+        ADA, "m=", select=["id", "body"], expand_properties=["String 0x001A", "String 0x1042"], body_type="text"
+    )
+    assert message.body_text is not None
+    (request,) = scene.graph.requests
+    assert options(request) == {
+        "$select": "id,body",
+        "$expand": "singleValueExtendedProperties($filter=id eq 'String 0x001A' or id eq 'String 0x1042')",
+    }
+    assert request.headers["prefer"] == 'IdType="ImmutableId", outlook.body-content-type="text"'
+
+
+async def test_the_first_delta_round_is_bounded_and_asks_for_its_page_size():
+    scene = Setting(answer(200, sample("message-delta.response")))
+    page = await scene.client.delta(ADA, "inbox", since=A_MONDAY, select=["subject"], page_size=2)
+    assert page.next_link is not None
+    (request,) = scene.graph.requests
+    assert request.url.path == "/v1.0/users/ada@school.example/mailFolders/inbox/messages/delta"
+    assert options(request) == {"$select": "subject", "$filter": "receivedDateTime ge 2026-03-02T09:00:00Z"}
+    assert request.headers["prefer"] == 'IdType="ImmutableId", odata.maxpagesize=2'
+
+
+async def test_a_delta_link_is_followed_as_it_is_with_the_same_headers():
+    scene = Setting(answer(200, sample("message-delta-last.response")))
+    link = sample("message-delta.response")["@odata.nextLink"]
+    await scene.client.delta(ADA, "inbox", link=link, select=["subject"])
+    assert str(scene.graph.requests[0].url) == link
+    assert scene.graph.requests[0].headers["prefer"] == 'IdType="ImmutableId", odata.maxpagesize=50'
+    assert scene.calls[0].route == "users/{id}/mailFolders/{id}/messages/delta"
+
+
+@pytest.mark.parametrize("status", [410, 400, 404])
+async def test_a_dead_delta_link_is_gone_whatever_its_status(status):
+    with pytest.raises(Gone):
+        await Setting(answer(status, sample("error-sync-state-not-found"))).client.delta(ADA, "inbox", select=["id"])
+
+
+async def test_a_delta_link_of_another_server_is_never_contacted():
+    scene = Setting(answer(200, sample("message-delta.response")))
+    with pytest.raises(ForeignUrl):
+        await scene.client.delta(ADA, "inbox", link=EVIL, select=["id"])
+    assert scene.graph.requests == []
+
+
+async def test_a_stream_cut_off_is_unreachable():
+    class Broken(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            yield b"PD"
+            raise httpx.ReadError("reset")
+
+    scene = Setting(handler=lambda _: httpx.Response(200, stream=Broken()))
+    with pytest.raises(Unreachable):
+        await all_of(scene.client.attachment_bytes(ADA, "m", "a"))
