@@ -9,7 +9,7 @@ from typing import Any, Self
 import orjson
 
 from storage.database import Transaction, moment, moment_or_none
-from storage.errors import NotFound
+from storage.errors import AlreadyExists, NotFound
 from storage.ids import new_id
 
 
@@ -65,9 +65,11 @@ GET_BY_NAME = "SELECT * FROM accounts WHERE name = :name"
 ALL = "SELECT * FROM accounts ORDER BY created_at, id"
 CONFIGURE = """
 UPDATE accounts
-   SET tenant_id = :tenant_id, client_id = :client_id, cloud = :cloud, time_zone = :time_zone, updated_at = :now,
-       token_state = 'unknown', token_problem = NULL, token_checked_at = NULL
+   SET tenant_id = :tenant_id, client_id = :client_id, cloud = :cloud, time_zone = :time_zone, updated_at = :now
  WHERE id = :id
+"""
+FORGET_TOKEN = """
+UPDATE accounts SET token_state = 'unknown', token_problem = NULL, token_checked_at = NULL WHERE id = :id
 """
 RECORD_TOKEN = """
 UPDATE accounts SET token_state = :state, token_problem = :problem, token_checked_at = :now WHERE id = :id
@@ -75,8 +77,10 @@ UPDATE accounts SET token_state = :state, token_problem = :problem, token_checke
 
 
 def add(tx: Transaction, name: str, *, now: datetime) -> Account:
-    """Make an account that is not connected yet."""
+    """Make an account that is not connected yet. Raises `AlreadyExists` when the name is taken."""
     account_id = new_id("acc", now)
+    if tx.execute(GET_BY_NAME, {"name": name}).fetchone() is not None:
+        raise AlreadyExists(f"There is already an account named {name!r}.")
     tx.execute(INSERT, {"id": account_id, "name": name, "now": now})
     return get(tx, account_id)
 
@@ -112,7 +116,10 @@ def configure(
     time_zone: str,
     now: datetime,
 ) -> None:
-    """Say which tenant and app this account is. What was known of its token no longer counts."""
+    """Say which tenant and app this account is. For another one, what was known of the token no longer counts."""
+    before = get(tx, account_id)
+    if (before.tenant_id, before.client_id, before.cloud) != (tenant_id, client_id, cloud):
+        forget_token(tx, account_id)
     tx.execute(
         CONFIGURE,
         {
@@ -125,6 +132,11 @@ def configure(
         },
     )
     tx.announce("accounts")
+
+
+def forget_token(tx: Transaction, account_id: str) -> None:
+    """The connection is another one now: what the last attempt to get a token showed no longer counts."""
+    tx.execute(FORGET_TOKEN, {"id": account_id})
 
 
 def record_token(

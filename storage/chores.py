@@ -2,11 +2,16 @@
 
 from datetime import datetime
 
-from storage.database import Transaction, moment
+from storage.database import Transaction, moment, moment_or_none
 
 DUE = """
 SELECT accounts.id FROM accounts LEFT JOIN chores ON chores.account_id = accounts.id AND chores.name = :name
- WHERE chores.due_at IS NULL OR chores.due_at <= :now
+ WHERE chores.due_at IS NULL OR chores.due_at <= :now OR chores.due_at > :latest
+ ORDER BY accounts.id
+"""
+NEXT_DUE = """
+SELECT min(coalesce(chores.due_at, :now)) AS due_at
+  FROM accounts LEFT JOIN chores ON chores.account_id = accounts.id AND chores.name = :name
 """
 NEXT = """
 INSERT INTO chores (account_id, name, due_at) VALUES (:account_id, :name, :due_at)
@@ -15,9 +20,18 @@ INSERT INTO chores (account_id, name, due_at) VALUES (:account_id, :name, :due_a
 GET = "SELECT due_at FROM chores WHERE account_id = :account_id AND name = :name"
 
 
-def due(tx: Transaction, name: str, now: datetime) -> list[str]:
-    """The accounts for which this chore is due; one never done is due."""
-    return [row["id"] for row in tx.execute(DUE, {"name": name, "now": now})]
+def due(tx: Transaction, name: str, now: datetime, *, latest: datetime | None = None) -> list[str]:
+    """The accounts for which this chore is due; one never done is due.
+
+    So is one that stands later than `latest`: a clock that ran ahead wrote that.
+    """
+    question = {"name": name, "now": now, "latest": 2**63 - 1 if latest is None else latest}
+    return [row["id"] for row in tx.execute(DUE, question)]
+
+
+def next_due(tx: Transaction, name: str, now: datetime) -> datetime | None:
+    """When this chore is due next for any account; None when there is no account."""
+    return moment_or_none(tx.execute(NEXT_DUE, {"name": name, "now": now}).fetchone()["due_at"])
 
 
 def done(tx: Transaction, account_id: str, name: str, *, next_at: datetime) -> None:

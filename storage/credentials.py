@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
+from storage import accounts
 from storage.database import Transaction, moment, moment_or_none
 from storage.ids import new_id
 from storage.vault import MasterKey
@@ -65,10 +66,13 @@ FORGET_WARNINGS = """
 DELETE FROM credential_warnings
  WHERE credential_id IN (SELECT id FROM credentials WHERE account_id = :account_id AND state = 'active')
 """
-WARNED = "SELECT days_left FROM credential_warnings WHERE credential_id = :credential_id"
+WARNED = """
+SELECT days_left FROM credential_warnings WHERE credential_id = :credential_id AND warned_at <= :latest
+"""
 WARN = """
 INSERT INTO credential_warnings (credential_id, account_id, days_left, warned_at)
-VALUES (:credential_id, :account_id, :days_left, :now) ON CONFLICT DO NOTHING
+VALUES (:credential_id, :account_id, :days_left, :now)
+    ON CONFLICT (credential_id, days_left) DO UPDATE SET warned_at = :now
 """
 
 
@@ -87,6 +91,7 @@ def replace_client_secret(
 ) -> None:
     """Make `secret` the account's active credential; the one before it is retired."""
     credential_id = new_id("cred", now)
+    accounts.forget_token(tx, account_id)
     tx.execute(RETIRE, {"account_id": account_id})
     tx.execute(
         INSERT,
@@ -115,9 +120,9 @@ def set_expiry(tx: Transaction, account_id: str, expires_at: datetime | None) ->
     tx.execute(SET_EXPIRY, {"account_id": account_id, "expires_at": expires_at})
 
 
-def warnings_given(tx: Transaction, credential_id: str) -> Sequence[int]:
-    """The countdown steps, in days, that were already told."""
-    return [row["days_left"] for row in tx.execute(WARNED, {"credential_id": credential_id})]
+def warnings_given(tx: Transaction, credential_id: str, *, latest: datetime) -> Sequence[int]:
+    """The countdown steps, in days, that were told until `latest`; later ones were told by a clock that ran ahead."""
+    return [row["days_left"] for row in tx.execute(WARNED, {"credential_id": credential_id, "latest": latest})]
 
 
 def record_warning(tx: Transaction, credential: Credential, days_left: int, *, now: datetime) -> None:

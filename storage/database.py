@@ -11,6 +11,7 @@ Work may be run twice (when a neighbour in the same group fails), so it has no e
 import asyncio
 import contextlib
 import fcntl
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -169,10 +170,12 @@ def _on_a_snapshot(tx: Transaction, work: Callable[[], T]) -> T:
     tx.execute("BEGIN")
     try:
         return work()
-    except sqlite3.OperationalError as error:
-        raise _as_unavailable(error) from error
+    except sqlite3.DatabaseError as error:
+        if _is_outside_trouble(error):
+            raise _as_unavailable(error) from error
+        raise
     finally:
-        tx.execute("ROLLBACK")
+        _roll_back(tx)
 
 
 def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]], topics: set[str]) -> list[Any]:
@@ -223,7 +226,7 @@ def _roll_back(tx: Transaction) -> None:
 
 def _as_unavailable(error: BaseException) -> Exception:
     """Trouble an operator can mend becomes `StorageUnavailable`; anything else stays what it is."""
-    if isinstance(error, sqlite3.OperationalError) and _is_outside_trouble(error):
+    if isinstance(error, sqlite3.DatabaseError) and _is_outside_trouble(error):
         unavailable = StorageUnavailable(f"The database cannot be used now: {error}.")
         unavailable.__cause__ = error
         return unavailable
@@ -239,44 +242,55 @@ OUTSIDE_TROUBLE = frozenset(
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
     }
 )
 
 
-def _is_outside_trouble(error: sqlite3.OperationalError) -> bool:
+def _is_outside_trouble(error: sqlite3.DatabaseError) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in OUTSIDE_TROUBLE
 
 
 @asynccontextmanager
-async def open_store(path: Path, *, readers: int = 2) -> AsyncIterator[Store]:
-    """Open the file, bring it up to date, and keep it for this process alone until the block ends.
+async def open_store(path: Path, *, readers: int = 2, alone: bool = True) -> AsyncIterator[Store]:
+    """Open the file and bring it up to date.
 
-    The folder is made if missing (0700). Raises `SchemaTooNew`, `InUse`, `StorageUnavailable`.
+    `alone` keeps other gateways out until the block ends; the command line opens the file beside a running
+    gateway without it. The folder is made if missing (0700). Raises `SchemaTooNew`, `InUse`, `StorageUnavailable`.
     """
     async with AsyncExitStack() as stack:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            stack.enter_context(_held_alone(path))
-            writer = await stack.enter_async_context(_connection(path, "PRAGMA foreign_keys = ON"))
+            if alone:
+                stack.enter_context(_held_alone(path))
+            writer = await stack.enter_async_context(_connection(path))
             await writer.run(_prepare)
             pool = [
                 await stack.enter_async_context(_connection(path, "PRAGMA query_only = ON")) for _ in range(readers)
             ]
-        except (OSError, sqlite3.OperationalError) as error:
+        except (OSError, sqlite3.DatabaseError) as error:
             raise StorageUnavailable(f"{path} cannot be opened: {error}.") from error
         store = Store(writer, pool)
+        ended_by: BaseException | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(store._write_groups(), name="store writer")
             try:
                 yield store
+            except BaseException as error:
+                # Held back, so that the group neither wraps it nor cancels the writer before it has written
+                # what waits.
+                ended_by = error
             finally:
                 store._close()
+        if ended_by is not None:
+            raise ended_by
 
 
 @contextmanager
 def _held_alone(path: Path) -> Iterator[None]:
     """Hold the lock file beside the database, so that two gateways never send from one outbox."""
-    with Path(f"{path}.lock").open("w") as lock:
+    with os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, mode=0o600), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -289,7 +303,7 @@ async def _connection(path: Path, *pragmas: str) -> AsyncIterator[Connection]:
     def connect() -> sqlite3.Connection:
         opened = sqlite3.connect(path, factory=Transaction, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         path.chmod(0o600)
-        for pragma in ("PRAGMA synchronous = FULL", *pragmas):
+        for pragma in ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", *pragmas):
             opened.execute(pragma)
         return opened
 

@@ -61,12 +61,13 @@ INSERT INTO folders (id, account_id, mailbox_id, well_known, folder_id, watch_si
 VALUES (:id, :account_id, :mailbox_id, :well_known, :folder_id, :watch_since, :now)
     ON CONFLICT (mailbox_id, well_known)
     DO UPDATE SET folder_id = :folder_id, next_pull_at = :now,
-                  delta_link = CASE WHEN folder_id = :folder_id THEN delta_link END
+                  delta_link = CASE WHEN folder_id = :folder_id THEN delta_link END,
+                  watch_since = CASE WHEN folder_id = :folder_id THEN watch_since ELSE :watch_since END
 """
 GET = "SELECT * FROM folders WHERE id = :id"
 OF_MAILBOX = "SELECT * FROM folders WHERE mailbox_id = :mailbox_id ORDER BY well_known"
 CLAIM_DUE = """
-UPDATE folders SET lease_owner = :owner, lease_ends_at = :lease_ends_at
+UPDATE folders SET lease_owner = :owner, lease_ends_at = :lease_ends_at, next_pull_at = :lease_ends_at
  WHERE id IN (SELECT folders.id FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_id
                WHERE next_pull_at <= :now AND (lease_ends_at IS NULL OR lease_ends_at <= :now)
                  AND mailboxes.state = 'validated'
@@ -79,7 +80,7 @@ RESTART = "UPDATE folders SET delta_link = NULL, watch_since = :since WHERE id =
 PULLED = """
 UPDATE folders
    SET lease_owner = NULL, lease_ends_at = NULL, last_pulled_at = :now, failures = 0, problem = NULL,
-       next_pull_at = CASE WHEN next_pull_at > :claimed_at THEN min(next_pull_at, :next_pull_at)
+       next_pull_at = CASE WHEN next_pull_at < lease_ends_at THEN min(next_pull_at, :next_pull_at)
                            ELSE :next_pull_at END
  WHERE id = :id AND lease_owner = :owner
 """
@@ -88,6 +89,11 @@ UPDATE folders
    SET lease_owner = NULL, lease_ends_at = NULL, failures = failures + 1, problem = :problem,
        next_pull_at = :next_pull_at
  WHERE id = :id AND lease_owner = :owner
+"""
+NEXT_DUE = """
+SELECT min(max(next_pull_at, coalesce(lease_ends_at, next_pull_at))) AS at
+  FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_id
+ WHERE mailboxes.state = 'validated'
 """
 RELEASE_ALL = "UPDATE folders SET lease_owner = NULL, lease_ends_at = NULL WHERE lease_owner IS NOT NULL"
 ALL_DUE = "UPDATE folders SET next_pull_at = min(next_pull_at, :now)"
@@ -103,7 +109,10 @@ def watch(
     since: datetime,
     now: datetime,
 ) -> None:
-    """Start watching, or go on if already watched. Mail received before `since` is left alone."""
+    """Start watching, or go on if already watched. Mail received before `since` is left alone.
+
+    When the mailbox has another folder there than before, watching starts anew.
+    """
     tx.execute(
         WATCH,
         {
@@ -117,6 +126,7 @@ def watch(
         },
     )
     tx.announce("folders")
+    tx.announce("accounts")
 
 
 def get(tx: Transaction, folder_id: str) -> Folder:
@@ -133,7 +143,10 @@ def of_mailbox(tx: Transaction, mailbox_id: str) -> list[Folder]:
 
 
 def claim_due(tx: Transaction, *, owner: str, now: datetime, lease_ends_at: datetime, limit: int) -> list[Folder]:
-    """Take the folders whose pull is due and that nobody else is pulling; each is ours until the lease ends."""
+    """Take the folders whose pull is due and that nobody else is pulling; each is ours until the lease ends.
+
+    Until then it is not due, so that whatever makes it due again meanwhile can be told apart: see `pulled`.
+    """
     claim = {"owner": owner, "now": now, "lease_ends_at": lease_ends_at, "limit": limit}
     return [Folder.from_row(row) for row in tx.execute(CLAIM_DUE, claim).fetchall()]
 
@@ -164,17 +177,15 @@ def pulled(
     folder: Folder,
     *,
     owner: str,
-    claimed_at: datetime,
     next_pull_at: datetime,
     now: datetime,
 ) -> None:
-    """Hand the folder back. A hint that came after `claimed_at` keeps its earlier time."""
+    """Hand the folder back. Whatever made it due again since it was claimed keeps its earlier time."""
     tx.execute(
         PULLED,
         {
             "id": folder.id,
             "owner": owner,
-            "claimed_at": claimed_at,
             "next_pull_at": next_pull_at,
             "now": now,
         },
@@ -184,6 +195,11 @@ def pulled(
 def pull_failed(tx: Transaction, folder: Folder, *, owner: str, problem: str, next_pull_at: datetime) -> None:
     """Hand the folder back unpulled; `problem` is for people."""
     tx.execute(PULL_FAILED, {"id": folder.id, "owner": owner, "problem": problem, "next_pull_at": next_pull_at})
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When the next folder can be claimed."""
+    return moment_or_none(tx.execute(NEXT_DUE).fetchone()["at"])
 
 
 def release_all(tx: Transaction) -> None:

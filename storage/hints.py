@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment
+from storage.database import Transaction, moment, moment_or_none
 
 
 class HintOutcome(StrEnum):
@@ -30,7 +30,7 @@ class NewHint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """An open hint."""
+    """An open hint. Until `retry_at` there is no use in looking for its message."""
 
     id: int
     folder_id: str
@@ -38,6 +38,7 @@ class Hint:
     change_type: str
     received_at: datetime
     attempts: int
+    retry_at: datetime
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -49,6 +50,7 @@ class Hint:
             change_type=row["change_type"],
             received_at=moment(row["received_at"]),
             attempts=row["attempts"],
+            retry_at=moment(row["retry_at"]),
         )
 
 
@@ -57,6 +59,11 @@ INSERT INTO hints (account_id, folder_id, change_type, message_id, received_at, 
 VALUES (?, ?, ?, ?, ?, ?)
 """
 OPEN = "SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL ORDER BY id LIMIT :limit"
+DUE = """
+SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL AND retry_at <= :now ORDER BY id LIMIT :limit
+"""
+OPEN_ABOUT = "SELECT * FROM hints WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL"
+NEXT_RETRY = "SELECT min(retry_at) AS at FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL"
 CLOSE = """
 UPDATE hints SET outcome = :outcome, closed_at = :now
  WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL
@@ -81,6 +88,22 @@ def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime) -> None:
 def open_hints(tx: Transaction, folder_id: str, *, limit: int = 1000) -> list[Hint]:
     """Oldest first."""
     return [Hint.from_row(row) for row in tx.execute(OPEN, {"folder_id": folder_id, "limit": limit})]
+
+
+def due(tx: Transaction, folder_id: str, now: datetime, *, limit: int) -> list[Hint]:
+    """Those worth looking into now, oldest first."""
+    return [Hint.from_row(row) for row in tx.execute(DUE, {"folder_id": folder_id, "now": now, "limit": limit})]
+
+
+def open_about(tx: Transaction, folder_id: str, message_id: str) -> list[Hint]:
+    """The open hints about this message; Graph likes to tell things twice."""
+    question = {"folder_id": folder_id, "message_id": message_id}
+    return [Hint.from_row(row) for row in tx.execute(OPEN_ABOUT, question)]
+
+
+def next_retry(tx: Transaction, folder_id: str) -> datetime | None:
+    """When the next open hint of this folder is worth looking into."""
+    return moment_or_none(tx.execute(NEXT_RETRY, {"folder_id": folder_id}).fetchone()["at"])
 
 
 def close(tx: Transaction, folder_id: str, message_id: str, outcome: HintOutcome, *, now: datetime) -> None:

@@ -68,12 +68,26 @@ UPDATE mailboxes
  WHERE id = :id
 """
 REFUSED = "UPDATE mailboxes SET state = 'refused', problem = :problem WHERE id = :id"
+REVIVE = """
+UPDATE mailboxes SET state = 'added'
+ WHERE id = (SELECT id FROM mailboxes WHERE account_id = :account_id AND address = :address AND state = 'removed'
+              ORDER BY created_at DESC, id DESC LIMIT 1)
+   AND NOT EXISTS (SELECT 1 FROM mailboxes
+                    WHERE account_id = :account_id AND address = :address AND state <> 'removed')
+RETURNING *
+"""
 REMOVED = "UPDATE mailboxes SET state = 'removed', problem = NULL WHERE id = :id"
 PAUSE = "UPDATE mailboxes SET paused_until = max(coalesce(paused_until, 0), :until) WHERE id = :id"
 
 
 def add(tx: Transaction, account_id: str, address: str, *, now: datetime) -> Mailbox:
-    """Raises `AlreadyExists` when the address is there, in whatever case."""
+    """Raises `AlreadyExists` when the address is there, in whatever case.
+
+    One that was removed comes back as it was, to be validated anew: its threads go on.
+    """
+    revived = tx.execute(REVIVE, {"account_id": account_id, "address": address}).fetchone()
+    if revived is not None:
+        return Mailbox.from_row(revived)
     mailbox_id = new_id("mbx", now)
     try:
         tx.execute(INSERT, {"id": mailbox_id, "account_id": account_id, "address": address, "now": now})
@@ -112,16 +126,19 @@ def list_mailboxes(tx: Transaction, account_id: str) -> list[Mailbox]:
 def mark_validated(tx: Transaction, mailbox_id: str, *, user_id: str, display_name: str | None, now: datetime) -> None:
     """The user exists, both folders were found, reading was proved."""
     tx.execute(VALIDATED, {"id": mailbox_id, "user_id": user_id, "display_name": display_name, "now": now})
+    tx.announce("accounts")
 
 
 def mark_refused(tx: Transaction, mailbox_id: str, problem: dict[str, Any]) -> None:
     """Validation failed; `problem` says why and what to do."""
     tx.execute(REFUSED, {"id": mailbox_id, "problem": orjson.dumps(problem).decode()})
+    tx.announce("accounts")
 
 
 def mark_removed(tx: Transaction, mailbox_id: str) -> None:
     """No new letters, no more watching. Its threads stay."""
     tx.execute(REMOVED, {"id": mailbox_id})
+    tx.announce("accounts")
 
 
 def pause(tx: Transaction, mailbox_id: str, until: datetime) -> None:

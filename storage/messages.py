@@ -86,6 +86,7 @@ class Attachment:
 class Message:
     """`body` is as it came, unsafe to show. `message_at`: accepted, then sent or received, UTC.
 
+    `new_text` is what the message adds to its conversation, as plain text, where the mailbox could tell.
     `status` is the outbox state of a letter of ours; None for mail that did not go through our outbox.
     """
 
@@ -110,6 +111,7 @@ class Message:
     created_by: str | None
     message_at: datetime
     created_at: datetime
+    new_text: str | None = None
     status: str | None = None
     sent_at: datetime | None = None
 
@@ -141,6 +143,7 @@ class Message:
             created_by=row["created_by"],
             message_at=moment(row["message_at"]),
             created_at=moment(row["created_at"]),
+            new_text=row["new_text"],
             status=row["status"],
             sent_at=moment_or_none(row["sent_at"]),
         )
@@ -195,16 +198,22 @@ NAMED_BY_REFERENCES = (
 )
 INSERT = """
 INSERT INTO messages (id, account_id, mailbox_id, thread_id, direction, kind, placement, graph_id, conversation_id,
-                      internet_message_id, subject, from_name, from_address, recipients, body_type, body, preview,
+                      internet_message_id, subject, from_name, from_address, recipients, body_type, body, new_text, preview,
                       attachments, evidence, created_by, message_at, created_at)
 VALUES (:id, :account_id, :mailbox_id, :thread_id, :direction, :kind, :placement, :graph_id, :conversation_id,
-        :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :preview,
+        :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :new_text, :preview,
         :attachments, :evidence, :created_by, :message_at, :created_at)
 """
 IDENTIFY = """
 UPDATE messages
    SET graph_id = :graph_id, conversation_id = :conversation_id, internet_message_id = :internet_message_id,
        message_at = coalesce(:message_at, message_at), attachments = coalesce(:attachments, attachments)
+ WHERE id = :id
+"""
+ADOPT = """
+UPDATE messages
+   SET mailbox_id = :mailbox_id, graph_id = :graph_id, conversation_id = :conversation_id, direction = :direction,
+       placement = 'placed'
  WHERE id = :id
 """
 
@@ -231,6 +240,7 @@ def insert(tx: Transaction, message: Message) -> None:
             "recipients": message.recipients.to_json(),
             "body_type": message.body_type,
             "body": message.body,
+            "new_text": message.new_text,
             "preview": message.preview,
             "attachments": orjson.dumps(message.attachments).decode(),
             "evidence": None if message.evidence is None else orjson.dumps(message.evidence).decode(),
@@ -319,5 +329,27 @@ def identify(
             "internet_message_id": internet_message_id,
             "message_at": message_at,
             "attachments": None if attachments is None else orjson.dumps(list(attachments)).decode(),
+        },
+    )
+
+
+def adopt(
+    tx: Transaction,
+    message_id: str,
+    *,
+    mailbox_id: str,
+    graph_id: str,
+    conversation_id: str | None,
+    direction: Direction,
+) -> None:
+    """Let a stored mail stand for another of its copies, one that says more about it, and place it."""
+    tx.execute(
+        ADOPT,
+        {
+            "id": message_id,
+            "mailbox_id": mailbox_id,
+            "graph_id": graph_id,
+            "conversation_id": conversation_id,
+            "direction": direction,
         },
     )

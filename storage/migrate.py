@@ -44,5 +44,14 @@ def bring_up_to_date(connection: sqlite3.Connection, migrations: Sequence[Migrat
         )
     for step in steps:
         if step.version > version:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{step.script}\nPRAGMA user_version = {step.version};\nCOMMIT;")
+            _take(connection, step)
     return newest
+
+
+def _take(connection: sqlite3.Connection, step: Migration) -> None:
+    """All of the script and its number, or nothing."""
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{step.script}\nPRAGMA user_version = {step.version};\nCOMMIT;")
+    except BaseException:
+        connection.rollback()  # does nothing when nothing is open
+        raise

@@ -134,7 +134,9 @@ UPDATE outbox
 """
 LEASED = "SELECT message_id FROM outbox WHERE lease_owner IS NOT NULL"
 NEXT_DUE = """
-SELECT min(next_attempt_at) AS at FROM outbox WHERE next_attempt_at IS NOT NULL AND lease_owner IS NULL
+SELECT min(max(next_attempt_at, coalesce(lease_ends_at, 0), coalesce(mailboxes.paused_until, 0))) AS at
+  FROM outbox JOIN mailboxes ON mailboxes.id = outbox.mailbox_id
+ WHERE next_attempt_at IS NOT NULL
 """
 COUNTS = "SELECT state, count(*) AS letters FROM outbox WHERE account_id = :account_id GROUP BY state"
 REMEMBER = """
@@ -261,7 +263,7 @@ def leased(tx: Transaction) -> list[Letter]:
 
 
 def next_due(tx: Transaction) -> datetime | None:
-    """When the next letter wants attention."""
+    """When the next letter can be claimed: due, in nobody's hands, its mailbox not paused."""
     return moment_or_none(tx.execute(NEXT_DUE).fetchone()["at"])
 
 

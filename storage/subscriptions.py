@@ -25,7 +25,10 @@ class SubscriptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """`subscription_id` and `expiration_date_time` are Graph's; `next_step_at` is when it needs us next."""
+    """`subscription_id` and `expiration_date_time` are Graph's; `next_step_at` is when it needs us next.
+
+    `renewed_at` is when Graph last granted a renewal or a reauthorization; None as long as it is as created.
+    """
 
     id: str
     account_id: str
@@ -36,6 +39,7 @@ class Subscription:
     client_state_digest: bytes
     notification_url: str
     expiration_date_time: datetime | None
+    renewed_at: datetime | None
     next_step_at: datetime | None
     reauthorize: bool
     failures: int
@@ -55,11 +59,34 @@ class Subscription:
             client_state_digest=row["client_state_digest"],
             notification_url=row["notification_url"],
             expiration_date_time=moment_or_none(row["expiration_date_time"]),
+            renewed_at=moment_or_none(row["renewed_at"]),
             next_step_at=moment_or_none(row["next_step_at"]),
             reauthorize=bool(row["reauthorize"]),
             failures=row["failures"],
             problem=row["problem"],
             created_at=moment(row["created_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A subscription that is not gone, with what it watches and for whom."""
+
+    subscription: Subscription
+    well_known: str
+    user_id: str | None
+    validated: bool
+    tenant_id: str | None
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read a row of `WATCHES`."""
+        return cls(
+            subscription=Subscription.from_row(row),
+            well_known=row["well_known"],
+            user_id=row["user_id"],
+            validated=bool(row["validated"]),
+            tenant_id=row["tenant_id"],
         )
 
 
@@ -73,7 +100,8 @@ UPDATE = """
 UPDATE subscriptions
    SET state = :state, subscription_id = :subscription_id, client_state_digest = :client_state_digest,
        notification_url = :notification_url, expiration_date_time = :expiration_date_time,
-       next_step_at = :next_step_at, reauthorize = :reauthorize, failures = :failures, problem = :problem
+       renewed_at = :renewed_at, next_step_at = :next_step_at, reauthorize = :reauthorize,
+       failures = :failures, problem = :problem
  WHERE id = :id
 """
 GET = "SELECT * FROM subscriptions WHERE id = :id"
@@ -96,6 +124,23 @@ SELECT folders.id FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_
  WHERE mailboxes.state = 'validated'
    AND NOT EXISTS (SELECT 1 FROM subscriptions
                     WHERE subscriptions.folder_id = folders.id AND subscriptions.state IN ('creating', 'live'))
+"""
+WATCHES = """
+SELECT subscriptions.*, folders.well_known, mailboxes.user_id, mailboxes.state = 'validated' AS validated,
+       accounts.tenant_id
+  FROM subscriptions JOIN folders ON folders.id = subscriptions.folder_id
+                     JOIN mailboxes ON mailboxes.id = subscriptions.mailbox_id
+                     JOIN accounts ON accounts.id = subscriptions.account_id
+ WHERE subscriptions.state <> 'gone'
+ ORDER BY subscriptions.next_step_at, subscriptions.id
+"""
+WITNESS = """
+UPDATE OR IGNORE subscriptions SET subscription_id = :subscription_id
+ WHERE id = :id AND state = 'creating' AND subscription_id IS NULL
+"""
+GONE_SINCE = """
+SELECT count(*) AS count FROM subscriptions
+ WHERE folder_id = :folder_id AND state = 'gone' AND created_at > :since
 """
 OPEN = "SELECT * FROM subscriptions WHERE state <> 'gone'"
 PRUNE = "DELETE FROM subscriptions WHERE state = 'gone' AND created_at < :before"
@@ -147,6 +192,7 @@ def save(tx: Transaction, subscription: Subscription) -> None:
             "client_state_digest": subscription.client_state_digest,
             "notification_url": subscription.notification_url,
             "expiration_date_time": subscription.expiration_date_time,
+            "renewed_at": subscription.renewed_at,
             "next_step_at": subscription.next_step_at,
             "reauthorize": subscription.reauthorize,
             "failures": subscription.failures,
@@ -165,6 +211,22 @@ def find(tx: Transaction, subscription_id: str) -> Subscription | None:
     """By Graph's id; also one that was just replaced."""
     row = tx.execute(BY_SUBSCRIPTION_ID, {"subscription_id": subscription_id}).fetchone()
     return None if row is None else Subscription.from_row(row)
+
+
+def watches(tx: Transaction) -> list[Watch]:
+    """All that are not gone, over all accounts, most urgent first."""
+    return [Watch.from_row(row) for row in tx.execute(WATCHES)]
+
+
+def witness(tx: Transaction, row_id: str, subscription_id: str) -> None:
+    """Keep the id that a notification told of one whose 201 we have not read; the first one counts."""
+    tx.execute(WITNESS, {"id": row_id, "subscription_id": subscription_id})
+    tx.announce("subscriptions")
+
+
+def gone_since(tx: Transaction, folder_id: str, since: datetime) -> int:
+    """How many of this folder's were made after `since` and are gone already."""
+    return int(tx.execute(GONE_SINCE, {"folder_id": folder_id, "since": since}).fetchone()["count"])
 
 
 def find_creating(tx: Transaction, client_state_digest: bytes) -> Subscription | None:

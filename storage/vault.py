@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from storage.database import Transaction
 from storage.errors import WrongMasterKey
@@ -21,6 +23,7 @@ READ_CHECK = "SELECT check_ciphertext FROM vault WHERE id = 1"
 WRITE_CHECK = """
 INSERT INTO vault (id, key_id, check_ciphertext, created_at) VALUES (1, :key_id, :check_ciphertext, :now)
 """
+TOUCH = "UPDATE vault SET key_id = key_id"
 CHECK_TEXT = b"selma-gateway"
 CHECK_CONTEXT = "vault"
 
@@ -54,6 +57,10 @@ class MasterKey:
         """Tells keys apart without revealing them."""
         return hashlib.sha256(b"selma-gateway key id" + self.value).hexdigest()[:8]
 
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for another use, such as signing sessions; they tell nothing of the key."""
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"selma-gateway {purpose}".encode()).derive(self.value)
+
     def seal(self, secret: str, context: str) -> bytes:
         """Encrypt. `context` names the row; the ciphertext opens only in that row."""
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -63,6 +70,8 @@ class MasterKey:
         """Decrypt. Raises `WrongMasterKey` when the key, the row or a single bit is another."""
         nonce, sealed = ciphertext[1 : 1 + NONCE_BYTES], ciphertext[1 + NONCE_BYTES :]
         try:
+            if ciphertext[:1] != FORMAT:
+                raise ValueError("another format")
             return AESGCM(self.value).decrypt(nonce, sealed, context.encode()).decode()
         except (InvalidTag, ValueError) as error:
             raise WrongMasterKey(
@@ -84,3 +93,8 @@ def unlock(tx: Transaction, key: MasterKey, *, now: datetime) -> None:
         return
     sealed = key.seal(CHECK_TEXT.decode(), CHECK_CONTEXT)
     tx.execute(WRITE_CHECK, {"key_id": key.id, "check_ciphertext": sealed, "now": now})
+
+
+def touch(tx: Transaction) -> None:
+    """Write something that changes nothing, to learn whether the file can be written."""
+    tx.execute(TOUCH)
