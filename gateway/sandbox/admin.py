@@ -1,0 +1,201 @@
+"""Routes under `/_sandbox` by which a person or a test in another process moves the world. All bodies are JSON.
+
+GET    /_sandbox/state                    tenant, mailboxes with their counts, subscriptions, correspondents, counters
+GET    /_sandbox/ledger                   every message really sent, in order
+POST   /_sandbox/deliver                  mail from outside arrives: {"mailbox", "from", "name"?, "subject"?, "html"?,
+                                          "text"?, "in_reply_to"?, "headers"?: [[name, value]], "conversation_id"?,
+                                          "folder"?} → {"id", "immutable_id", "conversation_id", "internet_message_id"}
+DELETE /_sandbox/subscriptions/{id}       it vanishes; with ?notify=true a `subscriptionRemoved` goes out
+POST   /_sandbox/subscriptions/{id}/lifecycle   {"event": "missed" | "reauthorizationRequired" | "subscriptionRemoved"}
+POST   /_sandbox/expire-delta-tokens      {"mailbox", "folder"?}: links handed out so far are answered with 410
+PATCH  /_sandbox/behaviour                fields of `Behaviour`; delays in seconds → all fields
+GET    /_sandbox/faults                   what was struck
+POST   /_sandbox/faults                   one rule, fields of `faults.Fault`; `delay` in seconds
+DELETE /_sandbox/faults                   no more trouble
+POST   /_sandbox/secrets                  {"client_id", "expires_at"} → {"client_secret"}
+POST   /_sandbox/settle                   waits until nothing is under way
+
+A request that is not understood gets 400 and {"error": "…"}.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, fields, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.sandbox.behaviour import Behaviour
+from gateway.sandbox.clock import parse_timestamp, timestamp
+from gateway.sandbox.faults import Fault
+from gateway.sandbox.mailbox import Mailbox
+from gateway.sandbox.model import Address
+from gateway.sandbox.notifier import LifecycleEvent
+
+if TYPE_CHECKING:
+    from gateway.sandbox.box import Sandbox
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(sandbox: "Sandbox") -> list[Route]:
+    """The routes, below `/_sandbox`."""
+    hands = _Hands(sandbox)
+    return [
+        Route("/state", _guarded(hands.state), methods=["GET"]),
+        Route("/ledger", _guarded(hands.ledger), methods=["GET"]),
+        Route("/deliver", _guarded(hands.deliver), methods=["POST"]),
+        Route("/subscriptions/{id}", _guarded(hands.remove_subscription), methods=["DELETE"]),
+        Route("/subscriptions/{id}/lifecycle", _guarded(hands.lifecycle), methods=["POST"]),
+        Route("/expire-delta-tokens", _guarded(hands.expire_delta_tokens), methods=["POST"]),
+        Route("/behaviour", _guarded(hands.change_behaviour), methods=["PATCH"]),
+        Route("/faults", _guarded(hands.faults), methods=["GET", "POST", "DELETE"]),
+        Route("/secrets", _guarded(hands.add_secret), methods=["POST"]),
+        Route("/settle", _guarded(hands.settle), methods=["POST"]),
+    ]
+
+
+def _guarded(endpoint: Endpoint) -> Endpoint:
+    """What is not understood is a 400 that says why."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+
+    return guarded
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    body = orjson.loads(await request.body())
+    if not isinstance(body, dict):
+        raise TypeError("a JSON object is expected")
+    return body
+
+
+class _Hands:
+    """One method per route."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self._sandbox = sandbox
+        self._world = sandbox.world
+
+    async def state(self, request: Request) -> Response:
+        mailboxes = [_mailbox(self._world.mailbox(user.id)) for user in self._world.directory.users()]
+        subscriptions = [
+            {
+                "id": each.id,
+                "resource": each.resource,
+                "change_type": each.change_type,
+                "notification_url": each.notification_url,
+                "expiration_date_time": timestamp(each.expiration_date_time),
+            }
+            for each in self._world.subscriptions
+        ]
+        return JSONResponse(
+            {
+                "tenant_id": self._world.tenant,
+                "mailboxes": mailboxes,
+                "subscriptions": subscriptions,
+                "correspondents": [{"name": each.name, "address": each.address} for each in self._world.correspondents],
+                "sent": len(self._world.ledger),
+                "notifications": {"delivered": self._sandbox.notifier.delivered, "lost": self._sandbox.notifier.lost},
+            }
+        )
+
+    async def ledger(self, request: Request) -> Response:
+        entries = [{**asdict(entry), "sent_at": timestamp(entry.sent_at)} for entry in self._world.ledger]
+        return JSONResponse({"items": entries})
+
+    async def deliver(self, request: Request) -> Response:
+        body = await _body(request)
+        sender = Address(name=body.pop("name", None), address=body.pop("from"))
+        body["headers"] = [(str(name), str(value)) for name, value in body.get("headers", [])]
+        message = self._world.deliver(body.pop("mailbox"), from_=sender, **body)
+        return JSONResponse(
+            {
+                "id": message.id,
+                "immutable_id": message.immutable_id,
+                "conversation_id": message.conversation_id,
+                "internet_message_id": message.internet_message_id,
+            },
+            201,
+        )
+
+    async def remove_subscription(self, request: Request) -> Response:
+        with_word = request.query_params.get("notify") == "true"
+        remove = self._sandbox.revoke_subscription if with_word else self._world.remove_subscription
+        remove(request.path_params["id"])
+        return Response(status_code=204)
+
+    async def lifecycle(self, request: Request) -> Response:
+        event = LifecycleEvent((await _body(request))["event"])
+        self._sandbox.tell_lifecycle(request.path_params["id"], event)
+        return Response(status_code=204)
+
+    async def expire_delta_tokens(self, request: Request) -> Response:
+        body = await _body(request)
+        self._world.expire_delta_tokens(body["mailbox"], body.get("folder", "inbox"))
+        return Response(status_code=204)
+
+    async def change_behaviour(self, request: Request) -> Response:
+        changes = await _body(request)
+        self._world.behaviour = replace(self._world.behaviour, **{n: _setting(n, v) for n, v in changes.items()})
+        return JSONResponse(
+            {each.name: _shown(getattr(self._world.behaviour, each.name)) for each in fields(Behaviour)}
+        )
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "POST":
+            self._sandbox.faults.add(Fault.from_json(await _body(request)))
+            return Response(status_code=204)
+        if request.method == "DELETE":
+            self._sandbox.faults.clear()
+            return Response(status_code=204)
+        return JSONResponse({"struck": self._sandbox.faults.struck})
+
+    async def add_secret(self, request: Request) -> Response:
+        body = await _body(request)
+        app = self._world.directory.apps[body["client_id"]]
+        value = self._world.add_secret(app, parse_timestamp(body["expires_at"]))
+        return JSONResponse({"client_secret": value}, 201)
+
+    async def settle(self, request: Request) -> Response:
+        await self._sandbox.settle()
+        return Response(status_code=204)
+
+
+def _mailbox(mailbox: Mailbox) -> dict[str, Any]:
+    return {
+        "address": mailbox.user.mail,
+        "id": mailbox.user.id,
+        "messages": {folder.display_name: len(list(mailbox.messages(folder.id))) for folder in mailbox.folders()},
+    }
+
+
+def _setting(name: str, value: Any) -> Any:
+    """A field of `Behaviour` from JSON. Raises TypeError for one that has another type, or does not exist."""
+    before = getattr(Behaviour(), name, None)
+    if before is None:
+        raise TypeError(f"there is no behaviour {name!r}")
+    if isinstance(before, timedelta):
+        return timedelta(seconds=value)
+    if isinstance(before, tuple):
+        return tuple(timedelta(seconds=each) for each in value)
+    if isinstance(before, frozenset):
+        return frozenset(str(each) for each in value)
+    if type(value) is not type(before):
+        raise TypeError(f"{name} wants {type(before).__name__}")
+    return value
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, tuple | frozenset):
+        return sorted(_shown(each) for each in value)
+    return value

@@ -1,0 +1,53 @@
+"""What Microsoft 365 does differently from tenant to tenant and from day to day, as settings of the sandbox."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+MINIMUM_SUBSCRIPTION = timedelta(minutes=45)
+"""A shorter life is raised to this (Graph reference, resources/subscription)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How this Microsoft 365 behaves where the documentation is silent, contradicts itself, or promises only a range.
+
+    The defaults are quick enough to watch and slow enough to be real; tests run with the delays of `at_once()`.
+    """
+
+    immutable_ids_survive_send: bool = True
+    """The docs promise that a draft's immutable id reads the sent copy later; users report that it changed."""
+    internet_message_id_survives_send: bool = True
+    """Sent by Graph the draft's Message-ID stays findable; sent by classic Outlook it changes."""
+    draft_visible_while_sending: bool = True
+    """Whether the draft stands in Drafts until its copy is in Sent Items, or is nowhere in between."""
+    repeated_send_sends_again: bool = True
+    """What a second /send does while the first is under way: send again, or nothing. Undocumented, so the worse."""
+    sent_copy_delay: timedelta = timedelta(milliseconds=200)
+    reply_delay: timedelta = timedelta(seconds=1)
+    """How long correspondents think before they answer."""
+    delivery_delay: timedelta = timedelta(0)
+    """How long mail travels between mailboxes, and before a report of non-delivery comes back."""
+    notifications: bool = True
+    """Whether change notifications are sent at all. Handshakes and lifecycle notifications always are."""
+    notification_delay: timedelta = timedelta(milliseconds=50)
+    notifications_per_request: int = 100
+    notification_retry_delays: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 300))
+    """The growing waits after an answer that is not 2xx or comes late; then the notification is lost."""
+    max_subscription_minutes: int = 10_070
+    """The live service refuses more, although the docs say 10,080."""
+    max_rich_subscription_minutes: int = 1_440
+    subscription_permissions: frozenset[str] = frozenset({"Mail.Read", "Mail.ReadWrite"})
+    """Which roles may subscribe to mail. Some tenants want Mail.Read even beside Mail.ReadWrite."""
+    read_basic_may_look_up: bool = True
+    """Whether User.ReadBasic.All can read users app-only: the docs and users contradict each other."""
+    token_lifetime: timedelta = timedelta(seconds=3599)
+    delta_page_size: int = 10
+    """Messages on a delta page when the request does not say. Microsoft's docs are silent."""
+    user_page_size: int = 100
+    subscription_page_size: int = 100
+    upload_session_lifetime: timedelta = timedelta(hours=1)
+
+    @classmethod
+    def at_once(cls) -> "Behaviour":
+        """No waiting for anything but the retries of failed notifications."""
+        return cls(sent_copy_delay=timedelta(0), reply_delay=timedelta(0), notification_delay=timedelta(0))

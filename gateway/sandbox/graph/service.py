@@ -1,0 +1,167 @@
+"""Graph's front door: token, route, permission; then the handler; and every refusal in Graph's shape."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from gateway.sandbox.faults import ConnectionReset, Effect, Fault, Faults
+from gateway.sandbox.graph import (
+    attachments,
+    delta,
+    errors,
+    folders,
+    messages,
+    sending,
+    subscribing,
+    uploads,
+    users,
+)
+from gateway.sandbox.graph.batch import batch
+from gateway.sandbox.graph.errors import GraphError
+from gateway.sandbox.graph.exchange import VERSION, Call, Request, Response, Route, split_path
+from gateway.sandbox.notifier import Notifier
+from gateway.sandbox.tokens import BadToken, TokenMint, seconds
+from gateway.sandbox.world import World
+
+ROUTES: Final = (
+    *users.ROUTES,
+    *folders.ROUTES,
+    *delta.ROUTES,
+    *messages.ROUTES,
+    *sending.ROUTES,
+    *uploads.ROUTES,
+    *attachments.ROUTES,
+    *subscribing.ROUTES,
+)
+GRAPH_AUDIENCES: Final = frozenset(
+    {
+        "https://graph.microsoft.com",
+        "https://graph.microsoft.us",
+        "https://dod-graph.microsoft.us",
+        "https://microsoftgraph.chinacloudapi.cn",
+        "00000003-0000-0000-c000-000000000000",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: the claims of the token that matter."""
+
+    app_id: str
+    roles: frozenset[str]
+
+
+class GraphService:
+    """Answers requests, each with its `request-id`. The same door stands before every item of a batch."""
+
+    def __init__(self, *, world: World, notifier: Notifier, mint: TokenMint, faults: Faults) -> None:
+        self._world = world
+        self._notifier = notifier
+        self._mint = mint
+        self._faults = faults
+        self._uploads = uploads.Uploads(world)
+
+    async def answer(self, request: Request) -> Response:
+        """A request below `/v1.0`. Raises ConnectionReset where a fault breaks the connection off."""
+        return await self._answer(request, f"/{VERSION}{request.path}", self._handle)
+
+    async def answer_upload(self, request: Request) -> Response:
+        """A PUT or DELETE to an upload URL."""
+
+        async def handle(request: Request) -> Response:
+            return self._uploads.answer(request)
+
+        return await self._answer(request, request.path, handle)
+
+    async def _answer(self, request: Request, path: str, handle: Any) -> Response:
+        request_id = self._world.identities.guid()
+        client_request_id = request.headers.get("client-request-id", request_id)
+        fault = self._faults.strike(request.method, path)
+        try:
+            if fault is not None and fault.effect is Effect.BEFORE:
+                await self._suffer(fault)
+            response: Response = await handle(request)
+            if fault is not None and fault.effect is Effect.AFTER:
+                await self._suffer(fault)
+                response = replace(response, headers={**response.headers, **fault.headers})
+        except GraphError as error:
+            response = self._refusal(error, request_id, client_request_id)
+        ids = {"request-id": request_id, "client-request-id": client_request_id}
+        return replace(response, headers={**ids, **response.headers})
+
+    async def _suffer(self, fault: Fault) -> None:
+        if fault.delay:
+            await self._world.clock.sleep(fault.delay)
+        if fault.reset:
+            raise ConnectionReset
+        if fault.status is not None:
+            raise GraphError(status=fault.status, code=fault.code, message=fault.message, headers=fault.headers)
+
+    def _refusal(self, error: GraphError, request_id: str, client_request_id: str) -> Response:
+        inner = {
+            "date": self._world.clock.now().strftime("%Y-%m-%dT%H:%M:%S"),
+            "request-id": request_id,
+            "client-request-id": client_request_id,
+        }
+        body = {"error": {"code": error.code, "message": error.message, "innerError": inner}}
+        return Response(status=error.status, json=body, headers=error.headers)
+
+    async def _handle(self, request: Request) -> Response:
+        caller = self._authenticate(request)
+        if len(request.body) > errors.MOST_BYTES:
+            raise errors.too_long()
+        segments = split_path(request.path)
+        if segments[0].lower() == "me":
+            raise errors.no_permissions()
+        if segments == ["$batch"] and request.method == "POST":
+            return await batch(self._call(request, caller, {}), self.answer)
+        route, params = _route(request.method, segments)
+        if route.roles and not route.roles & caller.roles:
+            raise errors.insufficient_privileges() if route.is_directory else errors.access_denied()
+        return await route.handler(self._call(request, caller, params))
+
+    def _call(self, request: Request, caller: Caller, params: dict[str, str]) -> Call:
+        return Call(
+            request=request,
+            params=params,
+            app=self._world.directory.apps[caller.app_id],
+            roles=caller.roles,
+            world=self._world,
+            notifier=self._notifier,
+            uploads=self._uploads,
+        )
+
+    def _authenticate(self, request: Request) -> Caller:
+        """Whose token this is, if it is ours, of its time, and for Graph. Raises GraphError."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise errors.invalid_token("Access token is empty.")
+        try:
+            claims = self._mint.read(token.strip())
+        except BadToken as bad:
+            raise errors.invalid_token("CompactToken parsing failed with error code: 80049217") from bad
+        now = seconds(self._world.clock.now())
+        if not claims["nbf"] <= now < claims["exp"]:
+            raise errors.invalid_token()
+        if claims["aud"] not in GRAPH_AUDIENCES | {request.origin} and not _is_loopback(claims["aud"]):
+            raise errors.invalid_token("Access token validation failure. Invalid audience.")
+        if claims["tid"] != self._world.tenant or claims["appid"] not in self._world.directory.apps:
+            raise errors.invalid_token("Access token validation failure. Invalid issuer.")
+        return Caller(app_id=claims["appid"], roles=frozenset(claims.get("roles", ())))
+
+
+def _is_loopback(audience: str) -> bool:
+    return audience.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+
+
+def _route(method: str, segments: list[str]) -> tuple[Route, dict[str, str]]:
+    """The route for a path. Raises GraphError."""
+    is_known_path = False
+    for route in ROUTES:
+        params = route.match(segments)
+        if params is None:
+            continue
+        if route.method == method:
+            return route, params
+        is_known_path = True
+    raise errors.method_not_allowed() if is_known_path else errors.no_such_segment(segments[-1])
