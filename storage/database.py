@@ -14,7 +14,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import aiosqlite
 
 from storage.errors import InUse, StorageUnavailable
-from storage.migrate import bring_up_to_date
+from storage.migrate import bring_up_to_date, is_up_to_date
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,6 +73,10 @@ class Connection(aiosqlite.Connection):
     async def run(self, work: Callable[[Transaction], T]) -> T:
         """Call `work` with the open connection, on the connection's thread."""
         return cast("T", await self._execute(work, self._conn))  # type: ignore[no-untyped-call]
+
+    async def thread_has_ended(self) -> None:
+        """Wait for that after a failed start: aiosqlite does not, and the thread's last word wants a living loop."""
+        await asyncio.to_thread(self._thread.join)
 
 
 @dataclass(slots=True, eq=False)
@@ -230,6 +234,8 @@ def _as_unavailable(error: BaseException) -> Exception:
         unavailable = StorageUnavailable(f"The database cannot be used now: {error}.")
         unavailable.__cause__ = error
         return unavailable
+    if isinstance(error, StopIteration):  # no future takes one
+        return RuntimeError("a work has raised StopIteration")
     return error if isinstance(error, Exception) else StorageUnavailable("The store is stopping.")
 
 
@@ -265,26 +271,25 @@ async def open_store(path: Path, *, readers: int = 2, alone: bool = True) -> Asy
             if alone:
                 stack.enter_context(_held_alone(path))
             writer = await stack.enter_async_context(_connection(path))
-            await writer.run(_prepare)
+            # Never change the tables under a running gateway: then it has the lock, and this is refused.
+            with nullcontext() if alone or await writer.run(is_up_to_date) else _held_alone(path):
+                await writer.run(_prepare)
             pool = [
                 await stack.enter_async_context(_connection(path, "PRAGMA query_only = ON")) for _ in range(readers)
             ]
         except (OSError, sqlite3.DatabaseError) as error:
             raise StorageUnavailable(f"{path} cannot be opened: {error}.") from error
-        store = Store(writer, pool)
-        ended_by: BaseException | None = None
+        store, failure = Store(writer, pool), None
         async with asyncio.TaskGroup() as group:
             group.create_task(store._write_groups(), name="store writer")
             try:
                 yield store
             except BaseException as error:
-                # Held back, so that the group neither wraps it nor cancels the writer before it has written
-                # what waits.
-                ended_by = error
+                failure = error  # raised below as it is: the group would wrap it
             finally:
                 store._close()
-        if ended_by is not None:
-            raise ended_by
+        if failure is not None:
+            raise failure
 
 
 @contextmanager
@@ -302,14 +307,25 @@ def _held_alone(path: Path) -> Iterator[None]:
 async def _connection(path: Path, *pragmas: str) -> AsyncIterator[Connection]:
     def connect() -> sqlite3.Connection:
         opened = sqlite3.connect(path, factory=Transaction, isolation_level=None, timeout=BUSY_TIMEOUT_S)
-        path.chmod(0o600)
-        for pragma in ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", *pragmas):
-            opened.execute(pragma)
+        try:
+            path.chmod(0o600)
+            for pragma in ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", *pragmas):
+                opened.execute(pragma)
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     connection = Connection(connect, iter_chunk_size=64)
-    async with connection:
+    try:
+        await connection
+    except BaseException:
+        await connection.thread_has_ended()
+        raise
+    try:
         yield connection
+    finally:
+        await connection.close()
 
 
 def _prepare(tx: Transaction) -> None:

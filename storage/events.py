@@ -41,6 +41,14 @@ INSERT INTO events (account_id, type, thread_id, message_id, data, created_at)
 VALUES (:account_id, :type, :thread_id, :message_id, :data, :now)
 """
 AFTER = "SELECT * FROM events WHERE account_id = :account_id AND seq > :after ORDER BY seq LIMIT :limit"
+OF_OBJECT = """
+SELECT events.* FROM events
+ WHERE events.account_id = :account_id AND events.seq > :after
+   AND EXISTS (SELECT 1 FROM thread_objects
+                WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
+                  AND thread_objects.object_id = :object_id AND thread_objects.thread_id = events.thread_id)
+ ORDER BY events.seq LIMIT :limit
+"""
 LAST = "SELECT coalesce(max(seq), 0) AS seq FROM events WHERE account_id = :account_id"
 
 
@@ -73,6 +81,20 @@ def after(tx: Transaction, account_id: str, seq: int, *, limit: int) -> list[Eve
     """In order, from just behind `seq`."""
     question = {"account_id": account_id, "after": seq, "limit": limit}
     return [Event.from_row(row) for row in tx.execute(AFTER, question)]
+
+
+def of_object(
+    tx: Transaction, account_id: str, seq: int, *, object_type: str, object_id: str, limit: int
+) -> list[Event]:
+    """As `after`, but only what happened in threads that are linked to an object now."""
+    question = {
+        "account_id": account_id,
+        "after": seq,
+        "type": object_type,
+        "object_id": object_id,
+        "limit": limit,
+    }
+    return [Event.from_row(row) for row in tx.execute(OF_OBJECT, question)]
 
 
 def last_seq(tx: Transaction, account_id: str) -> int:

@@ -90,6 +90,11 @@ def open_hints(tx: Transaction, folder_id: str, *, limit: int = 1000) -> list[Hi
     return [Hint.from_row(row) for row in tx.execute(OPEN, {"folder_id": folder_id, "limit": limit})]
 
 
+def insert_for_later(tx: Transaction, hint: NewHint, *, retry_at: datetime, now: datetime) -> None:
+    """Keep a hint that there is no use in following before `retry_at`."""
+    tx.execute(INSERT, (hint.account_id, hint.folder_id, hint.change_type, hint.message_id, now, retry_at))
+
+
 def due(tx: Transaction, folder_id: str, now: datetime, *, limit: int) -> list[Hint]:
     """Those worth looking into now, oldest first."""
     return [Hint.from_row(row) for row in tx.execute(DUE, {"folder_id": folder_id, "now": now, "limit": limit})]

@@ -172,6 +172,12 @@ OF_OBJECT = (
  LIMIT :limit
 """
 )
+HELD_OF_OBJECT = """
+SELECT count(*) AS held
+  FROM messages JOIN thread_objects ON thread_objects.thread_id = messages.thread_id
+ WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
+   AND thread_objects.object_id = :object_id AND messages.placement = 'held'
+"""
 LETTERS = (
     SELECT_MESSAGE
     + """
@@ -196,10 +202,15 @@ NAMED_BY_REFERENCES = (
  ORDER BY messages.created_at DESC, messages.id DESC
 """
 )
+THREADS_WITH_CONVERSATION = """
+SELECT DISTINCT thread_id FROM messages
+ WHERE mailbox_id = :mailbox_id AND conversation_id = :conversation_id AND placement = 'placed'
+ ORDER BY thread_id
+"""
 INSERT = """
 INSERT INTO messages (id, account_id, mailbox_id, thread_id, direction, kind, placement, graph_id, conversation_id,
-                      internet_message_id, subject, from_name, from_address, recipients, body_type, body, new_text, preview,
-                      attachments, evidence, created_by, message_at, created_at)
+                      internet_message_id, subject, from_name, from_address, recipients, body_type, body, new_text,
+                      preview, attachments, evidence, created_by, message_at, created_at)
 VALUES (:id, :account_id, :mailbox_id, :thread_id, :direction, :kind, :placement, :graph_id, :conversation_id,
         :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :new_text, :preview,
         :attachments, :evidence, :created_by, :message_at, :created_at)
@@ -215,6 +226,9 @@ UPDATE messages
    SET mailbox_id = :mailbox_id, graph_id = :graph_id, conversation_id = :conversation_id, direction = :direction,
        placement = 'placed'
  WHERE id = :id
+"""
+FORGET_ITEM = """
+UPDATE messages SET graph_id = NULL, conversation_id = NULL, internet_message_id = NULL WHERE id = :id
 """
 
 
@@ -285,6 +299,12 @@ def of_object(
     return [Message.from_row(row) for row in tx.execute(OF_OBJECT, question)]
 
 
+def held_of_object(tx: Transaction, account_id: str, *, object_type: str, object_id: str) -> int:
+    """How many messages of an object's threads wait for a person before they are shown."""
+    question = {"account_id": account_id, "type": object_type, "object_id": object_id}
+    return int(tx.execute(HELD_OF_OBJECT, question).fetchone()["held"])
+
+
 def letters(tx: Transaction, account_id: str, *, before_id: str | None = None, limit: int) -> list[Message]:
     """Letters that went through our outbox, newest first."""
     question = {"account_id": account_id, "before_id": before_id or "~", "limit": limit}
@@ -309,11 +329,17 @@ def named_by(tx: Transaction, account_id: str, references: Sequence[str]) -> lis
     return [Message.from_row(row) for row in tx.execute(NAMED_BY_REFERENCES, question)]
 
 
+def threads_with_conversation(tx: Transaction, mailbox_id: str, conversation_id: str) -> list[str]:
+    """The threads that have mail of this Graph conversation: several, where Exchange threw letters together."""
+    question = {"mailbox_id": mailbox_id, "conversation_id": conversation_id}
+    return [row["thread_id"] for row in tx.execute(THREADS_WITH_CONVERSATION, question)]
+
+
 def identify(
     tx: Transaction,
     message_id: str,
     *,
-    graph_id: str,
+    graph_id: str | None,
     conversation_id: str | None,
     internet_message_id: str | None,
     message_at: datetime | None = None,
@@ -353,3 +379,8 @@ def adopt(
             "direction": direction,
         },
     )
+
+
+def forget_item(tx: Transaction, message_id: str) -> None:
+    """A letter of ours is to become another item in the mailbox; which one is not yet known."""
+    tx.execute(FORGET_ITEM, {"id": message_id})

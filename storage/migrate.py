@@ -29,6 +29,12 @@ def released() -> Sequence[Migration]:
     ]
 
 
+def is_up_to_date(connection: sqlite3.Connection) -> bool:
+    """Whether this release has nothing to change in the file."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return bool(version >= released()[-1].version)
+
+
 def bring_up_to_date(connection: sqlite3.Connection, migrations: Sequence[Migration] | None = None) -> int:
     """Run what the file lacks and return its version.
 

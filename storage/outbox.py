@@ -111,9 +111,21 @@ BY_SEND_UID = SELECT_LETTER + " WHERE outbox.account_id = :account_id AND outbox
 CLAIM_DUE = """
 UPDATE outbox SET lease_owner = :owner, lease_ends_at = :lease_ends_at, attempts = attempts + 1
  WHERE message_id IN (
-       SELECT message_id FROM outbox JOIN mailboxes ON mailboxes.id = outbox.mailbox_id
-        WHERE next_attempt_at <= :now AND (lease_ends_at IS NULL OR lease_ends_at <= :now)
-          AND (mailboxes.paused_until IS NULL OR mailboxes.paused_until <= :now)
+       SELECT message_id FROM (
+              SELECT due.message_id, due.next_attempt_at,
+                     row_number() OVER (PARTITION BY due.mailbox_id
+                                            ORDER BY due.next_attempt_at, due.message_id) AS place,
+                     (SELECT count(*) FROM outbox AS held
+                       WHERE held.mailbox_id = box.id AND held.lease_owner IS NOT NULL
+                         AND held.lease_ends_at > :now) AS in_hand
+                FROM mailboxes AS box
+                JOIN outbox AS due ON due.message_id IN (
+                     SELECT message_id FROM outbox
+                      WHERE mailbox_id = box.id AND next_attempt_at <= :now
+                        AND (lease_ends_at IS NULL OR lease_ends_at <= :now)
+                      ORDER BY next_attempt_at, message_id LIMIT :per_mailbox)
+               WHERE box.paused_until IS NULL OR box.paused_until <= :now)
+        WHERE place + in_hand <= :per_mailbox
         ORDER BY next_attempt_at, message_id LIMIT :limit)
 RETURNING message_id
 """
@@ -134,10 +146,16 @@ UPDATE outbox
 """
 LEASED = "SELECT message_id FROM outbox WHERE lease_owner IS NOT NULL"
 NEXT_DUE = """
-SELECT min(max(next_attempt_at, coalesce(lease_ends_at, 0), coalesce(mailboxes.paused_until, 0))) AS at
-  FROM outbox JOIN mailboxes ON mailboxes.id = outbox.mailbox_id
- WHERE next_attempt_at IS NOT NULL
+SELECT min(at) AS at FROM (
+       SELECT max(coalesce(box.paused_until, 0),
+                  (SELECT next_attempt_at FROM outbox
+                    WHERE mailbox_id = box.id AND next_attempt_at IS NOT NULL AND lease_owner IS NULL
+                    ORDER BY next_attempt_at LIMIT 1)) AS at
+         FROM mailboxes AS box
+        UNION ALL
+       SELECT max(next_attempt_at, lease_ends_at) FROM outbox WHERE lease_owner IS NOT NULL)
 """
+RENEW_SEND_UID = "UPDATE outbox SET send_uid = :send_uid WHERE message_id = :message_id"
 COUNTS = "SELECT state, count(*) AS letters FROM outbox WHERE account_id = :account_id GROUP BY state"
 REMEMBER = """
 INSERT INTO idempotency_keys (account_id, key, fingerprint, message_id, created_at)
@@ -226,9 +244,20 @@ def by_send_uid(tx: Transaction, account_id: str, send_uid: str) -> Letter | Non
     return None if row is None else Letter.from_row(row)
 
 
-def claim_due(tx: Transaction, *, owner: str, now: datetime, lease_ends_at: datetime, limit: int) -> list[Letter]:
-    """Take what is due, longest due first; each is ours until the lease ends. The attempt counts from here."""
-    claim = {"owner": owner, "now": now, "lease_ends_at": lease_ends_at, "limit": limit}
+def claim_due(
+    tx: Transaction, *, owner: str, now: datetime, lease_ends_at: datetime, limit: int, per_mailbox: int = 4
+) -> list[Letter]:
+    """Take what is due, longest due first; each is ours until the lease ends. The attempt counts from here.
+
+    Never more than `per_mailbox` of one mailbox are in hand at once, whoever holds them; none of a paused one.
+    """
+    claim = {
+        "owner": owner,
+        "now": now,
+        "lease_ends_at": lease_ends_at,
+        "limit": limit,
+        "per_mailbox": per_mailbox,
+    }
     ids = [row["message_id"] for row in tx.execute(CLAIM_DUE, claim).fetchall()]
     if not ids:
         return []
@@ -263,8 +292,13 @@ def leased(tx: Transaction) -> list[Letter]:
 
 
 def next_due(tx: Transaction) -> datetime | None:
-    """When the next letter can be claimed: due, in nobody's hands, its mailbox not paused."""
+    """When the next letter wants attention: it is due, its mailbox not paused, its lease if any at an end."""
     return moment_or_none(tx.execute(NEXT_DUE).fetchone()["at"])
+
+
+def renew_send_uid(tx: Transaction, message_id: str, send_uid: str) -> None:
+    """A person wants this letter sent anew: from now on it is another sending, with another tag."""
+    tx.execute(RENEW_SEND_UID, {"message_id": message_id, "send_uid": send_uid})
 
 
 def counts(tx: Transaction, account_id: str) -> dict[str, int]:

@@ -134,6 +134,10 @@ SELECT subscriptions.*, folders.well_known, mailboxes.user_id, mailboxes.state =
  WHERE subscriptions.state <> 'gone'
  ORDER BY subscriptions.next_step_at, subscriptions.id
 """
+ADDRESSES = """
+SELECT DISTINCT notification_url FROM subscriptions
+ WHERE account_id = :account_id AND (state <> 'gone' OR created_at > :since)
+"""
 WITNESS = """
 UPDATE OR IGNORE subscriptions SET subscription_id = :subscription_id
  WHERE id = :id AND state = 'creating' AND subscription_id IS NULL
@@ -216,6 +220,12 @@ def find(tx: Transaction, subscription_id: str) -> Subscription | None:
 def watches(tx: Transaction) -> list[Watch]:
     """All that are not gone, over all accounts, most urgent first."""
     return [Watch.from_row(row) for row in tx.execute(WATCHES)]
+
+
+def addresses(tx: Transaction, account_id: str, since: datetime) -> set[str]:
+    """The notification URLs of an account's that are not gone, or were made after `since`."""
+    question = {"account_id": account_id, "since": since}
+    return {row["notification_url"] for row in tx.execute(ADDRESSES, question)}
 
 
 def witness(tx: Transaction, row_id: str, subscription_id: str) -> None:

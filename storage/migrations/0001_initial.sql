@@ -115,7 +115,7 @@ CREATE TABLE subscriptions (
     CHECK ((state = 'gone') = (next_step_at IS NULL)),
     CHECK ((failures = 0) = (problem IS NULL))
 ) STRICT;
-CREATE UNIQUE INDEX subscriptions_graph_id ON subscriptions (subscription_id) WHERE subscription_id IS NOT NULL;
+CREATE UNIQUE INDEX subscriptions_graph_id ON subscriptions (subscription_id) WHERE state <> 'gone';
 CREATE UNIQUE INDEX subscriptions_one_per_folder ON subscriptions (folder_id) WHERE state IN ('creating', 'live');
 CREATE INDEX subscriptions_due ON subscriptions (next_step_at) WHERE next_step_at IS NOT NULL;
 
@@ -206,6 +206,7 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_graph_id ON messages (mailbox_id, graph_id) WHERE graph_id IS NOT NULL;
 CREATE INDEX messages_internet_message_id ON messages (account_id, internet_message_id)
     WHERE internet_message_id IS NOT NULL;
+CREATE INDEX messages_of_conversation ON messages (mailbox_id, conversation_id) WHERE conversation_id IS NOT NULL;
 CREATE INDEX messages_of_thread ON messages (thread_id, message_at, id);
 
 -- The sending of a message of ours: the state machine of gateway/sending/machine.py.
@@ -236,7 +237,8 @@ CREATE TABLE outbox (
     CHECK (state NOT IN ('submitting', 'submitted', 'unknown') OR submits > 0),
     CHECK ((lease_owner IS NULL) = (lease_ends_at IS NULL))
 ) STRICT;
-CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX outbox_due ON outbox (mailbox_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX outbox_in_hand ON outbox (mailbox_id) WHERE lease_owner IS NOT NULL;
 CREATE INDEX outbox_newest ON outbox (account_id, message_id);
 
 CREATE TABLE outbox_attachments (

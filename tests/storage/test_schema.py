@@ -1,0 +1,236 @@
+"""What the tables themselves refuse, whoever writes."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from storage import api_keys, chores, credentials, events, hints, messages, outbox, threads
+from storage.database import Transaction
+from storage.hints import NewHint
+from storage.migrate import bring_up_to_date
+from storage.vault import MasterKey, unlock
+from tests.fakes.clock import A_MONDAY
+from tests.storage.scene import Scene, a_message, build, post, subscribe
+
+KEY = MasterKey.new()
+
+
+@pytest.fixture
+def tx() -> Iterator[Transaction]:
+    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        bring_up_to_date(connection)
+        yield connection
+
+
+@pytest.fixture
+def scene(tx: Transaction) -> Scene:
+    """One row in every table."""
+    scene = build(tx)
+    unlock(tx, KEY, now=A_MONDAY)
+    credentials.replace_client_secret(tx, scene.account_id, "s3cret", expires_at=None, key=KEY, now=A_MONDAY)
+    credential = credentials.active(tx, scene.account_id)
+    assert credential is not None
+    credentials.record_warning(tx, credential, 30, now=A_MONDAY)
+    api_keys.create(tx, scene.account_id, name="SELMA", scopes=frozenset(), value=api_keys.new_value(), now=A_MONDAY)
+    subscribe(tx, scene)
+    post(tx, scene, attachments=(outbox.LetterAttachment(name="a", content_type="b/c", content_id=None, content=b"x"),))
+    messages.insert(tx, a_message(scene, "msg_2", direction=messages.Direction.IN))
+    outbox.remember_key(tx, scene.account_id, "key", fingerprint=bytes(32), message_id="msg_1", now=A_MONDAY)
+    person = threads.Address(name=None, address="aroha@student.example")
+    threads.add_participants(tx, scene.account_id, scene.thread_id, [person])
+    threads.add_conversation(
+        tx, scene.account_id, scene.thread_id, mailbox_id=scene.mailbox_id, conversation_id="c", now=A_MONDAY
+    )
+    hint = NewHint(account_id=scene.account_id, folder_id=scene.inbox_id, change_type="created", message_id="m")
+    hints.insert(tx, [hint], now=A_MONDAY)
+    events.record(tx, scene.account_id, "message.sent", now=A_MONDAY)
+    chores.done(tx, scene.account_id, "expiry", next_at=A_MONDAY)
+    return scene
+
+
+def tables(tx: Transaction) -> dict[str, str]:
+    rows = tx.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {row["name"]: row["sql"] for row in rows}
+
+
+def test_every_table_is_strict(tx: Transaction) -> None:
+    assert [name for name, sql in tables(tx).items() if not re.search(r"\) STRICT(, WITHOUT ROWID)?$", sql)] == []
+
+
+def test_every_row_carries_its_account(tx: Transaction) -> None:
+    """But the accounts themselves, whose id it is, and the vault, which is the file's."""
+    without = {
+        name
+        for name in tables(tx)
+        if ("account_id", 1) not in {(row["name"], row["notnull"]) for row in tx.execute(f"PRAGMA table_info({name})")}
+    }
+    assert without == {"accounts", "vault"}
+
+
+def test_every_account_named_is_one_that_exists(tx: Transaction) -> None:
+    naming = {
+        name
+        for name in tables(tx)
+        if any(
+            row["from"] == "account_id" and row["table"] == "accounts"
+            for row in tx.execute(f"PRAGMA foreign_key_list({name})")
+        )
+    }
+    assert naming == set(tables(tx)) - {"accounts", "vault"}
+
+
+NONSENSE = [
+    # accounts
+    ("accounts", {"name": ""}),
+    ("accounts", {"cloud": "moon"}),
+    ("accounts", {"tenant_id": "t"}),
+    ("accounts", {"client_id": "c"}),
+    ("accounts", {"token_state": "ok"}),
+    ("accounts", {"token_state": "refused", "token_checked_at": 1}),
+    ("accounts", {"token_state": "ok", "token_checked_at": 1, "token_problem": "{}"}),
+    ("accounts", {"token_state": "refused", "token_checked_at": 1, "token_problem": "no json"}),
+    ("accounts", {"created_at": "yesterday"}),
+    # credentials
+    ("credentials", {"hint": "Zk8Q"}),
+    ("credentials", {"kind": "password"}),
+    ("credentials", {"state": "lost"}),
+    ("credentials", {"ciphertext": "text"}),
+    ("credentials", {"account_id": "acc_of_nobody"}),
+    ("credential_warnings", {"days_left": -1}),
+    ("api_keys", {"digest": b"short"}),
+    ("api_keys", {"scopes": "no json"}),
+    # mailboxes
+    ("mailboxes", {"address": ""}),
+    ("mailboxes", {"state": "lost"}),
+    ("mailboxes", {"user_id": None}),
+    ("mailboxes", {"validated_at": None}),
+    ("mailboxes", {"state": "refused"}),
+    ("mailboxes", {"problem": "{}"}),
+    ("mailboxes", {"state": "refused", "problem": "no json"}),
+    # folders
+    ("folders", {"well_known": "drafts"}),
+    ("folders", {"lease_owner": "me"}),
+    ("folders", {"lease_ends_at": 1}),
+    ("folders", {"failures": -1, "problem": "x"}),
+    ("folders", {"failures": 1}),
+    ("folders", {"problem": "x"}),
+    # subscriptions
+    ("subscriptions", {"state": "lost"}),
+    ("subscriptions", {"state": "live"}),
+    ("subscriptions", {"state": "live", "subscription_id": "s"}),
+    ("subscriptions", {"state": "removing", "expiration_date_time": 1}),
+    ("subscriptions", {"state": "gone"}),
+    ("subscriptions", {"next_step_at": None}),
+    ("subscriptions", {"client_state_digest": b"short"}),
+    ("subscriptions", {"reauthorize": 2}),
+    ("subscriptions", {"failures": 1}),
+    # hints
+    ("hints", {"outcome": "stored"}),
+    ("hints", {"closed_at": 1}),
+    ("hints", {"outcome": "lost", "closed_at": 1}),
+    ("hints", {"attempts": -1}),
+    # threads and what hangs on them
+    ("threads", {"message_count": -1}),
+    ("threads", {"last_direction": "up"}),
+    ("threads", {"has_attachments": 2}),
+    ("conversations", {"conversation_id": ""}),
+    ("thread_objects", {"type": "teacher"}),
+    ("thread_objects", {"object_id": ""}),
+    # messages
+    ("messages", {"direction": "up"}),
+    ("messages", {"kind": "fax"}),
+    ("messages", {"placement": "lost"}),
+    ("messages", {"body_type": "rtf"}),
+    ("messages", {"recipients": "no json"}),
+    ("messages", {"attachments": "no json"}),
+    ("messages", {"evidence": "no json"}),
+    # outbox
+    ("outbox", {"send_uid": "UPPER"}),
+    ("outbox", {"importance": "urgent"}),
+    ("outbox", {"metadata": "no json"}),
+    ("outbox", {"state": "lost"}),
+    ("outbox", {"next_attempt_at": None}),
+    ("outbox", {"state": "cancelled"}),
+    ("outbox", {"state": "sent", "next_attempt_at": None}),
+    ("outbox", {"sent_at": 1}),
+    ("outbox", {"state": "failed", "next_attempt_at": None}),
+    ("outbox", {"state": "needs_review", "next_attempt_at": None}),
+    ("outbox", {"state": "failed", "next_attempt_at": None, "problem": "no json"}),
+    ("outbox", {"state": "submitting"}),
+    ("outbox", {"state": "unknown"}),
+    ("outbox", {"attempts": -1}),
+    ("outbox", {"submits": -1}),
+    ("outbox", {"lease_owner": "me"}),
+    ("outbox", {"lease_ends_at": 1}),
+    ("outbox_attachments", {"size": 2}),
+    ("outbox_attachments", {"size": -1}),
+    # keys and events
+    ("idempotency_keys", {"fingerprint": b"short"}),
+    ("idempotency_keys", {"message_id": "msg_of_nobody"}),
+    ("events", {"data": "no json"}),
+    ("vault", {"id": 2}),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "change"), NONSENSE, ids=lambda value: value if isinstance(value, str) else str(value)
+)
+def test_nonsense_is_refused(tx: Transaction, scene: Scene, table: str, change: dict[str, Any]) -> None:
+    where = "message_id = 'msg_1'" if table == "outbox" else "true"
+    assert tx.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0] > 0
+    assignments = ", ".join(f"{column} = :{column}" for column in change)
+    with pytest.raises(sqlite3.IntegrityError):
+        tx.execute(f"UPDATE {table} SET {assignments} WHERE {where}", change)
+
+
+def test_every_table_is_tried_with_nonsense_but_those_that_have_nothing_to_refuse(tx: Transaction) -> None:
+    assert set(tables(tx)) - {table for table, _ in NONSENSE} == {"participants", "chores"}
+
+
+TWINS = [
+    ("accounts", "name"),
+    ("credentials", "account_id"),
+    ("credential_warnings", "credential_id, days_left"),
+    ("api_keys", "digest"),
+    ("mailboxes", "account_id, address"),
+    ("folders", "mailbox_id, well_known"),
+    ("subscriptions", "folder_id"),
+    ("conversations", "mailbox_id, conversation_id"),
+    ("thread_objects", "account_id, type, object_id, thread_id"),
+    ("participants", "thread_id, address"),
+    ("outbox", "send_uid"),
+    ("outbox_attachments", "message_id, position"),
+    ("idempotency_keys", "account_id, key"),
+    ("chores", "account_id, name"),
+]
+
+
+@pytest.mark.parametrize(("table", "same"), TWINS)
+def test_there_is_no_second_one_with_the_same(tx: Transaction, scene: Scene, table: str, same: str) -> None:
+    """Copies a row with all but the named columns changed where they must be unique."""
+    columns = [row["name"] for row in tx.execute(f"PRAGMA table_info({table})")]
+    kept = {name.strip() for name in same.split(",")}
+    new_key = {"id": "'other'"} if "id" not in kept else {}
+    if table == "outbox":
+        new_key = {"message_id": "'msg_2'"}
+    values = ", ".join(new_key.get(column, column) for column in columns)
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        tx.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table}")
+
+
+def test_one_mail_item_is_one_message(tx: Transaction, scene: Scene) -> None:
+    messages.insert(tx, a_message(scene, "msg_3", graph_id="AAMk1"))
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        messages.insert(tx, a_message(scene, "msg_4", graph_id="AAMk1"))
+    messages.insert(tx, a_message(scene, "msg_5", graph_id="aamk1"))  # Graph's ids differ by case
+
+
+def test_what_others_hang_on_cannot_be_deleted(tx: Transaction, scene: Scene) -> None:
+    for table in ("accounts", "mailboxes", "folders", "threads", "messages", "outbox"):
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            tx.execute(f"DELETE FROM {table}")
