@@ -1,0 +1,250 @@
+"""Letting notifications in: known subscription, right secret, right tenant; then one commit, and Graph hears 202.
+
+Nothing is looked into and Graph is never asked here, so the answer takes no longer than the commit.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import storage
+from storage import folders, hints, subscriptions
+from storage.hints import NewHint
+from storage.subscriptions import SubscriptionState, Watch
+from subscriptions import ledger
+from subscriptions.clock import Clock
+from subscriptions.notifications import Change, Lifecycle, LifecycleEvent, Malformed, parse
+from subscriptions.plan import may_reauthorize
+
+log = logging.getLogger(__name__)
+security = logging.getLogger(f"{__name__}.security")
+
+LOGGED_REFUSALS: Final = 10  # lines for one request; the rest is a number
+READ_AGAIN_AFTER: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a request's items. `ignored` are right, but of a mailbox that is not watched any more."""
+
+    kept: int
+    refused: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that is not let in. `row_id` is ours, and None where the item names nothing of ours."""
+
+    why: str
+    row_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """An item that only Graph can have sent, and the subscription that it came by."""
+
+    watch: Watch
+    item: Change | Lifecycle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """All subscriptions that are not gone, as they stood at `read_at`."""
+
+    by_subscription_id: dict[str, Watch]
+    being_created: dict[bytes, Watch]
+    read_at: datetime
+
+    def find(self, item: Change | Lifecycle, digest: bytes) -> Watch | None:
+        """By id; or by the digest of the secret, for the first notifications overtake the 201 that tells the id."""
+        return self.by_subscription_id.get(item.subscription_id) or self.being_created.get(digest)
+
+
+class Receiver:
+    """Judges what comes in and keeps it. Knows the open subscriptions by heart, as long as the store says no other."""
+
+    def __init__(self, store: storage.Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._watching = contextlib.ExitStack()  # for as long as the store: both live as long as the process
+        self._changed = self._watching.enter_context(store.watching("subscriptions", "accounts"))
+        self._reading = asyncio.Lock()
+        self._open: Open | None = None
+
+    async def receive(self, body: bytes) -> Receipt:
+        """Keep what a request to either URL tells; Graph may mix both kinds.
+
+        Raises `MalformedNotification` when it is none, and `StorageUnavailable` when it could not be kept: then
+        Graph is to hear 503 and will send it again.
+        """
+        items = parse(body)
+        known = await self._known(items)
+        judged = [judge(item, known) for item in items]
+        trusted = [one for one in judged if isinstance(one, Trusted)]
+        watched = [one for one in trusted if is_watched(one.watch)]
+        if watched:
+            await self._store.write(keep, watched, self._clock.now())
+            log_lifecycle(watched)
+        refused = [one for one in judged if isinstance(one, Refused)]
+        log_refusals(refused)
+        return Receipt(kept=len(watched), refused=len(refused), ignored=len(trusted) - len(watched))
+
+    async def receive_lifecycle(self, body: bytes) -> Receipt:
+        """The same: what an item is, it says itself."""
+        return await self.receive(body)
+
+    async def _known(self, items: Sequence[Change | Lifecycle | Malformed]) -> Open:
+        """The open subscriptions; read again when an item names another, as a second process may have made it."""
+        known = await self._current(self._open)
+        is_old = abs(self._clock.now() - known.read_at) >= READ_AGAIN_AFTER
+        if is_old and any(is_strange(item, known) for item in items):
+            self._changed.set()
+            known = await self._current(known)
+        return known
+
+    async def _current(self, known: Open | None) -> Open:
+        if known is not None and not self._changed.is_set():
+            return known
+        async with self._reading:
+            if self._open is None or self._changed.is_set():
+                self._changed.clear()
+                try:
+                    self._open = by_heart(await self._store.read(subscriptions.watches), self._clock.now())
+                except BaseException:
+                    self._changed.set()
+                    raise
+            return self._open
+
+
+def by_heart(watches: Sequence[Watch], now: datetime) -> Open:
+    """The open subscriptions, to be found by Graph's id or by secret."""
+    return Open(
+        by_subscription_id={
+            watch.subscription.subscription_id: watch
+            for watch in watches
+            if watch.subscription.subscription_id is not None
+        },
+        being_created={
+            watch.subscription.client_state_digest: watch
+            for watch in watches
+            if watch.subscription.state is SubscriptionState.CREATING and watch.subscription.subscription_id is None
+        },
+        read_at=now,
+    )
+
+
+def digest_of(item: Change | Lifecycle) -> bytes:
+    """What is stored of a `clientState`."""
+    return hashlib.sha256(item.client_state.encode()).digest()
+
+
+def is_strange(item: Change | Lifecycle | Malformed, known: Open) -> bool:
+    """Whether an item names a subscription that we do not know of."""
+    if isinstance(item, Malformed) or item.subscription_id in known.by_subscription_id:
+        return False
+    return digest_of(item) not in known.being_created
+
+
+def judge(item: Change | Lifecycle | Malformed, known: Open) -> Trusted | Refused:
+    """Whether an item is to be believed. The secret is compared in constant time."""
+    if isinstance(item, Malformed):
+        return Refused(item.why)
+    digest = digest_of(item)
+    watch = known.find(item, digest)
+    if watch is None:
+        return Refused("the subscription is not ours")
+    subscription = watch.subscription
+    if not hmac.compare_digest(digest, subscription.client_state_digest):
+        return Refused("clientState is not the subscription's", subscription.id)
+    if not is_same_tenant(watch.tenant_id, item.tenant_id):
+        return Refused("tenantId is not the account's", subscription.id)
+    return Trusted(watch, item)
+
+
+def is_same_tenant(ours: str | None, theirs: str | None) -> bool:
+    """Whether an item's `tenantId`, when it has one, is the account's, when that is an id and not a domain name."""
+    if ours is None or theirs is None or (tenant_id := guid(ours)) is None:
+        return True
+    return guid(theirs) == tenant_id
+
+
+def guid(text: str) -> UUID | None:
+    """A GUID in any of its spellings, or None."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def is_watched(watch: Watch) -> bool:
+    """Whether anybody still wants to know."""
+    return watch.validated and watch.subscription.state is not SubscriptionState.REMOVING
+
+
+def keep(tx: storage.Transaction, trusted: Sequence[Trusted], now: datetime) -> None:
+    """Everything of one request, in one transaction."""
+    new = dict.fromkeys(hint for one in trusted for hint in hints_of(one))
+    hints.insert(tx, list(new), now=now)
+    for one in trusted:
+        if one.watch.subscription.subscription_id is None:
+            subscriptions.witness(tx, one.watch.subscription.id, one.item.subscription_id)
+        if isinstance(one.item, Lifecycle):
+            react(tx, one.watch, one.item.event, now)
+        elif one.item.message_id is None:
+            folders.pull_soon(tx, one.watch.subscription.folder_id, now)
+
+
+def hints_of(trusted: Trusted) -> list[NewHint]:
+    """The hint that a change is. None when Graph did not say which message: then the folder is pulled all the same."""
+    if not isinstance(trusted.item, Change) or trusted.item.message_id is None:
+        return []
+    return [
+        NewHint(
+            account_id=trusted.watch.subscription.account_id,
+            folder_id=trusted.watch.subscription.folder_id,
+            change_type=trusted.item.change_type.value,
+            message_id=trusted.item.message_id,
+        )
+    ]
+
+
+def react(tx: storage.Transaction, watch: Watch, event: LifecycleEvent, now: datetime) -> None:
+    """What a lifecycle event asks for, written down for the keeper and the puller.
+
+    Source: https://learn.microsoft.com/graph/change-notifications-lifecycle-events
+    """
+    subscription = subscriptions.get(tx, watch.subscription.id)
+    if subscription.state is SubscriptionState.GONE:
+        return
+    match event:
+        case LifecycleEvent.SUBSCRIPTION_REMOVED:
+            ledger.vanished(tx, subscription.id, now)
+        case LifecycleEvent.REAUTHORIZATION_REQUIRED:
+            if may_reauthorize(subscription, now):
+                subscriptions.save(tx, replace(subscription, reauthorize=True, next_step_at=now))
+        case LifecycleEvent.MISSED | LifecycleEvent.UNKNOWN:
+            folders.pull_soon(tx, subscription.folder_id, now)
+
+
+def log_lifecycle(trusted: Sequence[Trusted]) -> None:
+    """One line each: they are rare, and the first thing to look for when mail is late."""
+    for one in trusted:
+        if isinstance(one.item, Lifecycle):
+            row_id, event = one.watch.subscription.id, one.item.event.value
+            log.info("lifecycle event", extra={"subscription": row_id, "lifecycle_event": event})
+
+
+def log_refusals(refused: Sequence[Refused]) -> None:
+    """One line each, without anything that the sender wrote; a flood is a number."""
+    for one in refused[:LOGGED_REFUSALS]:
+        security.warning("notification refused", extra={"why": one.why, "subscription": one.row_id})
+    if len(refused) > LOGGED_REFUSALS:
+        security.warning("more notifications refused", extra={"count": len(refused) - LOGGED_REFUSALS})

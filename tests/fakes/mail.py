@@ -1,0 +1,204 @@
+"""Mailboxes in memory, as the puller sees Graph: delta, reading by id, finding by conversation."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gateway.graph import (
+    AttachmentInfo,
+    Body,
+    BodyType,
+    DeltaPage,
+    Gone,
+    GraphError,
+    Message,
+    MessageRequest,
+    NotFound,
+    Recipient,
+    Removed,
+    Unreadable,
+)
+
+SELECTED = {
+    "body": ("body", None),
+    "uniqueBody": ("unique_body", None),
+    "bodyPreview": ("body_preview", None),
+    "subject": ("subject", None),
+    "internetMessageHeaders": ("internet_message_headers", None),
+    "toRecipients": ("to", None),
+}
+
+
+def recipient(address: str) -> Recipient:
+    return Recipient(name=address.partition("@")[0], address=address)
+
+
+def mail(
+    id: str,
+    *,
+    sender: str | None,
+    at: datetime,
+    conversation: str | None = None,
+    message_id: str | None = None,
+    answers: Sequence[str] = (),
+    to: Sequence[str] = (),
+    subject: str = "Re: Your enrolment",
+    text: str = "Thank you.",
+    headers: Iterable[tuple[str, str]] = (),
+    message_class: str = "IPM.Note",
+    **fields: object,
+) -> Message:
+    """A mail as it lies in a mailbox. `answers`: the Message-IDs in its References."""
+    chain = (("References", " ".join(answers)), ("In-Reply-To", answers[-1])) if answers else ()
+    whole = Message(
+        id=id,
+        conversation_id=conversation,
+        internet_message_id=message_id or f"<{id}@mail.example>",
+        subject=subject,
+        from_=recipient(sender) if sender else None,
+        to=tuple(recipient(one) for one in to),
+        is_draft=False,
+        received_at=at,
+        sent_at=at,
+        body=Body(content_type=BodyType.TEXT, content=text),
+        body_preview=text,
+        has_attachments=False,
+        internet_message_headers=(*chain, *headers),
+        extended_properties={"String 0x001A": message_class},
+    )
+    return replace(whole, **fields)  # type: ignore[arg-type]
+
+
+@dataclass
+class FakeFolder:
+    """A folder with a log of what changed. Tokens of an older generation are dead."""
+
+    name: str
+    items: dict[str, Message] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    generation: int = 0
+
+
+@dataclass
+class FakeMail:
+    """A GraphSource whose one client is itself. A user's folders are named `{user}/{folder}`; ids are immutable."""
+
+    folders: dict[tuple[str, str], FakeFolder] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    """Ids that are not visible yet: neither in the delta nor by id."""
+    poisoned: dict[str, GraphError] = field(default_factory=dict)
+    """Ids that cannot be read, and what Graph says instead."""
+    trouble: list[Exception | None] = field(default_factory=list)
+    """What the next calls of delta raise; None for one that goes well."""
+    unreadable: list[str] = field(default_factory=list)
+    """Ids that the next page shows in a form nobody understands."""
+    attachments: dict[str, list[AttachmentInfo]] = field(default_factory=dict)
+    read_whole: list[str] = field(default_factory=list)
+    """The ids of all that was read with its body."""
+    deltas: int = 0
+    page_size: int = 50
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def graph(self, account_id: str) -> "FakeMail":
+        return self
+
+    # What happens in Microsoft 365
+
+    def folder(self, user: str, name: str) -> FakeFolder:
+        return self.folders.setdefault((user, name), FakeFolder(name))
+
+    def put(self, user: str, name: str, message: Message) -> Message:
+        """Let it arrive, or change."""
+        folder = self.folder(user, name)
+        kept = replace(message, parent_folder_id=f"{user}/{name}")
+        folder.items[message.id] = kept
+        folder.log.append(message.id)
+        return kept
+
+    def take_away(self, user: str, name: str, id: str) -> None:
+        folder = self.folder(user, name)
+        del folder.items[id]
+        folder.log.append(id)
+
+    def show(self, *ids: str) -> None:
+        """What was hidden is there now."""
+        for folder in self.folders.values():
+            folder.log += [id for id in ids if id in folder.items]
+        self.hidden -= set(ids)
+
+    def say_again(self) -> None:
+        """Let the next delta repeat everything, newest first."""
+        for folder in self.folders.values():
+            folder.log += list(reversed(folder.items))
+
+    def forget_tokens(self) -> None:
+        for folder in self.folders.values():
+            folder.generation += 1
+
+    # What Graph answers
+
+    async def delta(
+        self,
+        user: str,
+        folder: str,
+        *,
+        link: str | None = None,
+        since: datetime | None = None,
+        select: Sequence[str],
+        page_size: int = 50,
+    ) -> DeltaPage:
+        self.deltas += 1
+        trouble = self.trouble.pop(0) if self.trouble else None
+        if trouble is not None:
+            raise trouble
+        found = self.folder(user, folder)
+        start, generation = (int(part) for part in (link or f"0 {found.generation}").split())
+        if generation != found.generation:
+            raise Gone(status=410, code="SyncStateNotFound")
+        changed = found.log[start : start + self.page_size]
+        end = start + len(changed)
+        shown = [found.items.get(id) or Removed(id=id, reason="deleted") for id in changed if id not in self.hidden]
+        unreadable, self.unreadable = self.unreadable, []
+        is_last = end == len(found.log)
+        return DeltaPage(
+            items=tuple(
+                item if isinstance(item, Removed) else without(item, select)
+                for item in shown
+                if item.id not in unreadable
+                and (isinstance(item, Removed) or since is None or (item.received_at or since) >= since)
+            ),
+            next_link=None if is_last else f"{end} {generation}",
+            delta_link=f"{end} {generation}" if is_last else None,
+            unreadable=tuple(Unreadable(id=id, problem="it is none") for id in unreadable),
+        )
+
+    async def get_messages(self, user: str, requests: Sequence[MessageRequest]) -> dict[str, Message | GraphError]:
+        return {request.id: self._read(user, request) for request in requests}
+
+    async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]:
+        return self.attachments.get(message_id, [])
+
+    async def find_by_conversation(self, user: str, conversation_id: str) -> list[Message]:
+        everything = (
+            item for (owner, _), folder in self.folders.items() if owner == user for item in folder.items.values()
+        )
+        return [without(item, ()) for item in everything if item.conversation_id == conversation_id]
+
+    def _read(self, user: str, request: MessageRequest) -> Message | GraphError:
+        if request.id in self.poisoned:
+            return self.poisoned[request.id]
+        for (owner, _), folder in self.folders.items():
+            if owner == user and request.id in folder.items and request.id not in self.hidden:
+                if "body" in request.select:
+                    self.read_whole.append(request.id)
+                return without(folder.items[request.id], request.select)
+        return NotFound(status=404, code="ErrorItemNotFound")
+
+
+def without(message: Message, select: Sequence[str]) -> Message:
+    """What is left of it when only this is selected. Headers of what we sent are never shown."""
+    missing = {field: empty for name, (field, empty) in SELECTED.items() if name not in select}
+    if "sentitems" in (message.parent_folder_id or ""):
+        missing["internet_message_headers"] = None
+    return replace(message, **missing)  # type: ignore[arg-type]

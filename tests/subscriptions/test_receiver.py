@@ -1,0 +1,376 @@
+import asyncio
+import hashlib
+import logging
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+import storage
+from storage import accounts, hints, subscriptions
+from storage.hints import Hint
+from storage.subscriptions import Subscription, SubscriptionState
+from subscriptions.notifications import MalformedNotification
+from subscriptions.receiver import LOGGED_REFUSALS, Receipt, Receiver
+from tests.subscriptions.scene import TENANT, Scene
+
+OTHER_TENANT = "00000000-6d4d-4958-8b9f-9d6445542f95"
+
+
+@pytest.fixture
+async def watched(scene: Scene) -> Scene:
+    """Both folders are subscribed to, and no pull is due."""
+    await scene.keeper.run_due()
+    await scene.not_due()
+    return scene
+
+
+@pytest.fixture
+def receiver(watched: Scene) -> Receiver:
+    return Receiver(watched.store, watched.clock)
+
+
+def change(subscription_id: str | None, client_state: object, message_id: str = "AAMk1", **changed: object) -> Any:
+    return {
+        "subscriptionId": subscription_id,
+        "subscriptionExpirationDateTime": "2026-03-08T03:12:18.2257768+05:30",
+        "changeType": "created",
+        "resource": f"Users/u-admissions/Messages/{message_id}",
+        "resourceData": {"@odata.type": "#Microsoft.Graph.Message", "id": message_id},
+        "clientState": client_state,
+        "tenantId": TENANT,
+        **changed,
+    }
+
+
+def lifecycle(subscription_id: str | None, client_state: object, event: str) -> Any:
+    return {
+        "subscriptionId": subscription_id,
+        "subscriptionExpirationDateTime": "2026-03-08T11:00:00.0000000Z",
+        "tenantId": TENANT,
+        "clientState": client_state,
+        "lifecycleEvent": event,
+    }
+
+
+def body(*items: Any) -> bytes:
+    return orjson.dumps({"value": list(items)})
+
+
+async def inbox_credentials(scene: Scene) -> tuple[str | None, str]:
+    row = await scene.of_inbox()
+    return row.subscription_id, scene.at_graph(row).client_state
+
+
+async def open_hints(scene: Scene) -> list[Hint]:
+    return await scene.store.read(hints.open_hints, scene.inbox.id)
+
+
+async def row_of(scene: Scene, row_id: str) -> Subscription:
+    return await scene.store.read(subscriptions.get, row_id)
+
+
+async def test_a_change_becomes_a_hint_and_its_folder_is_due(watched: Scene, receiver: Receiver) -> None:
+    receipt = await receiver.receive(body(change(*await inbox_credentials(watched), "AAMk7")))
+    assert receipt == Receipt(kept=1, refused=0, ignored=0)
+    assert [hint.message_id for hint in await open_hints(watched)] == ["AAMk7"]
+    assert await watched.pull_is_due(watched.inbox)
+    assert not await watched.pull_is_due(watched.sent)
+
+
+async def test_no_call_to_graph_is_made(watched: Scene, receiver: Receiver) -> None:
+    watched.graph.calls.clear()
+    credentials = await inbox_credentials(watched)
+    await receiver.receive(body(change(*credentials), lifecycle(*credentials, "subscriptionRemoved")))
+    assert watched.graph.calls == []
+
+
+async def test_a_change_that_names_no_message_is_a_pull(watched: Scene, receiver: Receiver) -> None:
+    await receiver.receive(body(change(*await inbox_credentials(watched), resourceData=None)))
+    assert await open_hints(watched) == []
+    assert await watched.pull_is_due()
+
+
+async def test_the_same_item_twice_in_a_request_is_one_hint(watched: Scene, receiver: Receiver) -> None:
+    item = change(*await inbox_credentials(watched))
+    assert (await receiver.receive(body(item, item))).kept == 2
+    assert len(await open_hints(watched)) == 1
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda secret: "guess",
+        lambda secret: None,
+        lambda secret: "",
+        lambda secret: [secret],
+        lambda secret: {"secret": secret},
+        lambda secret: 7,
+        lambda secret: True,
+        lambda secret: secret.swapcase(),
+        lambda secret: secret + " ",
+        lambda secret: secret[:-1],
+        lambda secret: hashlib.sha256(secret.encode()).hexdigest(),
+    ],
+)
+async def test_a_client_state_that_is_not_the_subscriptions_leaves_no_trace(
+    watched: Scene, receiver: Receiver, forge: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscription_id, secret = await inbox_credentials(watched)
+    receipt = await receiver.receive(body(change(subscription_id, forge(secret))))
+    assert receipt == Receipt(kept=0, refused=1, ignored=0)
+    assert await open_hints(watched) == []
+    assert not await watched.pull_is_due()
+    assert [record.message for record in caplog.records if record.name.endswith("security")] == ["notification refused"]
+
+
+async def test_the_client_state_of_another_subscription_is_refused(watched: Scene, receiver: Receiver) -> None:
+    inbox, sent = await watched.rows(SubscriptionState.LIVE)
+    crossed = change(inbox.subscription_id, watched.at_graph(sent).client_state)
+    assert (await receiver.receive(body(crossed))).refused == 1
+
+
+async def test_the_right_client_state_of_an_unknown_subscription_is_refused(watched: Scene, receiver: Receiver) -> None:
+    _, secret = await inbox_credentials(watched)
+    assert (await receiver.receive(body(change("11111111-0ed8-412f-a988-71e6cee627c4", secret)))).refused == 1
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "kept"),
+    [(TENANT, 1), (TENANT.upper(), 1), (None, 1), ("", 1), (OTHER_TENANT, 0), ("school.example", 0)],
+)
+async def test_the_tenant_must_be_the_accounts(
+    watched: Scene, receiver: Receiver, tenant_id: str | None, kept: int
+) -> None:
+    item = change(*await inbox_credentials(watched), tenantId=tenant_id)
+    assert (await receiver.receive(body(item))).kept == kept
+
+
+async def test_a_tenant_entered_as_a_domain_name_is_not_compared(watched: Scene) -> None:
+    def rename(tx: storage.Transaction) -> None:
+        tx.execute("UPDATE accounts SET tenant_id = 'school.onmicrosoft.example'")
+
+    await watched.store.write(rename)
+    receiver = Receiver(watched.store, watched.clock)
+    assert (await receiver.receive(body(change(*await inbox_credentials(watched))))).kept == 1
+
+
+async def test_good_items_of_a_mixed_request_are_kept(watched: Scene, receiver: Receiver) -> None:
+    subscription_id, secret = await inbox_credentials(watched)
+    items = [
+        change(subscription_id, "guess", "bad1"),
+        change(subscription_id, secret, "good1"),
+        "nonsense",
+        change("unknown", secret, "bad2"),
+        change(subscription_id, [secret], "bad3"),
+        change(subscription_id, secret, "good2"),
+    ]
+    assert await receiver.receive(body(*items)) == Receipt(kept=2, refused=4, ignored=0)
+    assert [hint.message_id for hint in await open_hints(watched)] == ["good1", "good2"]
+
+
+@pytest.mark.parametrize("broken", [b"", b"not json", b"[]", b'{"value": 1}', b" " * (256 * 1024 + 1)])
+async def test_what_is_no_notification_at_all_is_refused_as_a_whole(receiver: Receiver, broken: bytes) -> None:
+    with pytest.raises(MalformedNotification):
+        await receiver.receive(broken)
+
+
+async def test_an_empty_collection_is_nothing(receiver: Receiver) -> None:
+    assert await receiver.receive(body()) == Receipt(kept=0, refused=0, ignored=0)
+
+
+async def test_refusals_are_logged_without_a_word_of_the_sender(
+    watched: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscription_id, _ = await inbox_credentials(watched)
+    await receiver.receive(body(*[change(subscription_id, "hunter2", "evil\nline")] * 500))
+    lines = [record for record in caplog.records if record.name.endswith("security")]
+    assert len(lines) == LOGGED_REFUSALS + 1
+    assert not any("hunter2" in str(record.__dict__) or "evil" in str(record.__dict__) for record in lines)
+
+
+# Before the 201, and after its successor
+
+
+async def test_a_notification_that_overtakes_the_201_is_kept(scene: Scene) -> None:
+    receiver = Receiver(scene.store, scene.clock)
+    receipts = []
+
+    async def notify(client_state: str, subscription_id: str) -> None:
+        receipts.append(await receiver.receive(body(change(subscription_id, client_state))))
+
+    scene.graph.before_answering = notify
+    await scene.keeper.run_due()
+    assert [receipt.kept for receipt in receipts] == [1, 1]
+    assert len(await open_hints(scene)) == 1
+    assert len(await scene.rows(SubscriptionState.LIVE)) == 2
+
+
+async def test_what_overtakes_a_201_that_is_then_lost_tells_which_one_is_ours(scene: Scene) -> None:
+    receiver = Receiver(scene.store, scene.clock)
+
+    async def notify(client_state: str, subscription_id: str) -> None:
+        await receiver.receive(body(change(subscription_id, client_state)))
+
+    scene.graph.before_answering = notify
+    scene.graph.fail("create", done_all_the_same=True)
+    scene.graph.fail("create", done_all_the_same=True)
+    await scene.keeper.run_due()
+    scene.clock.advance(timedelta(minutes=1))
+    await scene.keeper.run_due()
+    assert len(await scene.rows(SubscriptionState.LIVE)) == 2
+    assert scene.graph.calls.count("create") == 2
+
+
+async def test_one_removed_before_its_201_was_read_is_made_anew(scene: Scene) -> None:
+    receiver = Receiver(scene.store, scene.clock)
+    removed = []
+
+    async def remove(client_state: str, subscription_id: str) -> None:
+        if len(removed) < 2:
+            removed.append(subscription_id)
+            scene.graph.remove(subscription_id)
+            await receiver.receive_lifecycle(body(lifecycle(subscription_id, client_state, "subscriptionRemoved")))
+
+    scene.graph.before_answering = remove
+    await scene.keeper.run_due()
+    assert len(scene.graph.held) == 2
+    assert {row.subscription_id for row in await scene.rows()} == {
+        held.subscription.subscription_id for held in scene.graph.held
+    }
+
+
+async def test_notifications_of_the_one_just_replaced_are_still_kept(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+    watched.graph.refuses_doubles = False
+    await watched.restarted(public_url="https://post.school.example").run_due()
+    assert (await receiver.receive(body(change(*credentials)))).kept == 1
+
+
+async def test_once_it_is_gone_its_notifications_are_refused(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+    watched.graph.refuses_doubles = False
+    await watched.restarted(public_url="https://post.school.example").run_due()
+    watched.clock.advance(timedelta(hours=4))
+    await watched.keeper.run_due()
+    assert (await receiver.receive(body(change(*credentials)))).refused == 1
+
+
+async def test_what_still_comes_for_a_removed_mailbox_is_ignored(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+    await watched.remove_mailbox()
+    assert await receiver.receive(body(change(*credentials))) == Receipt(kept=0, refused=0, ignored=1)
+    assert await open_hints(watched) == []
+
+
+async def test_one_made_by_another_process_is_found_after_a_second(watched: Scene, receiver: Receiver) -> None:
+    await receiver.receive(body())
+    _, secret = await inbox_credentials(watched)
+
+    def rename(tx: storage.Transaction) -> None:
+        tx.execute("UPDATE subscriptions SET subscription_id = 'new' WHERE folder_id = ?", (watched.inbox.id,))
+
+    await watched.store.write(rename)
+    assert (await receiver.receive(body(change("new", secret)))).refused == 1
+    watched.clock.advance(timedelta(seconds=1))
+    assert (await receiver.receive(body(change("new", secret)))).kept == 1
+
+
+# Lifecycle
+
+
+async def test_missed_is_a_pull(watched: Scene, receiver: Receiver) -> None:
+    await receiver.receive_lifecycle(body(lifecycle(*await inbox_credentials(watched), "missed")))
+    assert await watched.pull_is_due()
+
+
+async def test_a_lifecycle_event_not_met_yet_is_a_pull(watched: Scene, receiver: Receiver) -> None:
+    await receiver.receive_lifecycle(body(lifecycle(*await inbox_credentials(watched), "somethingNew")))
+    assert await watched.pull_is_due()
+
+
+async def test_removed_is_a_pull_and_another_subscription(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+    watched.graph.remove(credentials[0] or "")
+    await receiver.receive_lifecycle(body(lifecycle(*credentials, "subscriptionRemoved")))
+    assert await watched.pull_is_due()
+    await watched.keeper.run_due()
+    assert (await watched.of_inbox()).state is SubscriptionState.LIVE
+    assert len(watched.inboxes_at_graph()) == 1
+
+
+async def test_reauthorization_is_answered_by_a_renewal_and_once_in_ten_minutes(
+    watched: Scene, receiver: Receiver
+) -> None:
+    credentials = await inbox_credentials(watched)
+    for minutes, renewals in ((1, 1), (5, 1), (4, 1), (1, 2)):
+        watched.clock.advance(timedelta(minutes=minutes))
+        await receiver.receive_lifecycle(body(lifecycle(*credentials, "reauthorizationRequired")))
+        await watched.keeper.run_due()
+        assert watched.graph.calls.count("renew") == renewals
+    assert "reauthorize" not in watched.graph.calls
+
+
+async def test_a_forged_lifecycle_event_changes_nothing(watched: Scene, receiver: Receiver) -> None:
+    subscription_id, _ = await inbox_credentials(watched)
+    before = await watched.rows()
+    for event in ("subscriptionRemoved", "missed", "reauthorizationRequired"):
+        await receiver.receive_lifecycle(body(lifecycle(subscription_id, "guess", event)))
+    assert await watched.rows() == before
+    assert not await watched.pull_is_due()
+
+
+async def test_both_kinds_may_come_to_either_url(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+    for receive in (receiver.receive, receiver.receive_lifecycle):
+        receipt = await receive(body(change(*credentials), lifecycle(*credentials, "missed")))
+        assert receipt.kept == 2
+
+
+# Trouble
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+
+    def fill_the_disk(tx: storage.Transaction) -> None:
+        pages = tx.execute("PRAGMA page_count").fetchone()[0]
+        tx.execute(f"PRAGMA max_page_count = {pages}")
+
+    await watched.store.write(fill_the_disk)
+    big = [change(*credentials, f"{number:0400}") for number in range(150)]
+    with pytest.raises(storage.StorageUnavailable):
+        await receiver.receive(body(*big))
+    assert await open_hints(watched) == []
+
+
+async def test_many_requests_at_once_are_all_kept(watched: Scene, receiver: Receiver) -> None:
+    credentials = await inbox_credentials(watched)
+    async with asyncio.TaskGroup() as group:
+        for number in range(200):
+            group.create_task(receiver.receive(body(change(*credentials, f"AAMk{number}"))))
+    assert len(await open_hints(watched)) == 200
+
+
+async def test_a_receiver_knows_at_once_what_the_store_says(watched: Scene, receiver: Receiver) -> None:
+    """No stale memory: one process's own changes count from their commit on."""
+    await receiver.receive(body())
+    await watched.store.write(accounts.add, "second", now=watched.clock.now())
+    credentials = await inbox_credentials(watched)
+    row = await watched.of_inbox()
+    watched.graph.remove(row.subscription_id or "")
+    watched.clock.advance(timedelta(minutes=5_000))
+    await watched.keeper.run_due()
+    assert (await row_of(watched, row.id)).state is SubscriptionState.GONE
+    assert (await receiver.receive(body(change(*credentials)))).refused == 1
+    assert (await receiver.receive(body(change(*await inbox_credentials(watched))))).kept == 1
+
+
+async def test_a_lifecycle_event_is_logged_with_its_name(
+    watched: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await receiver.receive(body(lifecycle(*await inbox_credentials(watched), "missed")))
+    [record] = [record for record in caplog.records if record.message == "lifecycle event"]
+    assert record.__dict__["lifecycle_event"] == "missed"
