@@ -1,0 +1,63 @@
+"""Setting up, as pages, API and command line ask for it: one object in front of the rooms beside it."""
+
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.setup.account import AccountConfiguration, configure
+from gateway.setup.check import ConnectionCheck
+from gateway.setup.connections import ConnectionSource
+from gateway.setup.mailboxes import Mailboxes, Validation
+from gateway.setup.report import Report
+from gateway.setup.test_message import send_test_message
+from storage import Store
+from storage.mailboxes import Mailbox
+from storage.vault import MasterKey
+
+
+class ProcessSettings(Protocol):
+    """What setting up needs of the settings."""
+
+    @property
+    def public_url(self) -> str | None: ...
+
+
+class Setup:
+    """Connecting an account and its mailboxes."""
+
+    def __init__(
+        self,
+        store: Store,
+        connections: ConnectionSource,
+        clock: Clock,
+        key: MasterKey,
+        settings: ProcessSettings,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._key = key
+        self._check = ConnectionCheck(store, connections, clock, public_url=settings.public_url)
+        self._mailboxes = Mailboxes(store, connections, clock)
+
+    async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:
+        """Store tenant, app and secret. Raises `BadConfiguration` with every problem at once."""
+        await self._store.write(configure, account_id, configuration, key=self._key, now=self._clock.now())
+
+    async def check(self, account_id: str) -> Report:
+        """Try the whole connection, step by step."""
+        return await self._check.check(account_id)
+
+    async def add_mailbox(self, account_id: str, address: str) -> Mailbox:
+        """Raises `AlreadyExists`, and `BadConfiguration` for what is no address."""
+        return await self._mailboxes.add(account_id, address)
+
+    async def validate_mailbox(self, account_id: str, address: str) -> Validation:
+        """Prove that the mailbox exists and can be read. Raises `NotFound`, `NotConnected`."""
+        return await self._mailboxes.validate(account_id, address)
+
+    async def remove_mailbox(self, account_id: str, address: str) -> None:
+        """No more letters and no more watching; its threads stay. Raises `NotFound`."""
+        await self._mailboxes.remove(account_id, address)
+
+    async def send_test_message(self, account_id: str, address: str, to: str | None = None) -> str:
+        """Put a test email into the outbox, to the mailbox itself by default; its message id."""
+        return await send_test_message(self._store, self._clock, account_id, address, to)
