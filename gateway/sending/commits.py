@@ -1,0 +1,208 @@
+"""The worker's commits: each function is the whole of one transaction, and between any two the process may die.
+
+Each takes the letter as it was claimed and looks at the row again. If the letter is no longer this claim's (it was
+cancelled, seen in Sent, or the lease ended and another claim was made), nothing is written and None comes back: the
+caller lets go of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.graph import Message as Item
+from gateway.sending import machine
+from gateway.sending.errors import Verdict, internal
+from gateway.sending.machine import State
+from gateway.sending.recognise import SentItem, identify, mark_sent
+from gateway.sending.record import write_down
+from storage import Transaction, folders, mailboxes, messages, outbox
+from storage.folders import WellKnown
+from storage.mailboxes import MailboxState
+from storage.messages import Message
+from storage.outbox import Letter, LetterAttachment
+
+# Longer than the longest a letter is carried without a pause; see carry.CARRY_LIMIT.
+LEASE: Final = timedelta(minutes=15)
+SENT_ITEMS_AFTER: Final = timedelta(seconds=5)  # the Sent copy is there by then, as a rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A letter in hand. `user` is whose mailbox it leaves from, as Graph takes it."""
+
+    letter: Letter
+    user: str
+    lease_ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a letter says."""
+
+    message: Message
+    attachments: list[LetterAttachment]
+
+
+def content(tx: Transaction, letter: Letter) -> Content:
+    """What the letter says."""
+    return Content(
+        message=messages.get(tx, letter.account_id, letter.message_id),
+        attachments=outbox.attachments_of(tx, letter.message_id),
+    )
+
+
+def recover(tx: Transaction, *, now: datetime) -> int:
+    """At start, when nobody else lives: free what a dead process had in hand; how many letters that were."""
+    left = outbox.leased(tx)
+    for letter in left:
+        write_down(tx, letter, machine.lease_lost(letter, now), now)
+    return len(left)
+
+
+def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: datetime) -> list[Claim]:
+    """Take what is due and say what is about to be tried. What needs no more than this transaction is not returned."""
+    lease_ends_at = now + LEASE
+    due = outbox.claim_due(tx, owner=owner, now=now, lease_ends_at=lease_ends_at, limit=limit, per_mailbox=per_mailbox)
+    claims = []
+    for letter in due:
+        mailbox = mailboxes.get(tx, letter.mailbox_id)
+        if mailbox.state is MailboxState.REMOVED and letter.state in machine.UNSENT:
+            write_down(tx, letter, machine.mailbox_removed(letter, now), now)
+        elif letter.state == State.SUBMITTING:  # a lease ended in the middle of a submission
+            write_down(tx, letter, machine.lease_lost(letter, now), now)
+        else:
+            begun = _begun(tx, letter, now)
+            claims.append(Claim(letter=begun, user=mailbox.user_id or mailbox.address, lease_ends_at=lease_ends_at))
+    return claims
+
+
+def drafted(tx: Transaction, claimed: Letter, item: Item, *, now: datetime) -> Letter | None:
+    """The draft was made, or an earlier one found: which item it is, and its conversation, from now on the thread's."""
+    letter = _held(tx, claimed)
+    if letter is None:
+        return None
+    identify(tx, letter, item_of(item), now=now)
+    letter = outbox.find(tx, letter.message_id) or letter  # with the ids that were just written
+    return write_down(tx, letter, machine.drafted(letter, now), now, keep_lease=True)
+
+
+def draft_vanished(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
+    """The draft is not in the mailbox any more."""
+    return _step(tx, claimed, lambda letter: machine.draft_vanished(letter, now), now)
+
+
+def draft_failed(tx: Transaction, claimed: Letter, verdict: Verdict, *, now: datetime) -> Letter | None:
+    """The draft could not be made or completed this time."""
+    _pause(tx, claimed, verdict, now)
+    return _step(tx, claimed, lambda letter: machine.draft_failed(letter, verdict, now), now)
+
+
+def intend(tx: Transaction, claimed: Letter, *, lease_ends_at: datetime, now: datetime) -> Letter | None:
+    """The last word before `/send`: only who gets a letter back from this may submit it."""
+    letter = _held(tx, claimed)
+    if letter is None or now >= lease_ends_at:
+        return None
+    if letter.graph_id is None:
+        write_down(tx, letter, machine.draft_vanished(letter, now), now)
+        return None
+    return write_down(tx, letter, machine.intend(letter, now, lease_ends_at), now, keep_lease=True)
+
+
+def submitted(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
+    """Graph answered 202. The copy in Sent Items is looked for soon, should no notification come."""
+    for folder in folders.of_mailbox(tx, claimed.mailbox_id):
+        if folder.well_known is WellKnown.SENT_ITEMS:
+            folders.pull_soon(tx, folder.id, now + SENT_ITEMS_AFTER)
+    return _step(tx, claimed, lambda letter: machine.submitted(letter, now), now)
+
+
+def not_sent(tx: Transaction, claimed: Letter, verdict: Verdict, *, now: datetime) -> Letter | None:
+    """Not a byte of the submission left."""
+    _pause(tx, claimed, verdict, now)
+    return _step(tx, claimed, lambda letter: machine.not_sent(letter, verdict, now), now)
+
+
+def ambiguous(tx: Transaction, claimed: Letter, verdict: Verdict, *, now: datetime) -> Letter | None:
+    """The submission ended in anything but a 202."""
+    _pause(tx, claimed, verdict, now)
+    return _step(tx, claimed, lambda letter: machine.ambiguous(letter, verdict, now), now)
+
+
+def seen_sent(tx: Transaction, claimed: Letter, item: Item, *, now: datetime) -> None:
+    """A read found the item, and it is no draft. True whoever holds the letter now."""
+    letter = outbox.find(tx, claimed.message_id)
+    if letter is not None and letter.send_uid == claimed.send_uid:
+        mark_sent(tx, letter, item_of(item), now=now)
+
+
+def seen_draft(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
+    """A read found the item, and it is a draft."""
+    return _step(tx, claimed, lambda letter: machine.still_draft(letter, now), now)
+
+
+def not_found(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
+    """All reads succeeded and found nothing."""
+    return _step(tx, claimed, lambda letter: machine.not_found(letter, now), now)
+
+
+def look_failed(tx: Transaction, claimed: Letter, verdict: Verdict, *, now: datetime) -> Letter | None:
+    """A read failed."""
+    _pause(tx, claimed, verdict, now)
+    return _step(tx, claimed, lambda letter: machine.look_failed(letter, verdict, now), now)
+
+
+def hand_back(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
+    """The worker stops, or took too long: whoever comes next may have the letter at once."""
+    return _step(tx, claimed, lambda letter: machine.lease_lost(letter, now), now)
+
+
+def stumbled(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
+    """A fault of ours met this letter. It is tried again later, and not for ever."""
+    verdict = internal(claimed.attempts)
+
+    def later(letter: Letter) -> Letter:
+        if letter.state == State.SUBMITTING:
+            return machine.ambiguous(letter, verdict, now)
+        if letter.state in machine.UNSENT:
+            return machine.draft_failed(letter, verdict, now)
+        return machine.look_failed(letter, verdict, now)
+
+    return _step(tx, claimed, later, now)
+
+
+def item_of(item: Item) -> SentItem:
+    """What a read or a new draft tells of an item."""
+    return SentItem(
+        graph_id=item.id,
+        conversation_id=item.conversation_id,
+        internet_message_id=item.internet_message_id,
+        is_draft=item.is_draft is not False,
+        sent_at=item.sent_at,
+    )
+
+
+def _begun(tx: Transaction, letter: Letter, now: datetime) -> Letter:
+    if letter.state != State.ACCEPTED:
+        return letter
+    return write_down(tx, letter, machine.begin(letter, now), now, keep_lease=True)
+
+
+def _held(tx: Transaction, claimed: Letter) -> Letter | None:
+    """The row as it is now, if it is still this claim's: each claim counts an attempt, which tells them apart."""
+    letter = outbox.find(tx, claimed.message_id)
+    if letter is None or letter.lease_owner is None:
+        return None
+    same = (letter.lease_owner, letter.attempts) == (claimed.lease_owner, claimed.attempts)
+    return letter if same else None
+
+
+def _step(tx: Transaction, claimed: Letter, decide: Callable[[Letter], Letter], now: datetime) -> Letter | None:
+    """Decide on the row as it is now, keep that, and hand the letter back."""
+    letter = _held(tx, claimed)
+    return None if letter is None else write_down(tx, letter, decide(letter), now)
+
+
+def _pause(tx: Transaction, claimed: Letter, verdict: Verdict, now: datetime) -> None:
+    if verdict.pause:
+        mailboxes.pause(tx, claimed.mailbox_id, now + verdict.after)
