@@ -1,0 +1,142 @@
+"""Writing down what was sifted: one transaction for messages, threads, hints and the delta link together."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from sqlite3 import OperationalError
+from typing import Final
+
+from gateway.graph import Message as Item
+from gateway.threads import incoming, outgoing
+from gateway.threads.sift import Sifted, Watched
+from gateway.threads.storing import Outcome, Settled
+from storage import Conflict, Transaction, folders, hints, messages, threads
+from storage.hints import HintOutcome, NewHint
+
+# Notifications overtake the mail they are about; what is not there after this long has been deleted or moved on.
+VISIBLE_WITHIN: Final = timedelta(minutes=5)
+FIRST_WAIT: Final = timedelta(seconds=1)
+LONGEST_WAIT: Final = timedelta(minutes=10)
+DELETED: Final = "deleted"  # a change type of Graph's
+AGAIN: Final = "again"  # a hint of our own: to be looked at once more
+HISTORY: Final = "history"  # a hint of our own: in a conversation that has just turned out to be ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How many mails came to which end. `stumbled`: what a fault of ours kept from being stored, and which."""
+
+    stored: int
+    unrelated: int
+    again: int
+    gone: int
+    stumbled: tuple[tuple[str, str], ...] = ()
+
+
+def keep(
+    tx: Transaction, watched: Watched, sifted: Sifted, *, owner: str, link: str | None = None, now: datetime
+) -> Kept:
+    """Store what is ours and settle the hints. With `link`, a page is done and the delta moves on to it.
+
+    Raises `storage.Conflict` when the folder is no longer `owner`'s.
+    """
+    folder = watched.folder
+    if folders.get(tx, folder.id).lease_owner != owner:
+        raise Conflict(f"The folder {folder.id} was given to another puller.")
+    stored, unrelated, stumbled = _settle_all(tx, watched, sifted, now)
+    for graph_id in stored:
+        hints.close(tx, folder.id, graph_id, HintOutcome.STORED, now=now)
+    for graph_id in unrelated:
+        hints.close(tx, folder.id, graph_id, HintOutcome.NOT_OURS, now=now)
+    gone = {graph_id for graph_id in sifted.missing if _is_gone(tx, watched, graph_id, now)}
+    for graph_id in gone:
+        hints.close(tx, folder.id, graph_id, HintOutcome.GONE, now=now)
+    again = (sifted.missing - gone) | sifted.failed | stumbled.keys()
+    for graph_id in again:
+        _look_again(tx, watched, graph_id, now)
+    if link is not None:
+        folders.advance(tx, folder.id, link, unrelated=len(unrelated))
+    return Kept(
+        stored=len(stored),
+        unrelated=len(unrelated),
+        again=len(again),
+        gone=len(gone),
+        stumbled=tuple(stumbled.items()),
+    )
+
+
+def _settle_all(
+    tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
+) -> tuple[set[str], set[str], dict[str, str]]:
+    """Each mail for itself, oldest first, so that a thread grows as it was written."""
+    stored, unrelated, stumbled = set(sifted.known), set(sifted.unrelated), dict[str, str]()
+    touched: set[str] = set()
+    for item in sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id)):
+        settled = _settle(tx, watched, item, now)
+        if isinstance(settled, Exception):
+            stumbled[item.id] = type(settled).__name__
+            continue
+        (stored if settled.outcome is Outcome.STORED else unrelated).add(item.id)
+        touched |= {settled.thread_id} if settled.thread_id else set()
+        if settled.remembered:
+            _take_in_history(tx, watched, item, sifted, now)
+    for thread_id in touched:
+        threads.summarise(tx, thread_id)
+    return stored, unrelated, stumbled
+
+
+def _settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Settled | Exception:
+    """What became of it, or the fault that kept it from being stored: it must not keep its neighbours."""
+    tx.execute("SAVEPOINT mail")
+    settle = incoming.settle if watched.is_inbox else outgoing.settle
+    try:
+        settled = settle(tx, watched, item, now)
+    except OperationalError:  # not this mail's fault: full disk, I/O error
+        raise
+    except Exception as error:
+        tx.execute("ROLLBACK TO mail")
+        tx.execute("RELEASE mail")
+        return error
+    tx.execute("RELEASE mail")
+    return settled
+
+
+def _is_gone(tx: Transaction, watched: Watched, graph_id: str, now: datetime) -> bool:
+    known = hints.open_about(tx, watched.folder.id, graph_id)
+    if not known:
+        return False
+    said_to_be = all(hint.change_type == DELETED for hint in known)
+    return said_to_be or now - known[0].received_at >= VISIBLE_WITHIN
+
+
+def _look_again(tx: Transaction, watched: Watched, graph_id: str, now: datetime) -> None:
+    """After waits that grow: 1 s, 2 s, 4 s, …, at most 10 minutes."""
+    folder = watched.folder
+    known = hints.open_about(tx, folder.id, graph_id)
+    for hint in known:
+        hints.postpone(tx, hint, now + min(FIRST_WAIT * 2.0 ** min(hint.attempts, 16), LONGEST_WAIT))
+    if not known:
+        hint_of_ours = NewHint(
+            account_id=folder.account_id, folder_id=folder.id, change_type=AGAIN, message_id=graph_id
+        )
+        hints.insert_for_later(tx, hint_of_ours, retry_at=now + FIRST_WAIT, now=now)
+
+
+def _take_in_history(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, now: datetime) -> None:
+    """What was in the conversation before it was ours has been passed over: now it is looked at as ours."""
+    found = sifted.history.get(item.conversation_id or "", ())
+    by_graph_folder = {folder.folder_id: folder for folder in folders.of_mailbox(tx, watched.mailbox.id)}
+    passed_over = [
+        NewHint(
+            account_id=watched.mailbox.account_id,
+            folder_id=by_graph_folder[one.parent_folder_id].id,
+            change_type=HISTORY,
+            message_id=one.id,
+        )
+        for one in found
+        if one.parent_folder_id in by_graph_folder
+        and not one.is_draft
+        and one.id != item.id
+        and messages.by_graph_id(tx, watched.mailbox.id, one.id) is None
+    ]
+    if passed_over:
+        hints.insert(tx, passed_over, now=now)

@@ -1,0 +1,112 @@
+"""A mail in Sent Items: a letter of ours, or what staff wrote in Outlook inside one of our conversations."""
+
+from datetime import datetime
+
+from gateway.graph import Message as Item
+from gateway.sending.draft import TAG
+from gateway.sending.recognise import SentItem, recognise_sent
+from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
+from gateway.threads.sift import Watched
+from gateway.threads.storing import Outcome, Settled, as_message, attachments, says_more, stored_copies
+from storage import Transaction, events, messages, threads
+from storage.messages import Direction, Kind, Message, Placement
+
+
+def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Settled:
+    """Recognise a letter, or store what was written in one of our conversations; once, however often it is seen."""
+    account_id, mailbox_id = watched.mailbox.account_id, watched.mailbox.id
+    letter = SentItem(
+        graph_id=item.id,
+        conversation_id=item.conversation_id,
+        internet_message_id=item.internet_message_id,
+        tag=item.extended_property(TAG) or None,
+        sent_at=item.sent_at,
+        attachments=None if item.attachments is None else attachments(item),
+    )
+    if recognise_sent(tx, account_id, mailbox_id, letter, now=now):
+        return Settled(outcome=Outcome.STORED)
+    if messages.by_graph_id(tx, mailbox_id, item.id) is not None:
+        return Settled(outcome=Outcome.STORED)
+    verdict = _judge(tx, watched, item)
+    copies = stored_copies(tx, watched, item, Direction.OUT)
+    if copies and (isinstance(verdict, NotOurs) or copies[0].thread_id == verdict.thread_id):
+        return _settle_copy(tx, watched, item, copies[0], now)
+    if isinstance(verdict, NotOurs):
+        return Settled(outcome=Outcome.NOT_OURS)
+    return _store(tx, watched, item, verdict, now)
+
+
+def _judge(tx: Transaction, watched: Watched, item: Item) -> Verdict:
+    mailbox_id = watched.mailbox.id
+    conversation = threads.by_conversation(tx, mailbox_id, item.conversation_id) if item.conversation_id else None
+    if conversation is None or item.conversation_id is None:
+        return NotOurs()
+    sharing = {conversation, *messages.threads_with_conversation(tx, mailbox_id, item.conversation_id)}
+    return judge_written(
+        conversation,
+        {thread_id: frozenset(one.address for one in threads.participants(tx, thread_id)) for thread_id in sharing},
+        [one.address for one in (*(item.to or ()), *(item.cc or ()), *(item.bcc or ()))],
+    )
+
+
+def _store(tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, now: datetime) -> Settled:
+    held = isinstance(verdict, Hold)
+    message = as_message(
+        watched,
+        item,
+        verdict.thread_id,
+        direction=Direction.OUT,
+        kind=Kind.MAIL,
+        placement=Placement.HELD if held else Placement.PLACED,
+        evidence={
+            "reason": verdict.reason.value,
+            "conversation_is_ours": True,
+            "references_name_ours": False,
+            "sender_is_participant": True,
+            "new_participant": False,
+            "letters": [],
+        },
+        now=now,
+    )
+    messages.insert(tx, message)
+    if not held:
+        _take_part(tx, watched, message)
+    _tell(tx, message, "review.opened" if held else "thread.updated", now)
+    return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
+
+
+def _take_part(tx: Transaction, watched: Watched, message: Message) -> None:
+    """Whom staff write to may answer. The mailbox itself is no participant."""
+    everybody = (*message.recipients.bcc, *message.recipients.cc, *message.recipients.to)
+    own = watched.mailbox.address.casefold()
+    others = [one for one in everybody if one.address.casefold() != own]
+    threads.add_participants(tx, message.account_id, message.thread_id, others)
+
+
+def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message, now: datetime) -> Settled:
+    """Its other copy came first, in an Inbox of ours."""
+    thread = threads.get(tx, stored.account_id, stored.thread_id)
+    if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.OUT):
+        messages.adopt(
+            tx,
+            stored.id,
+            mailbox_id=watched.mailbox.id,
+            graph_id=item.id,
+            conversation_id=item.conversation_id,
+            direction=Direction.OUT,
+        )
+        _take_part(tx, watched, stored)
+        _tell(tx, stored, "thread.updated", now)
+    return Settled(outcome=Outcome.STORED, thread_id=stored.thread_id)
+
+
+def _tell(tx: Transaction, message: Message, event: str, now: datetime) -> None:
+    events.record(
+        tx,
+        message.account_id,
+        event,
+        thread_id=message.thread_id,
+        message_id=message.id,
+        data={"direction": Direction.OUT.value, "kind": message.kind.value},
+        now=now,
+    )

@@ -1,0 +1,204 @@
+"""Pulling: whatever made a folder due, its delta is followed to the end and its hints are looked into.
+
+Several folders at once, one pull per folder: the claim is a lease in the folder's row, so a pull that dies is taken up
+by whoever finds the lease run out. Everything a pull has done so far is in the store, so it can end anywhere.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.clock import Clock
+from gateway.connections import NotConnected
+from gateway.graph import BadRequest, ForeignUrl, Gone, GraphError, Message, TokenError
+from gateway.threads.graph import METADATA, GraphSource, MailReader
+from gateway.threads.keep import Kept, keep
+from gateway.threads.problems import plainly, wait_after
+from gateway.threads.sift import Sieve, Sifted, Watched
+from storage import Conflict, StorageUnavailable, Store, Transaction, folders, hints, mailboxes
+from storage.folders import Folder
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 8  # folders
+LEASE: Final = timedelta(minutes=5)
+PULL_LIMIT: Final = timedelta(minutes=4)  # within the lease
+PAGE_SIZE: Final = 50
+PAGES_AT_ONCE: Final = 20  # then the others have their turn
+HINTS_AT_ONCE: Final = 200
+OVERLAP: Final = timedelta(days=1)  # a folder begun again starts this much before its last pull
+STORE_RETRY: Final = timedelta(seconds=5)
+AT_ONCE_AGAIN: Final = timedelta(0)
+
+
+class Puller:
+    """Pulls the folders of all accounts. `sweep_interval` is the longest that a folder is left unpulled."""
+
+    def __init__(
+        self, store: Store, graphs: GraphSource, clock: Clock, *, owner: str, sweep_interval: timedelta
+    ) -> None:
+        self._store = store
+        self._graphs = graphs
+        self._clock = clock
+        self._owner = owner
+        self._sweep_interval = sweep_interval
+
+    async def run_due(self) -> int:
+        """Pull everything that is due now, and what becomes due by that; how many pulls it took."""
+        pulls = 0
+        while claimed := await self._claim(AT_ONCE):
+            pulls += len(claimed)
+            async with asyncio.TaskGroup() as group:
+                for folder in claimed:
+                    group.create_task(self._pull(folder), name=f"pull {folder.id}")
+        return pulls
+
+    async def run(self, tick: asyncio.Event) -> None:
+        """Pull what is due, for ever: woken by `tick`, by whoever makes a folder due, and by the next due time."""
+        finished = asyncio.Event()
+        running = 0
+
+        async def pull(folder: Folder) -> None:
+            nonlocal running
+            try:
+                await self._pull(folder)
+            finally:
+                running -= 1
+                finished.set()
+
+        with self._store.watching("folders") as due:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    for bell in (due, tick, finished):
+                        bell.clear()
+                    wake_at = None
+                    try:
+                        for folder in await self._claim(AT_ONCE - running):
+                            running += 1
+                            group.create_task(pull(folder), name=f"pull {folder.id}")
+                        wake_at = await self._store.read(folders.next_due) if running < AT_ONCE else None
+                    except StorageUnavailable:
+                        log.warning("folders not claimed: the store is not to be had")
+                        wake_at = self._clock.now() + STORE_RETRY
+                    await self._first_of((due, tick, finished), wake_at)
+
+    async def _first_of(self, bells: tuple[asyncio.Event, ...], wake_at: datetime | None) -> None:
+        async with asyncio.TaskGroup() as group:
+            waits = [group.create_task(_rung(bell)) for bell in bells]
+            if wake_at is not None:
+                waits.append(group.create_task(self._clock.sleep(wake_at - self._clock.now())))
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    async def _claim(self, limit: int) -> list[Folder]:
+        if limit <= 0:
+            return []
+        now = self._clock.now()
+        return await self._store.write(
+            folders.claim_due, owner=self._owner, now=now, lease_ends_at=now + LEASE, limit=limit
+        )
+
+    async def _pull(self, folder: Folder) -> None:
+        """Pull a claimed folder and hand it back."""
+        try:
+            async with asyncio.timeout(PULL_LIMIT.total_seconds()):
+                more = await self._follow(folder)
+            await self._store.write(self._hand_back, folder, AT_ONCE_AGAIN if more else self._sweep_interval)
+        except (GraphError, TokenError, NotConnected, TimeoutError) as error:
+            await self._hand_back_unpulled(folder, error)
+        except (StorageUnavailable, Conflict) as error:
+            log.warning("folder not pulled", extra={"folder_id": folder.id, "error": type(error).__name__})
+        except Exception as error:
+            # A fault of ours with one folder must not keep all the others, nor stop the process again and again.
+            log.exception("pull stumbled", extra={"folder_id": folder.id})
+            await self._hand_back_unpulled(folder, error)
+
+    def _hand_back(self, tx: Transaction, folder: Folder, wait: timedelta) -> None:
+        now = self._clock.now()
+        next_pull_at = min(now + wait, hints.next_retry(tx, folder.id) or now + wait)
+        folders.pulled(tx, folder, owner=self._owner, next_pull_at=next_pull_at, now=now)
+
+    async def _hand_back_unpulled(self, folder: Folder, error: Exception) -> None:
+        wait = wait_after(error, folder.failures, self._sweep_interval)
+        fields = error.log_fields() if isinstance(error, GraphError | TokenError) else {"error": type(error).__name__}
+        log.warning("folder not pulled", extra={"folder_id": folder.id, "wait_s": wait.total_seconds(), **fields})
+        try:
+            await self._store.write(
+                folders.pull_failed,
+                folder,
+                owner=self._owner,
+                problem=plainly(error),
+                next_pull_at=self._clock.now() + wait,
+            )
+        except StorageUnavailable:
+            log.warning("folder not handed back", extra={"folder_id": folder.id})
+
+    async def _follow(self, folder: Folder) -> bool:
+        """The delta to its end, then the hints; whether more waits."""
+        graph = await self._graphs.graph(folder.account_id)
+        watched = Watched(folder=folder, mailbox=await self._store.read(mailboxes.get, folder.mailbox_id))
+        sieve = Sieve(self._store, graph, watched)
+        try:
+            ended = await self._read_pages(graph, sieve, watched)
+        except (Gone, ForeignUrl, BadRequest) as error:
+            if watched.folder.delta_link is None and not isinstance(error, Gone):
+                raise
+            log.warning("delta begun again", extra={"folder_id": folder.id, **error.log_fields()})
+            watched = replace(watched, folder=await self._store.write(_begin_again, folder))
+            ended = await self._read_pages(graph, sieve, watched)
+        return not ended or await self._look_into_hints(sieve, watched)
+
+    async def _read_pages(self, graph: MailReader, sieve: Sieve, watched: Watched) -> bool:
+        """Whether the round came to its end. Each page is stored before the next is asked for."""
+        folder = watched.folder
+        link = folder.delta_link
+        for _ in range(PAGES_AT_ONCE):
+            page = await graph.delta(
+                watched.user,
+                folder.well_known.value,
+                link=link,
+                since=folder.watch_since,
+                select=METADATA,
+                page_size=PAGE_SIZE,
+            )
+            sifted = await sieve.sift([item for item in page.items if isinstance(item, Message)])
+            unreadable = frozenset(item.id for item in page.unreadable if item.id)
+            if page.unreadable:
+                log.warning("items not understood", extra={"folder_id": folder.id, "graph_ids": sorted(unreadable)})
+            link = page.next_link or page.delta_link
+            await self._keep(watched, replace(sifted, failed=sifted.failed | unreadable), link)
+            if page.delta_link:
+                return True
+        return False
+
+    async def _look_into_hints(self, sieve: Sieve, watched: Watched) -> bool:
+        """Those whose mail the delta has not shown; whether there are more of them than fit in one go."""
+        due = await self._store.read(hints.due, watched.folder.id, self._clock.now(), limit=HINTS_AT_ONCE)
+        if due:
+            await self._keep(watched, await sieve.look_up({hint.message_id for hint in due}), None)
+        return len(due) == HINTS_AT_ONCE
+
+    async def _keep(self, watched: Watched, sifted: Sifted, link: str | None) -> Kept:
+        kept = await self._store.write(keep, watched, sifted, owner=self._owner, link=link, now=self._clock.now())
+        for graph_id, error in kept.stumbled:
+            log.error("mail not stored", extra={"graph_id": graph_id, "error": error})
+        if kept.stored or kept.again or kept.gone:
+            fields = {"stored": kept.stored, "unrelated": kept.unrelated, "again": kept.again, "gone": kept.gone}
+            log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields})
+        return kept
+
+
+async def _rung(bell: asyncio.Event) -> None:
+    await bell.wait()
+
+
+def _begin_again(tx: Transaction, folder: Folder) -> Folder:
+    """Forget the dead link. What came before the last whole pull is here already, but for a margin."""
+    since = folder.watch_since
+    if folder.last_pulled_at is not None:
+        since = max(since, folder.last_pulled_at - OVERLAP)
+    folders.restart(tx, folder.id, since)
+    return folders.get(tx, folder.id)

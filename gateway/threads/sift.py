@@ -1,0 +1,220 @@
+"""Finding out what of a folder's mail is ours, with as little reading of the rest as can be.
+
+Of mail that is not ours we see its ids, its sender and its times, and, in the Inbox, its headers; nothing of that is
+kept. What is ours is read whole.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from gateway.graph import GraphError, Message, MessageRequest, NotFound
+from gateway.sending.draft import TAG
+from gateway.threads.graph import METADATA, WHOLE, MailReader
+from gateway.threads.kinds import MESSAGE_CLASS
+from gateway.threads.matching import references, usable_message_id
+from storage import Store, Transaction, messages, threads
+from storage.folders import Folder, WellKnown
+from storage.mailboxes import Mailbox
+from storage.messages import Direction
+
+log = logging.getLogger(__name__)
+
+SETTLED: Final = frozenset({None, "sent", "bounced"})  # a letter in another state wants to hear of its Sent copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A folder as it was claimed, and the mailbox it is in."""
+
+    folder: Folder
+    mailbox: Mailbox
+
+    @property
+    def user(self) -> str:
+        """How Graph knows the mailbox."""
+        return self.mailbox.user_id or self.mailbox.address
+
+    @property
+    def is_inbox(self) -> bool:
+        """The other one is Sent Items."""
+        return self.folder.well_known is WellKnown.INBOX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sifted:
+    """What became of some mail. `ours` was read whole; the others are Graph ids.
+
+    `missing`: Graph knows no such item now. `failed`: it could not be read. `history` has, for each conversation that
+    headers alone tie to us, the mail that is in it already.
+    """
+
+    ours: tuple[Message, ...] = ()
+    known: frozenset[str] = frozenset()
+    unrelated: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    history: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
+
+
+class Sieve:
+    """Sifts the mail of one folder during one pull. Raises GraphError and TokenError when nothing can be read."""
+
+    def __init__(self, store: Store, graph: MailReader, watched: Watched) -> None:
+        self._store = store
+        self._graph = graph
+        self._watched = watched
+
+    async def sift(self, seen: Sequence[Message]) -> Sifted:
+        """What the delta showed: metadata, of one message perhaps twice, the last being right."""
+        latest = {message.id: message for message in seen}
+        drafts = frozenset(id for id, message in latest.items() if message.is_draft)
+        mail = [message for id, message in latest.items() if id not in drafts]
+        sifted = await self._sift(mail, asked={})
+        return replace(sifted, unrelated=sifted.unrelated | drafts)
+
+    async def look_up(self, ids: Iterable[str]) -> Sifted:
+        """What was announced and has not shown up. A draft is not there yet: it may be on its way out."""
+        outcomes = await self._get(ids, (*METADATA, *self._witness))
+        found, missing, failed = told_apart(outcomes)
+        drafts = frozenset(message.id for message in found if message.is_draft)
+        mail = {message.id: message for message in found if message.id not in drafts}
+        sifted = await self._sift(list(mail.values()), asked=mail)
+        return replace(sifted, missing=sifted.missing | missing | drafts, failed=sifted.failed | failed)
+
+    async def _sift(self, mail: Sequence[Message], asked: Mapping[str, Message]) -> Sifted:
+        known, tied = await self._store.read(_what_we_know, self._watched, mail)
+        strange = [message.id for message in mail if message.id not in known | tied]
+        more, missing, failed = told_apart(
+            await self._get([id for id in strange if id not in asked], ("id", *self._witness))
+        )
+        witnesses = [*more, *(asked[id] for id in strange if id in asked)]
+        named = await self._store.read(_those_that_name_us, self._watched, witnesses)
+        wanted = [message.id for message in mail if message.id in tied | named]
+        ours, missing_now, failed_now = await self._read_whole(wanted)
+        return Sifted(
+            ours=tuple(ours),
+            known=known,
+            unrelated=frozenset(strange) - named - missing - failed,
+            missing=missing | missing_now,
+            failed=failed | failed_now,
+            history=await self._history(message for message in ours if message.id in named),
+        )
+
+    @property
+    def _witness(self) -> tuple[str, ...]:
+        """In Sent Items it is our tag, which is no property to select but one to expand."""
+        return ("internetMessageHeaders",) if self._watched.is_inbox else ()
+
+    async def _read_whole(self, ids: Sequence[str]) -> tuple[list[Message], frozenset[str], frozenset[str]]:
+        found, missing, failed = told_apart(await self._get(ids, WHOLE))
+        whole: list[Message] = []
+        for message in found:
+            try:
+                whole.append(await self._with_attachments(message))
+            except NotFound:
+                missing |= {message.id}
+            except GraphError as error:
+                log.warning("attachments not listed", extra={"graph_id": message.id, **error.log_fields()})
+                if error.transient:
+                    failed |= {message.id}
+                else:
+                    whole.append(message)  # the mail without their names is better than no mail
+        return whole, missing, failed
+
+    async def _with_attachments(self, message: Message) -> Message:
+        """`hasAttachments` is false when all of them are inline: https://learn.microsoft.com/graph/api/resources/message"""
+        inline = message.body is not None and "cid:" in message.body.content
+        if not message.has_attachments and not inline:
+            return replace(message, attachments=())
+        listed = await self._graph.list_attachments(self._watched.user, message.id)
+        return replace(message, attachments=tuple(listed))
+
+    async def _get(self, ids: Iterable[str], select: Sequence[str]) -> dict[str, Message | GraphError]:
+        expand = (MESSAGE_CLASS,) if self._watched.is_inbox else (TAG, MESSAGE_CLASS)
+        requests = [MessageRequest(id=id, select=tuple(select), expand_properties=expand) for id in ids]
+        if not requests:
+            return {}
+        outcomes = await self._graph.get_messages(self._watched.user, requests)
+        for id, outcome in outcomes.items():
+            if isinstance(outcome, GraphError) and not isinstance(outcome, NotFound):
+                log.warning("message not read", extra={"graph_id": id, **outcome.log_fields()})
+        return outcomes
+
+    async def _history(self, named: Iterable[Message]) -> dict[str, tuple[Message, ...]]:
+        history: dict[str, tuple[Message, ...]] = {}
+        conversations = {message.conversation_id for message in named if message.conversation_id}
+        for conversation_id in conversations if self._watched.is_inbox else ():
+            try:
+                found = await self._graph.find_by_conversation(self._watched.user, conversation_id)
+            except GraphError as error:
+                if error.transient:
+                    raise
+                log.warning("conversation not searched", extra={"folder_id": self._watched.folder.id})
+                continue
+            history[conversation_id] = tuple(found)
+        return history
+
+
+def told_apart(
+    outcomes: Mapping[str, Message | GraphError],
+) -> tuple[list[Message], frozenset[str], frozenset[str]]:
+    """The messages, the ids of those that are not there, and of those that could not be read.
+
+    One that cannot be read never keeps the others: it is looked at again, alone, later.
+    """
+    found = [outcome for outcome in outcomes.values() if isinstance(outcome, Message)]
+    errors = {id: outcome for id, outcome in outcomes.items() if isinstance(outcome, GraphError)}
+    missing = frozenset(id for id, error in errors.items() if isinstance(error, NotFound))
+    failed = frozenset(errors) - missing
+    return found, missing, failed
+
+
+def _what_we_know(tx: Transaction, watched: Watched, mail: Sequence[Message]) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of mail that is stored and needs nothing more, and of mail that is tied to us by its own ids."""
+    known, tied = set(), set()
+    for message in mail:
+        stored = messages.by_graph_id(tx, watched.mailbox.id, message.id)
+        if stored is not None and (watched.is_inbox or _is_settled(stored)):
+            known.add(message.id)
+        elif stored is not None or _is_tied(tx, watched, message):
+            tied.add(message.id)
+    return frozenset(known), frozenset(tied)
+
+
+def _is_settled(stored: messages.Message) -> bool:
+    """Whether a Sent copy has nothing more to tell: it was recognised, and its attachments have their ids."""
+    return stored.status in SETTLED and all(one.id for one in stored.attachments)
+
+
+def _is_tied(tx: Transaction, watched: Watched, message: Message) -> bool:
+    if message.conversation_id and threads.by_conversation(tx, watched.mailbox.id, message.conversation_id):
+        return True
+    message_id = usable_message_id(message.internet_message_id)
+    return message_id is not None and bool(messages.by_internet_message_id(tx, watched.mailbox.account_id, message_id))
+
+
+def _those_that_name_us(tx: Transaction, watched: Watched, witnesses: Sequence[Message]) -> frozenset[str]:
+    """Of these, read with headers or tag: who names a letter of ours."""
+    return frozenset(
+        message.id
+        for message in witnesses
+        if message.extended_property(TAG) or letters_named(tx, watched.mailbox.account_id, message)
+    )
+
+
+def letters_named(tx: Transaction, account_id: str, message: Message) -> list[messages.Message]:
+    """The letters of ours that a mail says it answers, nearest first.
+
+    Only what left our mailboxes counts: the ids of what came in were given by others.
+    """
+    named = references(message.internet_message_headers or ())
+    if not named:
+        return []
+    letters = [
+        one
+        for one in messages.named_by(tx, account_id, named)
+        if one.direction is Direction.OUT and one.placement is messages.Placement.PLACED
+    ]
+    return sorted(letters, key=lambda letter: named.index(letter.internet_message_id or ""))

@@ -1,0 +1,265 @@
+"""Letters out and replies in, through the real client of Graph and the sandbox's Graph."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.graph import GraphClient
+from gateway.sandbox import Address as Person
+from gateway.sandbox import Behaviour, Sandbox, school
+from gateway.sandbox.school import School
+from gateway.sending.accept import NewLetter, accept
+from gateway.sending.worker import OutboxWorker
+from gateway.threads.pull import Puller
+from storage import Store, accounts, events, folders, mailboxes, messages, open_store
+from storage.folders import WellKnown
+from storage.messages import BodyType, Message
+from storage.threads import Address
+from tests.fakes.clock import FakeClock
+from tests.threads.conftest import SWEEP, all_messages
+
+ORIGIN = "https://graph.microsoft.com"
+ADMISSIONS = "admissions@school.example"
+OFFICE = "office@school.example"
+MAIA = "maia.parata@student.example"
+
+
+@dataclass
+class OneToken:
+    """A TokenSource with a token that is good for the length of a test."""
+
+    value: str
+
+    async def token(self, *, refused: str | None = None) -> str:
+        return self.value
+
+
+@dataclass
+class OneClient:
+    client: GraphClient
+
+    async def graph(self, account_id: str) -> GraphClient:
+        return self.client
+
+
+@dataclass
+class Gateway:
+    """The rooms that letters and replies go through, joined to the sandbox."""
+
+    store: Store
+    path: Path
+    clock: FakeClock
+    sandbox: Sandbox
+    account_id: str
+    mailbox_ids: dict[str, str]
+    worker: OutboxWorker
+    puller: Puller
+
+    async def send(self, to: str = MAIA, *, sender: str = ADMISSIONS) -> Message:
+        letter = NewLetter(
+            sender=sender,
+            to=(Address(name=None, address=to),),
+            subject="Your enrolment",
+            body_type=BodyType.HTML,
+            body="<p>Kia ora</p>",
+        )
+        accepted = await self.store.write(accept, self.account_id, letter, idempotency_key=None, now=self.clock.now())
+        await self.worker.run_due()
+        await self.sandbox.settle()
+        await self.sweep()
+        return await self.store.read(messages.get, self.account_id, accepted.message_id)
+
+    async def sweep(self) -> None:
+        self.clock.advance(SWEEP)
+        await self.worker.run_due()
+        await self.puller.run_due()
+
+    async def thread_of(self, letter: Message) -> list[Message]:
+        return [one for one in await self.store.read(messages.of_thread, letter.thread_id) if one.id != letter.id]
+
+    async def stored(self) -> list[Message]:
+        return await self.store.read(all_messages, self.account_id)
+
+    def bytes_on_disk(self) -> bytes:
+        return b"".join(file.read_bytes() for file in self.path.parent.iterdir())
+
+
+async def token_from(http: httpx.AsyncClient, built: School) -> str:
+    answer = await http.post(
+        f"{ORIGIN}/{built.tenant_id}/oauth2/v2.0/token",
+        data={
+            "grant_type": "client_credentials",
+            "client_id": built.client_id,
+            "client_secret": built.client_secret,
+            "scope": "https://graph.microsoft.com/.default",
+        },
+    )
+    return str(answer.json()["access_token"])
+
+
+async def furnish(store: Store, clock: FakeClock, graph: GraphClient) -> tuple[str, dict[str, str]]:
+    account = await store.write(accounts.add, "SELMA", now=clock.now())
+    ids = {}
+    for address in (ADMISSIONS, OFFICE):
+        user = await graph.get_user(address)
+        mailbox = await store.write(mailboxes.add, account.id, address, now=clock.now())
+        await store.write(
+            mailboxes.mark_validated, mailbox.id, user_id=user.id, display_name=user.display_name, now=clock.now()
+        )
+        for name in WellKnown:
+            folder = await graph.get_folder(user.id, name)
+            await store.write(
+                folders.watch, account.id, mailbox.id, name, folder_id=folder.id, since=clock.now(), now=clock.now()
+            )
+        ids[address] = mailbox.id
+    return account.id, ids
+
+
+@pytest.fixture(params=["ids survive the send", "ids change with the send"])
+def behaviour(request: pytest.FixtureRequest) -> Behaviour:
+    survive = request.param == "ids survive the send"
+    return Behaviour(
+        sent_copy_delay=timedelta(0),
+        reply_delay=timedelta(0),
+        notification_delay=timedelta(0),
+        immutable_ids_survive_send=survive,
+        internet_message_id_survives_send=survive,
+    )
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, behaviour: Behaviour) -> AsyncIterator[Gateway]:
+    clock = FakeClock()
+    sandbox = Sandbox(clock=clock, behaviour=behaviour)
+    built = school.build(sandbox)
+    path = tmp_path / "gateway.db"
+    async with (
+        sandbox.running(),
+        httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app)) as http,
+        open_store(path) as store,
+    ):
+        graph = GraphClient(http, OneToken(await token_from(http, built)), ORIGIN, clock=clock)
+        account_id, mailbox_ids = await furnish(store, clock, graph)
+        source = OneClient(graph)
+        yield Gateway(
+            store,
+            path,
+            clock,
+            sandbox,
+            account_id,
+            mailbox_ids,
+            OutboxWorker(store, source, clock, owner="worker"),
+            Puller(store, source, clock, owner="puller", sweep_interval=SWEEP),
+        )
+
+
+async def test_a_letter_is_recognised_and_its_reply_stands_in_its_thread(gateway: Gateway) -> None:
+    letter = await gateway.send()
+    assert letter.status == "sent"
+    (reply,) = await gateway.thread_of(letter)
+    assert reply.sender is not None
+    assert (reply.sender.address, reply.direction, reply.kind) == (MAIA, "in", "mail")
+    assert "so happy" in (reply.new_text or "")
+    told = [one.type for one in await gateway.store.read(events.after, gateway.account_id, 0, limit=100)]
+    assert told.count("reply.received") == 1
+
+
+async def test_a_reply_with_another_subject_joins_by_its_references(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, changes_subject_to="Something else")
+    letter = await gateway.send()
+    (reply,) = await gateway.thread_of(letter)
+    assert reply.subject == "Something else"
+    assert reply.conversation_id != letter.conversation_id
+    gateway.sandbox.world.deliver(
+        ADMISSIONS, from_=MAIA, subject="Re: Something else", text="And?", conversation_id=reply.conversation_id
+    )
+    await gateway.sweep()
+    assert len(await gateway.thread_of(letter)) == 2
+
+
+async def test_a_stranger_in_our_conversation_is_held(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, is_silent=True)
+    letter = await gateway.send()
+    gateway.sandbox.world.deliver(
+        ADMISSIONS, from_="x@elsewhere.example", subject="Hello", text="Hi", conversation_id=letter.conversation_id
+    )
+    await gateway.sweep()
+    (held,) = await gateway.stored()
+    assert (held.placement, held.thread_id) == ("held", letter.thread_id)
+
+
+async def test_a_stranger_who_forges_references_is_held(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, is_silent=True)
+    letter = await gateway.send()
+    gateway.sandbox.world.deliver(
+        ADMISSIONS,
+        from_="x@elsewhere.example",
+        subject="A wholly other thing",
+        text="Hi",
+        headers=[("References", letter.internet_message_id or "")],
+    )
+    await gateway.sweep()
+    held = await gateway.stored()
+    assert [one.placement for one in held] == ["held"]
+
+
+async def test_unrelated_mail_leaves_no_byte_in_the_database(gateway: Gateway) -> None:
+    for mailbox in (ADMISSIONS, OFFICE):
+        gateway.sandbox.world.deliver(
+            mailbox,
+            from_=Person(name="Whakaaro Nobody", address="nobody@unrelated.example"),
+            subject="Kererū subject",
+            html="<p>A body about kererū and weka</p>",
+        )
+    letter = await gateway.send()
+    assert len(await gateway.thread_of(letter)) == 1
+    on_disk = gateway.bytes_on_disk()
+    assert b"so happy" in on_disk, "what is ours must be found this way"
+    for trace in ("nobody@unrelated.example", "Whakaaro", "Kererū subject", "kererū and weka"):
+        assert trace.encode() not in on_disk
+
+
+async def test_dead_delta_links_lose_nothing_and_double_nothing(gateway: Gateway) -> None:
+    letter = await gateway.send()
+    for folder in WellKnown:
+        gateway.sandbox.world.expire_delta_tokens(ADMISSIONS, folder)
+    gateway.sandbox.world.deliver(
+        ADMISSIONS, from_=MAIA, subject="Re: Your enrolment", text="Also", conversation_id=letter.conversation_id
+    )
+    await gateway.sweep()
+    assert len(await gateway.thread_of(letter)) == 2
+
+
+async def test_a_bounce_turns_its_letter(gateway: Gateway) -> None:
+    letter = await gateway.send("nobody.there@student.example")
+    await gateway.sandbox.settle()
+    await gateway.sweep()
+    (report,) = await gateway.thread_of(letter)
+    assert report.kind == "bounce"
+    again = await gateway.store.read(messages.get, gateway.account_id, letter.id)
+    assert again.status == "bounced"
+
+
+async def test_an_out_of_office_reply_is_automatic(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, out_of_office=True)
+    letter = await gateway.send()
+    assert [one.kind for one in await gateway.thread_of(letter)] == ["automatic"]
+
+
+async def test_letters_between_our_own_mailboxes_are_one_message_each(gateway: Gateway) -> None:
+    letter = await gateway.send(OFFICE)
+    assert letter.status == "sent"
+    assert await gateway.stored() == []
+
+
+async def test_two_letters_with_one_subject_have_their_own_replies(gateway: Gateway) -> None:
+    first = await gateway.send(MAIA)
+    second = await gateway.send("tane.ngata@student.example")
+    senders = [
+        [one.sender.address for one in await gateway.thread_of(letter) if one.sender] for letter in (first, second)
+    ]
+    assert senders == [[MAIA], ["tane.ngata@student.example"]]
