@@ -1,0 +1,54 @@
+"""The application: the route table, the problems, and what surrounds every request. Nothing here is global."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from gateway.http import (
+    account,
+    docs,
+    events,
+    explanations,
+    health,
+    mailboxes,
+    messages,
+    problems,
+    subscriptions,
+    threads,
+    webhooks,
+)
+from gateway.http.middleware import BodyLimit, LastNet, RequestId, SecurityHeaders
+from gateway.http.pages import page_routes
+from gateway.http.routing import Operation, routes_of
+from gateway.http.services import Services
+
+OPERATIONS: Final[Sequence[Operation[Any]]] = (
+    *messages.OPERATIONS,
+    *threads.OPERATIONS,
+    *account.OPERATIONS,
+    *mailboxes.OPERATIONS,
+    *subscriptions.OPERATIONS,
+    *events.OPERATIONS,
+)
+
+
+def create_app(services: Services) -> Starlette:
+    """The whole HTTP surface on these services."""
+    routes = [
+        *webhooks.routes(services),
+        *routes_of(OPERATIONS, services),
+        *health.routes(services),
+        *docs.routes(OPERATIONS),
+        *explanations.routes(),
+        *page_routes(services),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(RequestId), Middleware(SecurityHeaders), Middleware(LastNet), Middleware(BodyLimit)],
+        exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
+    )
+    app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are
+    return app

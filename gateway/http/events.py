@@ -1,0 +1,119 @@
+"""`/v1/events`: what happened, in order, by cursor and live."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+import orjson
+from starlette.responses import Response
+
+from gateway.http import reading, schemas
+from gateway.http.problems import BadValue, invalid
+from gateway.http.routing import Call, Operation, json_response
+from gateway.http.stream import event_stream
+from gateway.threads.views import to_json
+from storage import api_keys, events
+from storage.api_keys import Scope
+from storage.events import Event
+
+LAST_EVENT_ID: Final = "last-event-id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """Something that happened. `id` only grows; `data` holds ids and states, never mail."""
+
+    id: str
+    type: str
+    thread_id: str | None
+    message_id: str | None
+    data: dict[str, Any]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """As the API shows it."""
+        return cls(
+            id=str(event.seq),
+            type=event.type,
+            thread_id=event.thread_id,
+            message_id=event.message_id,
+            data=event.data,
+            created_at=event.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsView:
+    """Part of the log. `next` is null at its end; `cursor` is where to go on from, at the end too."""
+
+    items: Sequence[EventView]
+    next: str | None
+    cursor: str
+
+
+async def read(call: Call[schemas.EventsQuery]) -> Response:
+    given = call.given
+    found = await call.services.store.read(events.after, call.account_id, given.after, limit=given.limit + 1)
+    shown = found[: given.limit]
+    cursor = str(shown[-1].seq if shown else given.after)
+    return json_response(
+        EventsView(
+            items=[EventView.of(one) for one in shown],
+            next=cursor if len(found) > given.limit else None,
+            cursor=cursor,
+        )
+    )
+
+
+async def stream(call: Call[schemas.EventStreamQuery]) -> Response:
+    store = call.services.store
+    after = _last_event_id(call)
+    if after is None:
+        after = call.given.after
+    if after is None:
+        after = await store.read(events.last_seq, call.account_id)
+
+    async def allowed() -> bool:
+        return await store.read(api_keys.find_by_id, call.key.id) is not None
+
+    return event_stream(call.services, call.account_id, after=after, to_lines=_message, allowed=allowed)
+
+
+def _last_event_id(call: Call[schemas.EventStreamQuery]) -> int | None:
+    text = reading.header(call.request, LAST_EVENT_ID)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= schemas.LARGEST_SEQ):
+        raise invalid(BadValue(where="header", pointer="/" + LAST_EVENT_ID, detail="This is not the id of an event."))
+    return int(text)
+
+
+def _message(event: Event) -> str:
+    data = orjson.dumps(to_json(EventView.of(event))).decode()
+    return f"id: {event.seq}\nevent: {event.type}\ndata: {data}\n\n"
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/v1/events",
+        scope=Scope.READ,
+        summary="What happened after an event, oldest first",
+        takes=schemas.EventsQuery,
+        does=read,
+        gives=EventsView,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/events/stream",
+        scope=Scope.READ,
+        summary="What happens, live (server-sent events)",
+        takes=schemas.EventStreamQuery,
+        does=stream,
+        gives=EventView,
+        media_type="text/event-stream",
+        headers={"Last-Event-ID": "The id of the last event that came before the connection broke."},
+    ),
+)

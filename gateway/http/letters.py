@@ -1,0 +1,138 @@
+"""How the API shows a letter on its way, and one message whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from gateway.sending.machine import shown
+from gateway.threads.views import MessageView, message_view
+from storage import NotFound, Transaction, messages, outbox, threads
+from storage.messages import Attachment, Placement
+from storage.threads import Address, Object
+
+Status = Literal["queued", "sending", "submitted", "sent", "bounced", "failed", "needs_review", "cancelled"]
+Importance = Literal["low", "normal", "high"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedView:
+    """A letter as it was accepted: the same for every use of its Idempotency-Key, so `status` is always `queued`.
+
+    `GET` its `Location` says how it stands now.
+    """
+
+    id: str
+    status: Literal["queued"]
+    thread_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterView:
+    """A letter and how it stands. `problem` says why it waits, failed, or needs a person.
+
+    `graph_id`, `conversation_id` and `internet_message_id` are Microsoft's, once it has given them.
+    """
+
+    id: str
+    thread_id: str
+    status: Status
+    from_: Address | None
+    to: Sequence[Address]
+    cc: Sequence[Address]
+    bcc: Sequence[Address]
+    reply_to: Sequence[Address]
+    subject: str
+    preview: str
+    attachments: Sequence[Attachment]
+    objects: Sequence[Object]
+    created_by: str | None
+    importance: Importance
+    metadata: dict[str, Any]
+    problem: dict[str, Any] | None
+    graph_id: str | None
+    conversation_id: str | None
+    internet_message_id: str | None
+    next_attempt_at: datetime | None
+    submitted_at: datetime | None
+    sent_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeMessageView(MessageView):
+    """A message of either direction, whole. The last fields are of letters that went through the outbox, else null."""
+
+    bcc: Sequence[Address]
+    reply_to: Sequence[Address]
+    objects: Sequence[Object]
+    conversation_id: str | None
+    created_at: datetime
+    importance: str | None
+    metadata: dict[str, Any] | None
+    next_attempt_at: datetime | None
+    submitted_at: datetime | None
+
+
+def accepted_view(tx: Transaction, account_id: str, message_id: str) -> AcceptedView:
+    """Raises `NotFound`."""
+    letter = outbox.get(tx, account_id, message_id)
+    return AcceptedView(id=letter.message_id, status="queued", thread_id=letter.thread_id, created_at=letter.created_at)
+
+
+def whole_message(tx: Transaction, account_id: str, message_id: str) -> WholeMessageView:
+    """One message. Raises `NotFound`, also while it is held for review: nobody has said that it belongs here."""
+    message = messages.get(tx, account_id, message_id)
+    if message.placement is not Placement.PLACED:
+        raise NotFound("There is no such message.")
+    view, letter = message_view(tx, message), outbox.find(tx, message_id)
+    return WholeMessageView(
+        **{field.name: getattr(view, field.name) for field in fields(view)},
+        bcc=message.recipients.bcc,
+        reply_to=message.recipients.reply_to,
+        objects=threads.objects_of(tx, message.thread_id),
+        conversation_id=message.conversation_id,
+        created_at=message.created_at,
+        importance=None if letter is None else letter.importance,
+        metadata=None if letter is None else letter.metadata,
+        next_attempt_at=None if letter is None else letter.next_attempt_at,
+        submitted_at=None if letter is None else letter.submitted_at,
+    )
+
+
+def newest_letters(tx: Transaction, account_id: str, *, before_id: str | None, limit: int) -> Sequence[LetterView]:
+    """Newest first."""
+    found = messages.letters(tx, account_id, before_id=before_id, limit=limit)
+    return [_letter_view(tx, one) for one in found]
+
+
+def _letter_view(tx: Transaction, message: messages.Message) -> LetterView:
+    letter = outbox.get(tx, message.account_id, message.id)
+    status: Any = shown(letter.state)
+    importance: Any = letter.importance
+    return LetterView(
+        id=message.id,
+        thread_id=message.thread_id,
+        status=status,
+        from_=message.sender,
+        to=message.recipients.to,
+        cc=message.recipients.cc,
+        bcc=message.recipients.bcc,
+        reply_to=message.recipients.reply_to,
+        subject=message.subject,
+        preview=message.preview,
+        attachments=message.attachments,
+        objects=threads.objects_of(tx, message.thread_id),
+        created_by=message.created_by,
+        importance=importance,
+        metadata=letter.metadata,
+        problem=letter.problem,
+        graph_id=message.graph_id,
+        conversation_id=message.conversation_id,
+        internet_message_id=message.internet_message_id,
+        next_attempt_at=letter.next_attempt_at,
+        submitted_at=letter.submitted_at,
+        sent_at=letter.sent_at,
+        created_at=letter.created_at,
+    )

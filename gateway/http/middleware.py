@@ -1,0 +1,154 @@
+"""What surrounds every request: its id, its size limit, the headers of its answer, and the last net for errors."""
+
+import asyncio
+import contextlib
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.http.problem_types import BAD_REQUEST, BODY_TOO_LARGE
+from gateway.http.problems import Problem, log_unforeseen, request_id, response_for
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# By the beginning of the path; the first that fits counts. A letter carries its attachments, in base64.
+BODY_LIMITS: Final[Sequence[tuple[str, int]]] = (("/v1/messages", 16 * MIB), ("", 256 * KIB))
+
+DISCARD_FOR_S: Final = 0.5
+QUIET_AFTER_S: Final = 0.1
+
+GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+
+
+class RequestId:
+    """Names each request: by the caller's own `x-request-id` when it is a plain word, else afresh."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        name = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = name
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = name
+            await send(message)
+
+        await self._app(scope, receive, named)
+
+
+class SecurityHeaders:
+    """Gives an answer the strictest headers, except those that it brings itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, hardened)
+
+
+class LastNet:
+    """Turns an error that nobody foresaw into a 500 that tells nothing, and logs where it happened, once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticed)
+        except Exception as error:
+            log_unforeseen(error, request_id(scope))
+            if not started:
+                await response_for(error, request_id(scope))(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses a body that is too large: at once when it says so, else as soon as it has come too far."""
+
+    def __init__(self, app: ASGIApp, limits: Sequence[tuple[str, int]] = BODY_LIMITS) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = next(limit for beginning, limit in self._limits if scope["path"].startswith(beginning))
+        try:
+            _check_declared(Headers(scope=scope).get("content-length"), limit)
+        except Problem as problem:
+            if "expect" not in Headers(scope=scope):  # whoever asks first has sent nothing yet
+                await _discard(receive)
+            await response_for(problem, request_id(scope))(scope, receive, send)
+            return
+        came = 0
+
+        async def counted() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > limit:
+                await _discard(receive)
+                raise _too_large(limit)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _check_declared(length: str | None, limit: int) -> None:
+    if length is None:
+        return
+    if not (length.isascii() and length.isdecimal()):
+        raise Problem(BAD_REQUEST, "Content-Length must be a number of bytes.")
+    if len(length) > 20 or int(length) > limit:
+        raise _too_large(limit)
+
+
+async def _discard(receive: Receive) -> None:
+    """Let go by what is under way, for a moment: most clients read an answer only after they have sent everything."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_FOR_S):
+            more = True
+            while more:
+                async with asyncio.timeout(QUIET_AFTER_S):
+                    more = bool((await receive()).get("more_body", False))
+
+
+def _too_large(limit: int) -> Problem:
+    # What is still to come is not waited for: the connection ends with this answer.
+    return Problem(BODY_TOO_LARGE, f"At most {limit:,} bytes are taken here.", headers={"connection": "close"})

@@ -1,0 +1,68 @@
+"""The pages for people: signing in, the settings along the guide's stages, and the Events tab.
+
+Server-rendered, usable without script, with no build step: templates in `templates/`, two small scripts and a style
+sheet in `static/`. `guard` is the door of each page, `sessions` what is signed, `rendering` how a page is made.
+"""
+
+from starlette.routing import BaseRoute, Route
+
+from gateway.http.pages.assets import Assets
+from gateway.http.pages.events import Events
+from gateway.http.pages.guard import Guard
+from gateway.http.pages.rendering import Renderer
+from gateway.http.pages.sessions import Sessions, sign_ticket, ticket_url
+from gateway.http.pages.settings import Settings
+from gateway.http.pages.sign_in import SignIn
+from gateway.http.services import Services
+from storage.api_keys import Scope
+
+__all__ = ["page_routes", "sign_ticket", "ticket_url"]
+
+
+def page_routes(services: Services) -> list[BaseRoute]:
+    """All pages on these services."""
+    assets, sessions = Assets.load(), Sessions(services.session_key)
+    renderer = Renderer(assets, sessions)
+    guard = Guard(services, sessions, renderer)
+    sign_in = SignIn(services, sessions, guard, renderer)
+    return [
+        Route("/static/{name}", guard.net(assets.serve)),
+        Route("/", guard.net(sign_in.front)),
+        Route("/sign-in", guard.net(sign_in.show)),
+        Route("/sign-in", guard.net(sign_in.enter), methods=["POST"]),
+        Route("/sign-out", guard.net(sign_in.leave), methods=["POST"]),
+        *_settings_routes(guard, Settings(services, renderer)),
+        *_events_routes(guard, Events(services, guard, renderer)),
+    ]
+
+
+def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
+    posts = {
+        "/settings/account": page.save_account,
+        "/settings/check": page.check,
+        "/settings/mailboxes": page.add_mailbox,
+        "/settings/mailboxes/validate": page.validate_mailbox,
+        "/settings/mailboxes/remove": page.remove_mailbox,
+        "/settings/test-message": page.send_test,
+    }
+    fetched = {
+        "/settings/mailboxes/{id}/watching": page.watching,
+        "/settings/test-message/{id}": page.test_status,
+    }
+    return [
+        Route("/settings", guard.page(page.show, Scope.SETTINGS)),
+        *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
+        *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),
+    ]
+
+
+def _events_routes(guard: Guard, page: Events) -> list[BaseRoute]:
+    events = "/objects/{type}/{id:path}/events"
+    return [
+        Route("/objects", guard.page(page.choose, Scope.READ)),
+        Route(events + "/stream", guard.page(page.stream, Scope.READ, fetched=True)),
+        Route(events + "/threads/{thread_id}/part", guard.page(page.part, Scope.READ, fetched=True)),
+        Route(events + "/threads/{thread_id}", guard.page(page.thread, Scope.READ)),
+        Route(events, guard.page(page.show, Scope.READ)),
+    ]

@@ -1,0 +1,191 @@
+"""What an Events page shows: the threads of one object, the newest of them opened."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from markupsafe import Markup
+
+from gateway.http.paging import page_of
+from gateway.threads.html import text_as_html
+from gateway.threads.views import ConversationView, MessageView, ThreadView, conversation, threads_of
+from storage import NotFound, Transaction, events, messages
+from storage.messages import Direction, Kind
+from storage.threads import Cursor, Object
+
+PER_PAGE: Final = 20
+KEPT_OPEN: Final = 3  # the last messages of a thread; earlier ones are folded when there are more
+FOLDED_FROM: Final = 6
+MOST_NAMES: Final = 4
+# "Re:", "Fwd:" and their like in other languages: "AW:", "WG:", "SV:", "TR:", "Antw:"
+PREFIXES: Final = re.compile(r"^(?:\s*[^\W\d_]{2,4}(?:\[\d+\])?\s*[:：])+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a letter stands, in a word and in a sentence."""
+
+    name: str
+    word: str
+    tone: str
+    meaning: str
+
+
+STATUSES: Final = {
+    one.name: one
+    for one in (
+        Status(name="queued", word="Queued", tone="busy", meaning="Waits to be sent."),
+        Status(name="sending", word="Sending", tone="busy", meaning="Is being handed to Microsoft 365."),
+        Status(name="submitted", word="Submitted", tone="busy", meaning="Microsoft 365 has taken it."),
+        Status(name="sent", word="Sent", tone="good", meaning="Stands in the mailbox’s Sent Items."),
+        Status(name="bounced", word="Bounced", tone="bad", meaning="Could not be delivered."),
+        Status(name="failed", word="Not sent", tone="bad", meaning="Was not sent."),
+        Status(name="needs_review", word="Needs review", tone="warn", meaning="A person has to look at it."),
+        Status(name="cancelled", word="Cancelled", tone="quiet", meaning="Was cancelled before it left."),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a message is, at a glance: an icon and the words for those who do not see it."""
+
+    icon: str
+    words: str
+
+
+KINDS: Final = {
+    Kind.BOUNCE: Look(icon="bounce", words="Delivery failure"),
+    Kind.AUTOMATIC: Look(icon="automatic", words="Automatic reply"),
+    Kind.CALENDAR: Look(icon="calendar", words="Calendar message"),
+    Kind.RECEIPT: Look(icon="receipt", words="Receipt"),
+}
+LETTER_OUT: Final = Look(icon="out", words="Letter sent")
+REPLY: Final = Look(icon="in", words="Reply received")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownMessage:
+    """A message as the template needs it.
+
+    `whole` is None when `body` is all there is; `own_subject` unless it is the thread's, with or without a "Re:".
+    """
+
+    message: MessageView
+    look: Look
+    author: str
+    status: Status | None
+    body: Markup
+    whole: Markup | None
+    folded: bool
+    own_subject: str | None
+
+    @property
+    def outgoing(self) -> bool:
+        """Whether it came from us."""
+        return self.message.direction is Direction.OUT
+
+    @property
+    def version(self) -> str:
+        """Changes when what is shown of it does."""
+        problem = (self.message.problem or {}).get("code", "")
+        sent = "" if self.message.sent_at is None else self.message.sent_at.isoformat()
+        return f"{self.message.status}/{problem}/{sent}/{len(self.message.attachments)}/{self.message.kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownThread:
+    """A thread; `messages` is None until it is opened."""
+
+    thread: ThreadView
+    messages: Sequence[ShownMessage] | None
+
+    @property
+    def at(self) -> str:
+        """What sorts threads: fixed width, so that texts compare as times do."""
+        return self.thread.last_message_at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+    @property
+    def names(self) -> str:
+        """Who takes part, without the mailbox itself."""
+        others = [
+            one.name or one.address
+            for one in self.thread.participants
+            if one.address.casefold() != self.thread.mailbox.casefold()
+        ]
+        more = len(others) - MOST_NAMES
+        return ", ".join(others[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsView:
+    """One page of an object's threads. `seq` is where the event log stood in the same snapshot."""
+
+    what: Object
+    threads: Sequence[ShownThread]
+    older: str | None
+    held: int
+    seq: int
+
+
+def read_events(tx: Transaction, account_id: str, what: Object, before: Cursor | None) -> EventsView:
+    """Newest first; the first thread is opened."""
+    found = threads_of(tx, account_id, what, before=before, limit=PER_PAGE + 1)
+    shown, older = page_of(found, PER_PAGE, lambda one: Cursor(at=one.last_message_at, id=one.id))
+    opened = [ShownThread(thread=one, messages=None) for one in shown]
+    if opened and before is None:
+        opened[0] = show(conversation(tx, account_id, shown[0].id))
+    return EventsView(
+        what=what,
+        threads=opened,
+        older=older,
+        held=messages.held_of_object(tx, account_id, object_type=what.type, object_id=what.id),
+        seq=events.last_seq(tx, account_id),
+    )
+
+
+def read_thread(tx: Transaction, account_id: str, what: Object, thread_id: str) -> EventsView:
+    """One thread of an object, opened. Raises `storage.NotFound` when it is not one of this object's."""
+    shown = show(conversation(tx, account_id, thread_id))
+    if what not in shown.thread.objects:
+        raise NotFound("There is no such thread on this Events tab.")
+    return EventsView(what=what, threads=[shown], older=None, held=0, seq=events.last_seq(tx, account_id))
+
+
+def show(found: ConversationView) -> ShownThread:
+    """A thread opened; of a long one the earlier messages are folded."""
+    every = [_shown(one, found.thread.subject) for one in found.messages]
+    if len(every) >= FOLDED_FROM:
+        every = [replace(one, folded=True) for one in every[:-KEPT_OPEN]] + every[-KEPT_OPEN:]
+    return ShownThread(thread=found.thread, messages=every)
+
+
+def _shown(message: MessageView, subject: str) -> ShownMessage:
+    outgoing = message.direction is Direction.OUT
+    body, whole = _bodies(message)
+    sender = message.from_.name or message.from_.address if message.from_ is not None else "Unknown sender"
+    return ShownMessage(
+        message=message,
+        look=KINDS.get(message.kind, LETTER_OUT if outgoing else REPLY),
+        author=(message.created_by or sender) if outgoing else sender,
+        status=None if message.status is None else STATUSES[message.status],
+        body=body,
+        whole=whole,
+        folded=False,
+        own_subject=None if _bare(message.subject) == _bare(subject) else message.subject or None,
+    )
+
+
+def _bare(subject: str) -> str:
+    """Without what mail programs put before an answer's subject; longer prefixes are a person's words."""
+    return PREFIXES.sub("", subject).strip().casefold()
+
+
+def _bodies(message: MessageView) -> tuple[Markup, Markup | None]:
+    """What the message adds comes first; with what it quotes only on request. Both are safe by `gateway.threads`."""
+    whole = Markup(message.html)  # noqa: S704 - cleaned
+    new = message.new_text.strip()
+    if not new or " ".join(new.split()) == " ".join(message.text.split()):
+        return whole, None
+    return Markup(text_as_html(new)), whole  # noqa: S704 - escaped

@@ -1,0 +1,196 @@
+"""The door of every page: who is here, what they may see, and whether a form really came from one of our pages."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.http.pages.errors import NotSignedIn, PageError, as_page_error
+from gateway.http.pages.rendering import Renderer
+from gateway.http.pages.sessions import SESSION_LIVES, Session, Sessions
+from gateway.http.problems import log_unforeseen, request_id
+from gateway.http.services import Services
+from storage import Transaction, accounts, api_keys
+from storage.accounts import Account
+from storage.api_keys import ApiKey, Scope
+
+MOST_FIELDS: Final = 50
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request of somebody who is signed in and may be here."""
+
+    request: Request
+    session: Session
+    key: ApiKey
+    account: Account
+    now: datetime
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The account's time zone, in which people read times."""
+        return ZoneInfo(self.account.time_zone)
+
+    def path(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Guard:
+    """Makes endpoints of handlers. Nothing is remembered between requests."""
+
+    def __init__(self, services: Services, sessions: Sessions, renderer: Renderer) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._renderer = renderer
+        self._secure = (services.settings.public_url or "").startswith("https:")
+        # The prefix keeps other hosts of the domain from planting a cookie (RFC 6265bis, section 4.1.3.2).
+        self._cookie = "__Host-selma_session" if self._secure else "selma_session"
+
+    def page(self, handler: Handler, *scopes: Scope, fetched: bool = False) -> Endpoint:
+        """For holders of a key with one of `scopes`. `fetched` by our script: answers 401 instead of a redirect."""
+
+        async def endpoint(request: Request) -> Response:
+            visit = await self.visit(request)
+            if not set(scopes) & visit.key.scopes:
+                raise _missing(scopes)
+            return await handler(visit)
+
+        return self.net(endpoint, fetched=fetched)
+
+    def net(self, endpoint: Endpoint, *, fetched: bool = False) -> Endpoint:
+        """Turns the errors of an endpoint into pages."""
+
+        async def caught(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except NotSignedIn:
+                return self._sign_in_first(request, fetched=fetched)
+            except Exception as error:
+                return self._error_page(request, error)
+
+        return caught
+
+    async def visit(self, request: Request) -> Visit:
+        """Who is here. Raises `NotSignedIn`, and `PageError` when a form is not one of ours."""
+        now = self._services.clock.now()
+        session = self.session(request)
+        if session is None or session.key_id is None:
+            raise NotSignedIn
+        found = await self._services.store.read(_key_and_account, session.key_id)
+        if found is None:
+            raise NotSignedIn
+        key, account = found
+        form = await self.form(request, session) if request.method == "POST" else {}
+        return Visit(request=request, session=session, key=key, account=account, now=now, form=form)
+
+    async def still_welcome(self, visit: Visit) -> bool:
+        """Whether the session and its key are still good, for answers that last."""
+        if self._services.clock.now() >= visit.session.expires_at:
+            return False
+        return await self._services.store.read(api_keys.find_by_id, visit.key.id) is not None
+
+    async def is_signed_in(self, request: Request) -> bool:
+        """Whether the session that the request carries has a live key."""
+        session = self.session(request)
+        if session is None or session.key_id is None:
+            return False
+        return await self._services.store.read(api_keys.find_by_id, session.key_id) is not None
+
+    def session(self, request: Request) -> Session | None:
+        """The session that the request carries."""
+        cookie = request.cookies.get(self._cookie)
+        return None if cookie is None else self._sessions.read(cookie, now=self._services.clock.now())
+
+    async def form(self, request: Request, session: Session) -> Mapping[str, str]:
+        """The fields of a form that this session's page sent. Raises `PageError` (403) for any other."""
+        fields = await _fields(request)
+        same_origin = _is_same_origin(request, self._services.settings.public_url)
+        if not same_origin or not self._sessions.is_form_token(session, fields.pop("form_token", "")):
+            raise PageError(
+                HTTPStatus.FORBIDDEN,
+                "Nothing was changed",
+                "This form did not come from a page of your present session. Go back, reload the page, and try again.",
+            )
+        return fields
+
+    def remember(self, response: Response, session: Session) -> Response:
+        """Give the session to the browser."""
+        response.set_cookie(
+            self._cookie,
+            self._sessions.seal(session),
+            max_age=int(SESSION_LIVES.total_seconds()),
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def forget(self, response: Response) -> Response:
+        """Take the session from the browser."""
+        response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
+        return response
+
+    def _sign_in_first(self, request: Request, *, fetched: bool) -> Response:
+        if fetched:
+            return Response("Sign in first.", status_code=HTTPStatus.UNAUTHORIZED, media_type="text/plain")
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        back = path if request.method in ("GET", "HEAD") else "/"
+        return RedirectResponse(f"/sign-in?next={quote(back, safe='')}", status_code=HTTPStatus.SEE_OTHER)
+
+    def _error_page(self, request: Request, error: Exception) -> Response:
+        known = as_page_error(error)
+        if known is None:
+            log_unforeseen(error, request_id(request.scope))
+            known = PageError(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "The gateway made a mistake",
+                "Give the gateway’s operator this number; the log has the rest under it: " + request_id(request.scope),
+            )
+        return self._renderer.page("error.html", status=known.status, title=known.title, detail=known.detail)
+
+
+def _missing(scopes: tuple[Scope, ...]) -> PageError:
+    needed = " or ".join(scope.value for scope in scopes)
+    return PageError(
+        HTTPStatus.FORBIDDEN,
+        "Your key does not open this page",
+        f"It needs an API key with the scope {needed}. Sign out, and sign in with such a key.",
+    )
+
+
+def _key_and_account(tx: Transaction, key_id: str) -> tuple[ApiKey, Account] | None:
+    key = api_keys.find_by_id(tx, key_id)
+    return None if key is None else (key, accounts.get(tx, key.account_id))
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise PageError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Nothing was changed", "This is not a form of ours.")
+    try:
+        text = (await request.body()).decode("ascii")
+        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
+    except (ValueError, ClientDisconnect):
+        raise PageError(HTTPStatus.BAD_REQUEST, "Nothing was changed", "The form could not be read.") from None
+
+
+def _is_same_origin(request: Request, public_url: str | None) -> bool:
+    """Browsers say where a form was sent from. Behind a proxy the scheme may differ from ours; the host may not."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or origin == public_url or urlsplit(origin).netloc == request.headers.get("host")

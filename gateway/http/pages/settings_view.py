@@ -1,0 +1,223 @@
+"""What the settings page shows of an account: its configuration, its warnings, its mailboxes, its test letter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from gateway.sending.machine import shown
+from gateway.setup.expiry import Level, standing
+from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
+from storage.accounts import Account, TokenState
+from storage.credentials import Credential
+from storage.folders import Folder
+from storage.mailboxes import Mailbox, MailboxState
+from storage.subscriptions import Subscription, SubscriptionState
+
+
+class Tone(StrEnum):
+    """How loudly something is said."""
+
+    QUIET = "quiet"
+    GOOD = "good"
+    BUSY = "busy"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """Something that an admin should know before anything else."""
+
+    tone: Tone
+    title: str
+    detail: str
+    cure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """How new mail of a mailbox is noticed. `until` is when the first of its subscriptions ends unless renewed."""
+
+    tone: Tone
+    title: str
+    detail: str
+    until: datetime | None = None
+    last_look: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxView:
+    """A mailbox; `watching` is None unless it is validated."""
+
+    mailbox: Mailbox
+    watching: Watching | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A station of a letter; `at` is None before it was reached, or when nobody noted the time."""
+
+    title: str
+    reached: bool
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestLetter:
+    """The test email on its way. `problem` has an explanation and perhaps a cure."""
+
+    __test__ = False
+
+    message_id: str
+    mailbox: str
+    to: str
+    status: str
+    finished: bool
+    steps: Sequence[Step]
+    problem: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsView:
+    """Everything the page shows, read in one snapshot."""
+
+    account: Account
+    credential: Credential | None
+    banners: Sequence[Banner]
+    mailboxes: Sequence[MailboxView]
+
+    @property
+    def configured(self) -> bool:
+        """Whether all three values are stored."""
+        return self.account.client_id is not None and self.credential is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether Entra gave a token with them the last time it was asked."""
+        return self.configured and self.account.token_state is TokenState.OK
+
+    @property
+    def validated(self) -> Sequence[Mailbox]:
+        """The mailboxes that letters may come from."""
+        return [one.mailbox for one in self.mailboxes if one.mailbox.state is MailboxState.VALIDATED]
+
+
+def read_settings(tx: Transaction, account_id: str, *, public: bool, sweeps: timedelta, now: datetime) -> SettingsView:
+    """`public` says whether Graph can reach the gateway, `sweeps` how often folders are looked at in any case."""
+    account, credential = accounts.get(tx, account_id), credentials.active(tx, account_id)
+    return SettingsView(
+        account=account,
+        credential=credential,
+        banners=banners(account, credential, public=public, sweeps=sweeps, now=now),
+        mailboxes=[
+            _mailbox_view(tx, one, public=public, sweeps=sweeps) for one in mailboxes.list_mailboxes(tx, account_id)
+        ],
+    )
+
+
+def read_mailbox(
+    tx: Transaction, account_id: str, mailbox_id: str, *, public: bool, sweeps: timedelta
+) -> MailboxView | None:
+    """One mailbox of this account; None when it has none with this id."""
+    for one in mailboxes.list_mailboxes(tx, account_id):
+        if one.id == mailbox_id:
+            return _mailbox_view(tx, one, public=public, sweeps=sweeps)
+    return None
+
+
+def read_test_letter(tx: Transaction, account_id: str, message_id: str) -> TestLetter:
+    """Raises `storage.NotFound`."""
+    message, letter = messages.get(tx, account_id, message_id), outbox.get(tx, account_id, message_id)
+    return TestLetter(
+        message_id=message_id,
+        mailbox=mailboxes.get(tx, message.mailbox_id).address,
+        to=", ".join(person.address for person in message.recipients.to),
+        status=shown(letter.state),
+        finished=letter.next_attempt_at is None,
+        steps=(
+            Step(title="Taken", reached=True, at=letter.created_at),
+            Step(title="Written into the mailbox as a draft", reached=message.graph_id is not None, at=None),
+            Step(title="Handed to Microsoft 365", reached=letter.submitted_at is not None, at=letter.submitted_at),
+            Step(title="Seen in Sent Items", reached=letter.sent_at is not None, at=letter.sent_at),
+        ),
+        problem=letter.problem,
+    )
+
+
+def banners(
+    account: Account, credential: Credential | None, *, public: bool, sweeps: timedelta, now: datetime
+) -> list[Banner]:
+    """Worst first. A date for the secret is asked for in the form, not here."""
+    said: list[Banner] = []
+    if account.token_problem is not None:
+        refused = account.token_state is TokenState.REFUSED
+        said.append(
+            Banner(
+                tone=Tone.BAD if refused else Tone.WARN,
+                title="Microsoft 365 does not let the gateway in" if refused else "Microsoft 365 cannot be reached",
+                detail=_explanation(account.token_problem),
+                cure=account.token_problem.get("cure"),
+            )
+        )
+    if credential is not None and credential.expires_at is not None:
+        stands = standing(credential.expires_at, now)
+        if stands.level is not Level.OK:
+            tone = {Level.NOTICE: Tone.QUIET, Level.WARNING: Tone.WARN, Level.EXPIRED: Tone.BAD}[stands.level]
+            title = "The client secret has expired" if stands.level is Level.EXPIRED else "The client secret ends soon"
+            said.append(Banner(tone=tone, title=title, detail=stands.sentence))
+    if not public:
+        said.append(
+            Banner(
+                tone=Tone.QUIET,
+                title="Replies arrive with a delay",
+                detail=f"Microsoft 365 cannot call this gateway, so it looks for new mail {_every(sweeps)}.",
+                cure="For replies within seconds, the gateway’s operator sets GATEWAY_PUBLIC_URL.",
+            )
+        )
+    return sorted(said, key=lambda banner: [Tone.BAD, Tone.WARN, Tone.QUIET].index(banner.tone))
+
+
+def _explanation(problem: dict[str, Any]) -> str:
+    number = f" (AADSTS{problem['aadsts']})" if problem.get("aadsts") else ""
+    return f"{problem.get('explanation', 'Entra gave no token.')}{number}"
+
+
+def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta) -> MailboxView:
+    if mailbox.state is not MailboxState.VALIDATED:
+        return MailboxView(mailbox=mailbox, watching=None)
+    watched = folders.of_mailbox(tx, mailbox.id)
+    found = subscriptions.open_of_mailbox(tx, mailbox.id)
+    return MailboxView(mailbox=mailbox, watching=watching(watched, found, public=public, sweeps=sweeps))
+
+
+def watching(watched: Sequence[Folder], found: Sequence[Subscription], *, public: bool, sweeps: timedelta) -> Watching:
+    """What the tables say of one mailbox: live, about to be, by sweeping only, or in trouble."""
+    last_look = max((one.last_pulled_at for one in watched if one.last_pulled_at is not None), default=None)
+    unread = next((one.problem for one in watched if one.problem is not None), None)
+    if unread is not None:
+        return Watching(tone=Tone.BAD, title="New mail cannot be read", detail=unread, last_look=last_look)
+    sweeping = f"The gateway looks for new mail {_every(sweeps)}."
+    if not public:
+        return Watching(tone=Tone.QUIET, title="Sweeping only", detail=sweeping, last_look=last_look)
+    live = [one for one in found if one.state is SubscriptionState.LIVE and one.expiration_date_time is not None]
+    if len({one.folder_id for one in live}) == len(watched) > 0:
+        until = min(one.expiration_date_time for one in live if one.expiration_date_time is not None)
+        return Watching(
+            tone=Tone.GOOD, title="Live", detail="New mail is reported at once.", until=until, last_look=last_look
+        )
+    failed = next((one.problem for one in found if one.failures > 1 and one.problem), None)
+    if failed is not None:
+        detail = f"Live notifications could not be set up: {failed} {sweeping}"
+        return Watching(tone=Tone.WARN, title="Sweeping for now", detail=detail, last_look=last_look)
+    return Watching(
+        tone=Tone.BUSY, title="Being set up", detail="Asking Microsoft 365 to report new mail.", last_look=last_look
+    )
+
+
+def _every(sweeps: timedelta) -> str:
+    seconds = int(sweeps.total_seconds())
+    if seconds % 60 or seconds < 60:
+        return f"every {seconds} seconds"
+    return "every minute" if seconds == 60 else f"every {seconds // 60} minutes"

@@ -1,0 +1,163 @@
+"""The kinds of error that a caller can meet: each with a stable name, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemType:
+    """A kind of error. `meaning` says what it is and what to do about it, for developers of the host application."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+    meaning: str
+
+    @property
+    def uri(self) -> str:
+        """The `type` of the problem: a reference relative to this server."""
+        return f"/problems/{self.name}"
+
+
+def _type(name: str, status: HTTPStatus, title: str, meaning: str) -> ProblemType:
+    return ProblemType(name=name, status=status, title=title, meaning=meaning)
+
+
+BAD_REQUEST: Final = _type(
+    "bad-request",
+    HTTPStatus.BAD_REQUEST,
+    "The request cannot be read",
+    "The request is not well-formed HTTP, or not what this address takes. `detail` says what is wrong.",
+)
+MALFORMED_JSON: Final = _type(
+    "malformed-json",
+    HTTPStatus.BAD_REQUEST,
+    "The body is not JSON",
+    "The body must be one JSON document in UTF-8 (RFC 8259): no NaN, no duplicate names, no lone surrogates, not "
+    "deeper than 1,000 levels. `detail` says where reading stopped.",
+)
+NOT_AUTHENTICATED: Final = _type(
+    "not-authenticated",
+    HTTPStatus.UNAUTHORIZED,
+    "An API key is needed",
+    "Send `Authorization: Bearer <key>` with a live API key. A revoked key is refused from that moment on.",
+)
+MISSING_SCOPE: Final = _type(
+    "missing-scope",
+    HTTPStatus.FORBIDDEN,
+    "The API key may not do this",
+    "The key is good, but lacks the scope that this route needs. `detail` names it. Create a key that has it.",
+)
+NOT_FOUND: Final = _type(
+    "not-found",
+    HTTPStatus.NOT_FOUND,
+    "There is no such thing",
+    "There is nothing at this address, or it belongs to another account: the two are not told apart.",
+)
+METHOD_NOT_ALLOWED: Final = _type(
+    "method-not-allowed",
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "This address does not take that method",
+    "The `Allow` header lists the methods that this address takes.",
+)
+CONFLICT: Final = _type(
+    "conflict",
+    HTTPStatus.CONFLICT,
+    "That is not possible in the present state",
+    "What was asked does not fit the state the thing is in, such as cancelling a letter that has left. Read it again.",
+)
+ALREADY_EXISTS: Final = _type(
+    "already-exists",
+    HTTPStatus.CONFLICT,
+    "It is already there",
+    "Something with this name or address exists. Use that one.",
+)
+NOT_CONNECTED: Final = _type(
+    "not-connected",
+    HTTPStatus.CONFLICT,
+    "The account is not connected to Microsoft 365",
+    "Tenant id, client id or client secret are missing. Enter them by `PUT /v1/account` or on the settings page.",
+)
+BODY_TOO_LARGE: Final = _type(
+    "body-too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The body is too large",
+    "`detail` gives the limit in bytes. Nothing of the request was kept.",
+)
+UNSUPPORTED_MEDIA_TYPE: Final = _type(
+    "unsupported-media-type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "The body must be JSON",
+    "Send `Content-Type: application/json`, in UTF-8 and without `Content-Encoding`.",
+)
+INVALID_REQUEST: Final = _type(
+    "invalid-request",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The request has values that cannot be taken",
+    "`errors` lists every bad value: `in` says where it stood (body, query, path or header), `pointer` (RFC 6901) "
+    "which one, `detail` what is wrong with it. Nothing of the request was kept.",
+)
+IDEMPOTENCY_KEY_REUSED: Final = _type(
+    "idempotency-key-reused",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "This Idempotency-Key was used for another letter",
+    "The same key with the same body gets the same answer; with another body it is refused. Use a fresh key for "
+    "each letter.",
+)
+UNKNOWN_MAILBOX: Final = _type(
+    "unknown-mailbox",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The sender is not a mailbox of this account",
+    "Letters come from mailboxes that were added and validated. `GET /v1/mailboxes` lists them.",
+)
+MAILBOX_NOT_VALIDATED: Final = _type(
+    "mailbox-not-validated",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The sender's mailbox is not validated",
+    "The mailbox is known, but it was never proved to work, or it failed. Validate it, then post the letter again.",
+)
+INTERNAL_ERROR: Final = _type(
+    "internal-error",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "The gateway made a mistake",
+    "This is a fault of the gateway. Give its operator the `instance`: the log has the rest under that id.",
+)
+MICROSOFT_365: Final = _type(
+    "microsoft-365",
+    HTTPStatus.BAD_GATEWAY,
+    "Microsoft 365 did not do what was asked",
+    "Microsoft Graph or Entra refused or could not be reached. `POST /v1/account/check` says what is wrong and how "
+    "to cure it.",
+)
+UNAVAILABLE: Final = _type(
+    "unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The gateway cannot do this now",
+    "Nothing of the request was kept. Send it again after `Retry-After` seconds, with the same Idempotency-Key.",
+)
+
+TYPES: Final[Mapping[str, ProblemType]] = {
+    one.name: one
+    for one in (
+        BAD_REQUEST,
+        MALFORMED_JSON,
+        NOT_AUTHENTICATED,
+        MISSING_SCOPE,
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        CONFLICT,
+        ALREADY_EXISTS,
+        NOT_CONNECTED,
+        BODY_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
+        INVALID_REQUEST,
+        IDEMPOTENCY_KEY_REUSED,
+        UNKNOWN_MAILBOX,
+        MAILBOX_NOT_VALIDATED,
+        INTERNAL_ERROR,
+        MICROSOFT_365,
+        UNAVAILABLE,
+    )
+}

@@ -1,0 +1,114 @@
+"""What an operation is: one method on one path, who may use it, what it takes and gives, and what does it.
+
+The route table, the authorisation and the OpenAPI document are all read off the same `Operation`s.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.http import auth, reading
+from gateway.http.problem_types import ProblemType
+from gateway.http.services import Services
+from gateway.threads.views import to_json
+from storage.api_keys import ApiKey, Scope
+
+T = TypeVar("T", bound=reading.Taken)
+
+METHODS_WITH_BODY: Final = frozenset({"POST", "PUT"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One use of an operation: who asks, and what was given, already checked."""
+
+    services: Services
+    request: Request
+    key: ApiKey
+    given: T
+
+    @property
+    def account_id(self) -> str:
+        """Whose things may be seen."""
+        return self.key.account_id
+
+    @property
+    def now(self) -> datetime:
+        """The time now."""
+        return self.services.clock.now()
+
+    def path(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[T]):
+    """`takes` is the body of a POST or PUT and the query of anything else; `gives` the type of the answer's JSON.
+
+    `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
+    problems that every operation has.
+    """
+
+    method: str
+    path: str
+    scope: Scope
+    summary: str
+    takes: type[T]
+    does: Callable[[Call[T]], Awaitable[Response]]
+    gives: Any = None
+    status: HTTPStatus = HTTPStatus.OK
+    media_type: str = "application/json"
+    headers: Mapping[str, str] | None = None
+    problems: Sequence[ProblemType] = ()
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether what it takes stands in the body."""
+        return self.method in METHODS_WITH_BODY
+
+    async def answer(self, services: Services, request: Request) -> Response:
+        """Let in, check, do."""
+        key = await auth.authenticate(services.store, request)
+        auth.require(key, self.scope)
+        if self.takes_body:
+            given = await reading.body_as(request, self.takes)
+        else:
+            given = reading.query_as(request, self.takes)
+        return await self.does(Call(services=services, request=request, key=key, given=given))
+
+
+def routes_of(operations: Sequence[Operation[Any]], services: Services) -> list[BaseRoute]:
+    """One Starlette route per path, so that a wrong method is answered with all the right ones."""
+    by_path: dict[str, dict[str, Operation[Any]]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [Route(path, _endpoint(by_method, services), methods=list(by_method)) for path, by_method in by_path.items()]
+
+
+def _endpoint(by_method: Mapping[str, Operation[Any]], services: Services) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await by_method[method].answer(services, request)
+
+    return endpoint
+
+
+def json_response(
+    content: object, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """JSON of views and plain values; times in UTC with a Z, `from_` spelled `from`."""
+    body = orjson.dumps(to_json(content))
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def no_content() -> Response:
+    """204."""
+    return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,80 @@
+"""What the routes need of the rest of the house. `main` fills it in; tests fill in fakes."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.readiness import Readiness
+from gateway.settings import Settings
+from gateway.setup.account import AccountConfiguration
+from gateway.setup.report import Report
+from storage import Store
+from storage.mailboxes import Mailbox
+
+__all__ = ["AccountConfiguration", "ReadinessProbe", "Receiver", "Report", "Services", "Setup"]
+
+
+class Setup(Protocol):
+    """Connecting an account and its mailboxes. Unknown addresses raise `storage.NotFound`."""
+
+    async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:
+        """Store tenant, app and secret. Raises `BadConfiguration`, then nothing is stored."""
+        ...
+
+    async def check(self, account_id: str) -> Report:
+        """Try the whole connection, step by step."""
+        ...
+
+    async def add_mailbox(self, account_id: str, address: str) -> Mailbox:
+        """Raises `storage.AlreadyExists`."""
+        ...
+
+    async def validate_mailbox(self, account_id: str, address: str) -> Report:
+        """Prove that the mailbox exists and can be read; its state is stored."""
+        ...
+
+    async def remove_mailbox(self, account_id: str, address: str) -> None:
+        """No more letters and no more watching; its threads stay."""
+        ...
+
+    async def send_test_message(self, account_id: str, address: str, to: str | None) -> str:
+        """Put a test letter into the outbox, by default to the mailbox itself; its message id."""
+        ...
+
+
+class Receiver(Protocol):
+    """Where Graph's notifications go."""
+
+    async def receive(self, body: bytes) -> object:
+        """Keep the hints of a change notification."""
+        ...
+
+    async def receive_lifecycle(self, body: bytes) -> object:
+        """Keep what a lifecycle notification asks for."""
+        ...
+
+
+class ReadinessProbe(Protocol):
+    """Looks whether the gateway can do its work."""
+
+    async def readiness(self) -> Readiness:
+        """Look now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """`session_key` signs the cookies of people.
+
+    `stopping` is set as soon as the process is asked to end, so that open streams end before the server waits.
+    """
+
+    store: Store
+    clock: Clock
+    settings: Settings
+    setup: Setup
+    receiver: Receiver
+    readiness: ReadinessProbe
+    session_key: bytes = field(repr=False)
+    stopping: asyncio.Event

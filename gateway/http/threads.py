@@ -1,0 +1,109 @@
+"""`/v1/threads` and `/v1/objects`: the correspondence, by thread and by the record of SELMA's that it concerns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from gateway.http import schemas
+from gateway.http.paging import Page, from_text, page_of
+from gateway.http.problem_types import NOT_FOUND
+from gateway.http.problems import BadValue, invalid
+from gateway.http.routing import Call, Operation, json_response
+from gateway.threads.views import Entry, MessageView, ThreadView, conversation, feed, thread_view, threads_of
+from storage import Transaction, threads
+from storage.api_keys import Scope
+from storage.threads import Cursor, Object, ObjectType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeThreadView(ThreadView):
+    """A thread and all that stands in it, in order."""
+
+    messages: Sequence[MessageView]
+
+
+async def list_newest(call: Call[schemas.PageQuery]) -> Response:
+    before, limit = from_text(call.given.after), call.given.limit
+    found = await call.services.store.read(_newest, call.account_id, before=before, limit=limit + 1)
+    return _page(found, limit)
+
+
+async def show(call: Call[schemas.Nothing]) -> Response:
+    found = await call.services.store.read(conversation, call.account_id, call.path("id"))
+    of_thread = {field.name: getattr(found.thread, field.name) for field in fields(found.thread)}
+    return json_response(WholeThreadView(**of_thread, messages=found.messages))
+
+
+async def of_object(call: Call[schemas.PageQuery]) -> Response:
+    before, limit = from_text(call.given.after), call.given.limit
+    found = await call.services.store.read(threads_of, call.account_id, _object(call), before=before, limit=limit + 1)
+    return _page(found, limit)
+
+
+async def events_of_object(call: Call[schemas.PageQuery]) -> Response:
+    before, limit = from_text(call.given.after), call.given.limit
+    found = await call.services.store.read(feed, call.account_id, _object(call), before=before, limit=limit + 1)
+    items, following = page_of(found, limit, lambda one: Cursor(at=one.time, id=one.id))
+    return json_response(Page(items=items, next=following))
+
+
+def _newest(tx: Transaction, account_id: str, *, before: Cursor | None, limit: int) -> list[ThreadView]:
+    return [thread_view(tx, one) for one in threads.newest(tx, account_id, before=before, limit=limit)]
+
+
+def _page(found: Sequence[ThreadView], limit: int) -> Response:
+    items, following = page_of(found, limit, lambda one: Cursor(at=one.last_message_at, id=one.id))
+    return json_response(Page(items=items, next=following))
+
+
+def _object(call: Call[Any]) -> Object:
+    """The object that the path names. Of SELMA's ids we know nothing: one without letters is simply empty."""
+    try:
+        return Object(type=ObjectType(call.path("type")), id=call.path("id"))
+    except ValueError:
+        detail = f"This must be one of {', '.join(ObjectType)}."
+        raise invalid(BadValue(where="path", pointer="/type", detail=detail)) from None
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/v1/threads",
+        scope=Scope.READ,
+        summary="The threads, newest first",
+        takes=schemas.PageQuery,
+        does=list_newest,
+        gives=Page[ThreadView],
+    ),
+    Operation(
+        method="GET",
+        path="/v1/threads/{id}",
+        scope=Scope.READ,
+        summary="One thread with its messages, in order",
+        takes=schemas.Nothing,
+        does=show,
+        gives=WholeThreadView,
+        problems=(NOT_FOUND,),
+    ),
+    # SELMA's ids may hold a slash: hence `:path`.
+    Operation(
+        method="GET",
+        path="/v1/objects/{type}/{id:path}/threads",
+        scope=Scope.READ,
+        summary="The threads about one of SELMA's records, newest first",
+        takes=schemas.PageQuery,
+        does=of_object,
+        gives=Page[ThreadView],
+    ),
+    Operation(
+        method="GET",
+        path="/v1/objects/{type}/{id:path}/events",
+        scope=Scope.READ,
+        summary="The messages about one of SELMA's records in one list, newest first",
+        takes=schemas.PageQuery,
+        does=events_of_object,
+        gives=Page[Entry],
+    ),
+)

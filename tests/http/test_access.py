@@ -1,0 +1,122 @@
+"""Who may do what: keys, scopes and accounts, over the whole route table."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.http.app import OPERATIONS
+from gateway.http.routing import Operation
+from storage import api_keys
+from storage.api_keys import Scope
+from tests.http.scene import MAILBOX, Scene, a_letter
+from tests.http.shape import assert_problem
+
+PATH_VALUES = {
+    "{id}": "msg_019cadc69a80d0f2e760bb7a3845",
+    "{id:path}": "S1001",
+    "{type}": "student",
+    "{address}": MAILBOX,
+}
+
+every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
+
+
+def url_of(operation: Operation[Any]) -> str:
+    path = operation.path
+    for part, value in PATH_VALUES.items():
+        path = path.replace(part, value)
+    assert "{" not in path, "a new kind of path needs a value here"
+    return path
+
+
+def test_every_operation_is_versioned_and_needs_one_of_the_scopes() -> None:
+    assert len({(one.method, one.path) for one in OPERATIONS}) == len(OPERATIONS) > 15
+    for operation in OPERATIONS:
+        assert operation.path.startswith("/v1/")
+        assert operation.scope in Scope
+
+
+def test_reading_never_needs_more_than_reading() -> None:
+    for operation in OPERATIONS:
+        assert (operation.scope is Scope.SEND) <= (operation.method != "GET")
+
+
+@every_operation
+async def test_no_operation_answers_without_a_key(scene: Scene, operation: Operation[Any]) -> None:
+    before = await scene.rows()
+    async with scene.client(key="") as nobody:
+        answer = await nobody.request(operation.method, url_of(operation))
+    assert_problem(answer, 401, "not-authenticated")
+    assert await scene.rows() == before
+
+
+@every_operation
+async def test_no_operation_answers_a_key_without_its_scope(scene: Scene, operation: Operation[Any]) -> None:
+    key = await scene.new_key(*(scope for scope in Scope if scope is not operation.scope))
+    async with scene.client(key) as client:
+        answer = await client.request(operation.method, url_of(operation))
+    assert operation.scope.value in assert_problem(answer, 403, "missing-scope")["detail"]
+    assert f'scope="{operation.scope.value}"' in answer.headers["www-authenticate"]
+
+
+@every_operation
+async def test_every_operation_answers_other_methods_with_those_it_has(
+    api: httpx.AsyncClient, operation: Operation[Any]
+) -> None:
+    answer = await api.request("PATCH", url_of(operation))
+    assert_problem(answer, 405, "method-not-allowed")
+    assert operation.method in answer.headers["allow"].split(", ")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer", "Bearer ", "Basic c2VsbWE6", "selma_x", "Bearer selma_unknown", "Bearer " + "x" * 300, "Bearer \xe9"],
+)
+async def test_what_is_no_live_key_is_refused(scene: Scene, header: str) -> None:
+    async with scene.client(key="") as client:
+        answer = await client.get("/v1/account", headers={"authorization": header.encode("latin-1")})
+    assert_problem(answer, 401, "not-authenticated")
+
+
+async def test_two_keys_at_once_are_refused(scene: Scene, api: httpx.AsyncClient) -> None:
+    headers = httpx.Headers([("authorization", f"Bearer {scene.key}"), ("authorization", f"Bearer {scene.key}")])
+    async with scene.client(key="") as client:
+        assert_problem(await client.get("/v1/account", headers=headers), 401, "not-authenticated")
+
+
+async def test_a_revoked_key_is_refused_from_that_moment(scene: Scene) -> None:
+    key = await scene.new_key(Scope.READ)
+    async with scene.client(key) as client:
+        assert (await client.get("/v1/messages")).status_code == 200
+        found = await scene.store.read(api_keys.find, key)
+        assert found is not None
+        await scene.store.write(api_keys.revoke, scene.account_id, found.id, now=scene.clock.now())
+        assert_problem(await client.get("/v1/messages"), 401, "not-authenticated")
+
+
+async def test_another_accounts_letter_and_a_missing_one_look_the_same(scene: Scene, api: httpx.AsyncClient) -> None:
+    posted = (await api.post("/v1/messages", json=a_letter(), headers={"x-request-id": "same"})).json()
+    other = await scene.new_key(*Scope, account_id=await scene.new_account("Another school"))
+    async with scene.client(other, **{"x-request-id": "same"}) as stranger:
+        for path in ("/v1/messages/{}", "/v1/threads/{}"):
+            for method, suffix in (("GET", ""), ("POST", "/cancel"), ("POST", "/retry")):
+                kind = "id" if "messages" in path else "thread_id"
+                theirs = await stranger.request(method, path.format(posted[kind]) + suffix)
+                missing = await stranger.request(method, path.format("msg_none") + suffix)
+                assert theirs.status_code == 404
+                assert (theirs.status_code, theirs.content) == (missing.status_code, missing.content)
+                assert theirs.headers == missing.headers
+        listed = (await stranger.get("/v1/messages")).json()
+        told = (await stranger.get("/v1/events")).json()
+    assert (listed["items"], told["items"]) == ([], [])
+
+
+async def test_an_idempotency_key_is_its_accounts_own(scene: Scene, api: httpx.AsyncClient) -> None:
+    other = await scene.new_key(*Scope, account_id=await scene.new_account("Another school"))
+    headers = {"idempotency-key": "1"}
+    ours = await api.post("/v1/messages", json=a_letter(), headers=headers)
+    async with scene.client(other) as stranger:
+        theirs = await stranger.post("/v1/messages", json=a_letter(subject="Theirs"), headers=headers)
+    assert (ours.status_code, theirs.status_code) == (202, 202)
+    assert ours.json()["id"] != theirs.json()["id"]

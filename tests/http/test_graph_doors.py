@@ -1,0 +1,125 @@
+"""`/graph/notifications` and `/graph/lifecycle`: the handshake to the letter, and answers in time."""
+
+import asyncio
+
+import httpx
+import pytest
+
+import storage
+from subscriptions.notifications import MalformedNotification, NotificationTooLarge
+from tests.http.scene import Scene
+from tests.http.shape import assert_problem
+
+both = pytest.mark.parametrize("path", ["/graph/notifications", "/graph/lifecycle"])
+
+
+@both
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("validationToken=abc", b"abc"),
+        ("validationToken=Validation%3A+Testing+client%20app", b"Validation: Testing client app"),
+        ("validationToken=%3Cscript%3Ealert(1)%3C%2Fscript%3E", b"<script>alert(1)</script>"),
+        ("validationToken=a%0D%0ASet-Cookie%3A%20x%3Dy", b"a\r\nSet-Cookie: x=y"),
+        ("validationToken=m%C4%81ori", "māori".encode()),
+        ("validationToken=a%2Bb%3D%3D%26c", b"a+b==&c"),
+        ("school=7&validationToken=abc", b"abc"),
+        ("validationToken=" + "x" * 2048, b"x" * 2048),
+    ],
+)
+async def test_the_token_comes_back_decoded_and_otherwise_untouched(
+    scene: Scene, path: str, query: str, body: bytes
+) -> None:
+    async with scene.client(key="") as graph:
+        answer = await graph.post(f"{path}?{query}", headers={"content-type": "text/plain; charset=utf-8"})
+    assert (answer.status_code, answer.content) == (200, body)
+    assert answer.headers["content-type"].partition(";")[0] == "text/plain"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "set-cookie" not in answer.headers
+    assert scene.receiver.changes == scene.receiver.lifecycle == []
+
+
+@both
+@pytest.mark.parametrize(
+    "query",
+    [
+        "validationToken=",
+        "validationToken=a&validationToken=a",
+        "validationToken=a&validationToken=b",
+        "validationToken=" + "x" * 2049,
+        "validationToken=%ff",
+    ],
+)
+async def test_what_graph_would_never_send_is_no_handshake(scene: Scene, path: str, query: str) -> None:
+    async with scene.client(key="") as stranger:
+        assert_problem(await stranger.post(f"{path}?{query}"), 400, "bad-request")
+
+
+@both
+async def test_the_doors_open_to_posts_alone(scene: Scene, path: str) -> None:
+    async with scene.client(key="") as anyone:
+        for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
+            answer = await anyone.request(method, f"{path}?validationToken=abc")
+            assert answer.status_code == 405
+            assert answer.headers["allow"] == "POST"
+            assert b"abc" not in answer.content
+
+
+async def test_notifications_go_to_the_receiver_as_they_are(scene: Scene) -> None:
+    async with scene.client(key="") as graph:
+        one = await graph.post("/graph/notifications", content=b'{"value": []}')
+        two = await graph.post("/graph/lifecycle", content=b'{"value": [1]}')
+    assert [(answer.status_code, answer.content) for answer in (one, two)] == [(202, b"")] * 2
+    assert (scene.receiver.changes, scene.receiver.lifecycle) == ([b'{"value": []}'], [b'{"value": [1]}'])
+
+
+@both
+@pytest.mark.parametrize(
+    ("error", "status", "name"),
+    [
+        (MalformedNotification("The body is not JSON."), 400, "bad-request"),
+        (NotificationTooLarge("There are more than 1000 items."), 413, "body-too-large"),
+        (storage.StorageUnavailable("disk full"), 503, "unavailable"),
+    ],
+)
+async def test_what_cannot_be_kept_is_not_acknowledged(
+    scene: Scene, path: str, error: Exception, status: int, name: str
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    scene.receiver.then = fail
+    async with scene.client(key="") as graph:
+        assert_problem(await graph.post(path, content=b"{}"), status, name)
+
+
+async def test_a_store_that_hangs_is_a_503_before_graph_gives_up(scene: Scene) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    scene.receiver.then = hang
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    async with scene.client(key="") as graph:
+        assert_problem(await graph.post("/graph/notifications", content=b"{}"), 503, "unavailable")
+    assert loop.time() - begun < 3
+
+
+async def test_the_handshake_is_answered_while_the_store_hangs(scene: Scene) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    scene.receiver.then = hang
+    async with scene.client(key="") as graph, asyncio.TaskGroup() as group:
+        hanging = group.create_task(graph.post("/graph/notifications", content=b"{}"))
+        answer = await graph.post("/graph/notifications?validationToken=abc")
+        assert answer.content == b"abc"
+        assert not hanging.done()
+        hanging.cancel()
+
+
+async def test_a_notification_without_a_body_still_reaches_the_receiver(scene: Scene) -> None:
+    async with scene.client(key="") as graph:
+        answer: httpx.Response = await graph.post("/graph/notifications")
+    assert answer.status_code == 202
+    assert scene.receiver.changes == [b""]
