@@ -1,0 +1,9 @@
+"""The command line: `selma-gateway`. One module per noun; `common` opens what they need and prints what they found.
+
+Exit codes: 0 done, 1 looked into and found wanting (a check that failed, a mailbox refused), 2 wrong usage,
+3 the gateway's own trouble (settings, database, master key).
+"""
+
+from gateway.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,44 @@
+"""The commands, joined."""
+
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.cli import account, keys, mailboxes, outbox, running, subscriptions
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals hold secrets
+    help="The mail gateway between SELMA and a school's Microsoft 365.",
+    epilog="Settings of the process come from the environment (GATEWAY_…); the README lists them.",
+)
+app.command()(running.serve)
+app.command()(running.demo)
+app.command()(running.sandbox)
+app.add_typer(account.app, name="account")
+app.add_typer(mailboxes.app, name="mailboxes")
+app.add_typer(keys.app, name="keys")
+app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(outbox.app, name="outbox")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"selma-gateway {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def version(
+    show: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The mail gateway between SELMA and a school's Microsoft 365."""
+
+
+def main() -> None:
+    """The entry point of `selma-gateway`."""
+    app()

@@ -1,0 +1,154 @@
+"""What the commands share: opening the gateway's file, output for people and for machines, exit codes."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import storage
+from gateway.clock import Clock, SystemClock
+from gateway.connections import Connections, NotConnected
+from gateway.graph import build_http, build_login_http
+from gateway.main import ensure_account
+from gateway.master_key import unlock
+from gateway.sending.accept import LetterRefused
+from gateway.settings import BadSettings, Settings, from_env
+from gateway.setup.account import BadConfiguration
+from gateway.setup.service import Setup
+from storage import accounts
+from storage.accounts import Account
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AccountName = Annotated[str | None, typer.Option("--account", help="Which account; the only one by default.")]
+
+
+class Exit(IntEnum):
+    """What an exit code means."""
+
+    DONE = 0
+    WANTING = 1
+    USAGE = 2
+    OUR_TROUBLE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a command works with: the store beside a running gateway, and one account."""
+
+    store: storage.Store
+    clock: Clock
+    settings: Settings
+    account: Account
+    setup: Setup
+
+
+def settings_or_exit() -> Settings:
+    """The settings, or one line for each that is wrong."""
+    try:
+        return from_env(os.environ)
+    except BadSettings as error:
+        give_up(*error.problems)
+
+
+def give_up(*lines: str, code: Exit = Exit.OUR_TROUBLE) -> NoReturn:
+    """Say what is wrong and end."""
+    for line in lines:
+        typer.secho(line, fg="red", err=True)
+    raise typer.Exit(code)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; trouble that a person can mend becomes a sentence and exit code 3."""
+    try:
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            return runner.run(work)
+    except storage.StorageError as error:
+        give_up(str(error))
+    except (NotConnected, LetterRefused) as error:
+        give_up(str(error), code=Exit.WANTING)
+    except BadConfiguration as error:
+        give_up(*(f"{name}: {problem}" for name, problem in error.problems.items()), code=Exit.USAGE)
+    except BaseExceptionGroup as group:
+        mendable, others = group.split(storage.StorageError)
+        if mendable is None or others is not None:
+            raise
+        give_up(*(str(error) for error in _leaves(mendable)))
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where there is one: it halves what each request and each call costs."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+@asynccontextmanager
+async def tools(account_name: str | None = None) -> AsyncIterator[Tools]:
+    """Open the store, beside a running gateway or alone, and find the account."""
+    settings, clock = settings_or_exit(), SystemClock()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(storage.open_store(settings.database, alone=False))
+        key = await unlock(store, settings, clock)
+        account = await store.write(_find_account, account_name, now=clock.now())
+        connections = Connections(
+            store,
+            key,
+            settings,
+            clock,
+            http=await stack.enter_async_context(build_http(settings.ca_file)),
+            login_http=stack.enter_context(build_login_http(settings.ca_file)),
+        )
+        setup = Setup(store, connections, clock, key, settings)
+        yield Tools(store=store, clock=clock, settings=settings, account=account, setup=setup)
+
+
+def _find_account(tx: storage.Transaction, name: str | None, *, now: datetime) -> Account:
+    if name is not None:
+        return accounts.get_by_name(tx, name)
+    first = ensure_account(tx, now=now)
+    if len(accounts.all_of_them(tx)) > 1:
+        raise storage.NotFound("There are several accounts here. Say which with --account NAME.")
+    return first
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z, default=str).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """A table for people, or a sentence when there is nothing in it."""
+    if not rows:
+        typer.echo(empty)
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console().print(table)
+
+
+def when(moment: datetime | None) -> str:
+    """A time for people, in UTC."""
+    return "–" if moment is None else moment.strftime("%Y-%m-%d %H:%M UTC")

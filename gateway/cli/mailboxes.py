@@ -1,0 +1,112 @@
+"""`selma-gateway mailboxes`: the mailboxes that letters may come from."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.common import AccountName, AsJson, Exit, print_json, print_table, run, tools, when
+from storage import mailboxes
+from storage.mailboxes import Mailbox, MailboxState
+
+app = typer.Typer(no_args_is_help=True, help="Mailboxes: add, list, validate, test, remove.")
+
+
+@app.command()
+def add(addresses: list[str], account: AccountName = None, json: AsJson = False) -> None:
+    """Add mailboxes and validate them. Exit code 1 when one is refused."""
+    _tell(run(_add(addresses, account)), json)
+
+
+async def _add(addresses: list[str], account: str | None) -> list[Mailbox]:
+    async with tools(account) as at:
+        for address in addresses:
+            await at.setup.add_mailbox(at.account.id, address)
+        return [(await at.setup.validate_mailbox(at.account.id, address)).mailbox for address in addresses]
+
+
+@app.command()
+def validate(addresses: list[str], account: AccountName = None, json: AsJson = False) -> None:
+    """Prove again that mailboxes exist and can be read. Exit code 1 when one is refused."""
+    _tell(run(_validate(addresses, account)), json)
+
+
+async def _validate(addresses: list[str], account: str | None) -> list[Mailbox]:
+    async with tools(account) as at:
+        return [(await at.setup.validate_mailbox(at.account.id, address)).mailbox for address in addresses]
+
+
+@app.command("list")
+def list_mailboxes(account: AccountName = None, json: AsJson = False) -> None:
+    """List the mailboxes and what stands in the way of each."""
+    _print(run(_list(account)), json)
+
+
+async def _list(account: str | None) -> list[Mailbox]:
+    async with tools(account) as at:
+        return await at.store.read(mailboxes.list_mailboxes, at.account.id)
+
+
+@app.command("test")
+def send_test_email(
+    address: str,
+    to: Annotated[str | None, typer.Option(help="Where the test email goes; the mailbox itself by default.")] = None,
+    account: AccountName = None,
+    json: AsJson = False,
+) -> None:
+    """Put a test email into the outbox; a running gateway sends it."""
+    message_id = run(_test(address, to, account))
+    if json:
+        print_json({"id": message_id})
+    else:
+        typer.echo(f"{message_id} is in the outbox. Follow it: selma-gateway outbox list")
+
+
+async def _test(address: str, to: str | None, account: str | None) -> str:
+    async with tools(account) as at:
+        return await at.setup.send_test_message(at.account.id, address, to)
+
+
+@app.command()
+def remove(address: str, account: AccountName = None) -> None:
+    """No more letters from it, no more watching. Its threads stay."""
+    run(_remove(address, account))
+    typer.echo(f"{address} is removed.")
+
+
+async def _remove(address: str, account: str | None) -> None:
+    async with tools(account) as at:
+        await at.setup.remove_mailbox(at.account.id, address)
+
+
+def _tell(changed: list[Mailbox], json: bool) -> None:
+    _print(changed, json)
+    if any(mailbox.state is not MailboxState.VALIDATED for mailbox in changed):
+        raise typer.Exit(Exit.WANTING)
+
+
+def _print(found: list[Mailbox], json: bool) -> None:
+    if json:
+        print_json([_as_json(mailbox) for mailbox in found])
+        return
+    rows = [[mailbox.address, mailbox.state, when(mailbox.validated_at), _problem(mailbox)] for mailbox in found]
+    print_table(
+        ["mailbox", "state", "validated", "problem"],
+        rows,
+        empty="No mailboxes yet. Add one: selma-gateway mailboxes add admissions@school.example",
+    )
+
+
+def _problem(mailbox: Mailbox) -> str:
+    if mailbox.problem is None:
+        return ""
+    return f"{mailbox.problem.get('reason', '')} {mailbox.problem.get('cure', '')}".strip()
+
+
+def _as_json(mailbox: Mailbox) -> dict[str, object]:
+    return {
+        "address": mailbox.address,
+        "state": mailbox.state,
+        "display_name": mailbox.display_name,
+        "validated_at": mailbox.validated_at,
+        "problem": mailbox.problem,
+    }

@@ -1,0 +1,257 @@
+"""The composition root: the one place that builds the long-lived objects and joins them."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+import storage
+from gateway.clock import Clock, SystemClock
+from gateway.connections import Connections
+from gateway.graph import Observer, build_http, build_login_http
+from gateway.http.app import create_app
+from gateway.http.services import Services
+from gateway.master_key import unlock
+from gateway.readiness import Health
+from gateway.schedule import Schedule
+from gateway.sending.worker import OutboxWorker
+from gateway.settings import Settings
+from gateway.setup.expiry import ExpiryWatch
+from gateway.setup.service import Setup
+from gateway.subscribing import SubscriptionSource
+from gateway.threads.pull import Puller
+from storage import accounts, folders
+from subscriptions.keeper import Keeper
+from subscriptions.receiver import Receiver
+
+log = logging.getLogger(__name__)
+
+DEFAULT_ACCOUNT: Final = "SELMA"
+OUTBOX_TICK: Final = timedelta(seconds=2)
+PULL_TICK: Final = timedelta(seconds=2)
+SUBSCRIPTION_TICK: Final = timedelta(seconds=15)
+CHORE_TICK: Final = timedelta(seconds=30)
+BACKLOG: Final = 2048
+GRACE_S: Final = 5  # what open requests get to finish in when the gateway stops
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Everything long-lived, joined. `app` answers requests; `work` does the rest."""
+
+    app: Starlette
+    clock: Clock
+    store: storage.Store
+    connections: Connections
+    setup: Setup
+    outbox: OutboxWorker
+    puller: Puller
+    keeper: Keeper
+    expiry: ExpiryWatch
+    health: Health
+    session_key: bytes
+    stopping: asyncio.Event
+
+    async def recover(self) -> None:
+        """Take up what the last run left: letters in hand, folders being pulled, and all mail since."""
+        await self.outbox.recover()
+        await self.store.write(_all_folders_are_free_and_due, now=self.clock.now())
+        self.health.recovered = True
+        log.info("recovered")
+
+    async def work(self) -> None:
+        """All loops, in one group: a dead one ends them all, and with them the process."""
+        schedule = Schedule()
+        loops: list[tuple[str, Callable[[asyncio.Event], Awaitable[None]], timedelta]] = [
+            ("outbox", self.outbox.run, OUTBOX_TICK),
+            ("pull", self.puller.run, PULL_TICK),
+            ("subscriptions", self.keeper.run, SUBSCRIPTION_TICK),
+            ("chores", self._do_chores, CHORE_TICK),
+        ]
+        await self.recover()
+        with schedule.running():
+            async with asyncio.TaskGroup() as group:
+                for name, loop, interval in loops:
+                    group.create_task(_endless(loop, schedule.every(interval)), name=name)
+
+    async def _do_chores(self, tick: asyncio.Event) -> None:
+        while True:
+            try:
+                await self.expiry.run_due()
+                await self.connections.probe_due()
+            except storage.StorageUnavailable:
+                log.warning("chores put off: the store is not to be had")
+            tick.clear()
+            await tick.wait()
+
+
+async def _endless(loop: Callable[[asyncio.Event], Awaitable[None]], tick: asyncio.Event) -> None:
+    await loop(tick)
+    raise RuntimeError("a loop that must not end has ended")
+
+
+def _all_folders_are_free_and_due(tx: storage.Transaction, *, now: datetime) -> None:
+    folders.release_all(tx)
+    folders.pull_everything(tx, now)
+
+
+@asynccontextmanager
+async def gateway(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+    login_http: httpx.Client | None = None,
+    observer: Observer = lambda call: None,
+) -> AsyncIterator[Gateway]:
+    """Build the gateway; nothing runs until `work`. What is passed in stays the caller's to close.
+
+    Raises `storage.StorageError` and its children with sentences for the operator.
+    """
+    clock = clock or SystemClock()
+    owner = uuid.uuid4().hex
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(storage.open_store(settings.database))
+        key = await unlock(store, settings, clock)
+        await store.write(ensure_account, now=clock.now())
+        connections = Connections(
+            store,
+            key,
+            settings,
+            clock,
+            http=http if http is not None else await stack.enter_async_context(build_http(settings.ca_file)),
+            login_http=login_http
+            if login_http is not None
+            else stack.enter_context(build_login_http(settings.ca_file)),
+            observer=observer,
+        )
+        stopping, session_key = asyncio.Event(), key.derive("sessions")
+        health = Health(store, clock)
+        setup = Setup(store, connections, clock, key, settings)
+        receiver = Receiver(store, clock)
+        app = create_app(
+            Services(
+                store=store,
+                clock=clock,
+                settings=settings,
+                receiver=receiver,
+                setup=setup,
+                readiness=health,
+                session_key=session_key,
+                stopping=stopping,
+            )
+        )
+        yield Gateway(
+            session_key=session_key,
+            app=app,
+            clock=clock,
+            store=store,
+            connections=connections,
+            setup=setup,
+            outbox=OutboxWorker(store, connections, clock, owner=owner),
+            puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
+            keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
+            expiry=ExpiryWatch(store, clock),
+            health=health,
+            stopping=stopping,
+        )
+
+
+def ensure_account(tx: storage.Transaction, *, now: datetime) -> accounts.Account:
+    """The first account, made at first start; most gateways never have another."""
+    known = accounts.all_of_them(tx)
+    return known[0] if known else accounts.add(tx, DEFAULT_ACCOUNT, now=now)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but signals are ours: it would raise them again when done and kill the workers mid-write."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server_for(app: ASGIApp) -> Server:
+    """A server with limits that suit the gateway's routes."""
+    return Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            ws="none",
+            http="httptools",
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on, so that whoever is told the address can use it at once.
+
+    Raises OSError when the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only on sockets that say they are TCP, and without it each answer waits 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(settings: Settings, *, until: asyncio.Event | None = None) -> None:
+    """Run the gateway until SIGTERM or SIGINT, or until `until` is set; then hand work back and return.
+
+    A worker that dies ends it with that worker's exception.
+    """
+    stop = until or stop_signal()
+    with listen(settings.host, settings.port) as listener:
+        async with gateway(settings) as built:
+            await run(built, listener, stop)
+
+
+async def run(built: Gateway, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Answer requests and work, until `stop` is set."""
+    server = server_for(built.app)
+    host, port = listener.getsockname()[:2]
+    log.info("listening", extra={"host": host, "port": port})
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[listener]), name="http")
+        working = group.create_task(built.work(), name="workers")
+        stopped = group.create_task(stop.wait(), name="stop")
+        await asyncio.wait({serving, working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping")
+        built.stopping.set()
+        server.should_exit = True
+        await asyncio.wait({serving})
+        working.cancel()
+        stopped.cancel()
+
+
+def stop_signal() -> asyncio.Event:
+    """Set when the process is asked to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

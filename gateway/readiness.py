@@ -1,0 +1,77 @@
+"""Whether the gateway can do its work now, part by part, and what keeps it from that."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import storage
+from gateway.clock import Clock
+from gateway.setup.expiry import standing
+from storage import accounts, credentials
+from storage.accounts import Account, TokenState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One thing that must work. `detail` is a sentence."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Ready when every part is."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every part is well."""
+        return all(part.ok for part in self.parts)
+
+
+class Health:
+    """Looks at the store, the credentials, and whether recovery is done. Asks nobody outside."""
+
+    def __init__(self, store: storage.Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.recovered = False
+
+    async def readiness(self) -> Readiness:
+        """What `/readyz` tells."""
+        parts = [await self._writable(), self._recovery()]
+        try:
+            parts += await self._store.read(_credential_parts, self._clock.now())
+        except storage.StorageUnavailable as error:
+            parts.append(Part(name="credential", ok=False, detail=f"Not known: {error}"))
+        return Readiness(parts=tuple(parts))
+
+    async def _writable(self) -> Part:
+        try:
+            await self._store.write(storage.vault.touch)
+        except storage.StorageUnavailable as error:
+            return Part(name="store", ok=False, detail=str(error))
+        return Part(name="store", ok=True, detail="The database can be written.")
+
+    def _recovery(self) -> Part:
+        if self.recovered:
+            return Part(name="recovery", ok=True, detail="Work left by the last run was taken up.")
+        return Part(name="recovery", ok=False, detail="Work left by the last run is being taken up.")
+
+
+def _credential_parts(tx: storage.Transaction, now: datetime) -> list[Part]:
+    return [_credential_part(tx, account, now) for account in accounts.all_of_them(tx)]
+
+
+def _credential_part(tx: storage.Transaction, account: Account, now: datetime) -> Part:
+    name = f"credential of {account.name}"
+    credential = credentials.active(tx, account.id)
+    if account.tenant_id is None or credential is None:
+        return Part(name=name, ok=False, detail="Not connected yet: enter tenant ID, client ID and client secret.")
+    if account.token_state is TokenState.REFUSED and account.token_problem is not None:
+        problem = account.token_problem
+        return Part(name=name, ok=False, detail=f"{problem['explanation']} {problem['cure']}")
+    expiry = standing(credential.expires_at, now)
+    return Part(name=name, ok=not expiry.degraded, detail=expiry.sentence)

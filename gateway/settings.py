@@ -1,0 +1,197 @@
+"""The settings of the process: from the environment, read once, every bad one named at once.
+
+What the school's admin decides (tenant, credentials, mailboxes, expiry dates) is not here: it lives in the database.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.graph import check_origin
+from storage.vault import MasterKey
+
+PREFIX: Final = "GATEWAY_"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SHORTEST_SWEEP: Final = timedelta(seconds=10)
+LONGEST_SWEEP: Final = timedelta(days=1)
+
+
+class BadSettings(Exception):
+    """One sentence per bad setting, each with what would be right."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """See `SETTINGS` for what each one means."""
+
+    database: Path = Path("data/gateway.db")
+    public_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    master_key: MasterKey | None = field(default=None, repr=False)
+    graph_url: str | None = None
+    login_url: str | None = None
+    ca_file: Path | None = None
+    log_level: str = "info"
+    sweep_interval: timedelta = timedelta(seconds=600)
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine reaches the gateway."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where people reach the gateway."""
+        return self.public_url or self.local_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its field, how its text is read (ValueError with a sentence when it is wrong), and its help."""
+
+    name: str
+    default: str
+    read: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return PREFIX + self.name.upper()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise ValueError(f"“{text}” is not a port number from 0 to 65535 (0 takes any free one).")
+    return int(text)
+
+
+def _sweep_interval(text: str) -> timedelta:
+    if not text.isdecimal() or not SHORTEST_SWEEP <= timedelta(seconds=int(text)) <= LONGEST_SWEEP:
+        raise ValueError(f"“{text}” is not a number of seconds from 10 to 86400.")
+    return timedelta(seconds=int(text))
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"“{text}” is none of {', '.join(LOG_LEVELS)}.")
+    return text.lower()
+
+
+def _master_key(text: str) -> MasterKey:
+    try:
+        return MasterKey.from_text(text)
+    except ValueError as error:
+        raise ValueError("It must be 32 random bytes in base64, as “openssl rand -base64 32” prints them.") from error
+
+
+def _existing_file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"There is no file {text}.")
+    return path
+
+
+SETTINGS: Final = (
+    Setting(
+        name="database",
+        default="./data/gateway.db",
+        read=Path,
+        help="The SQLite file. Its folder is made if missing, readable for the gateway's user alone.",
+    ),
+    Setting(
+        name="public_url",
+        default="none",
+        read=check_origin,
+        help="The origin by which Microsoft Graph and people reach the gateway, such as https://mail.school.example. "
+        "Without it the gateway watches by sweeping alone.",
+    ),
+    Setting(name="host", default="127.0.0.1", read=str, help="The address to listen on."),
+    Setting(name="port", default="8080", read=_port, help="The port to listen on."),
+    Setting(
+        name="master_key",
+        default="a key file beside the database",
+        read=_master_key,
+        help="32 random bytes in base64 that seal the stored credentials. Without it a key file is made at first "
+        "start, mode 0600: back it up apart from the database.",
+        secret=True,
+    ),
+    Setting(
+        name="graph_url",
+        default="by cloud",
+        read=check_origin,
+        help="The origin of another Graph-like server. Plain http only on this machine.",
+    ),
+    Setting(
+        name="login_url",
+        default="by cloud",
+        read=check_origin,
+        help="The origin of another Entra-like server. Plain http only on this machine.",
+    ),
+    Setting(
+        name="ca_file",
+        default="none",
+        read=_existing_file,
+        help="A PEM file of certificate authorities to trust beside the usual ones.",
+    ),
+    Setting(name="log_level", default="info", read=_log_level, help="debug, info, warning or error."),
+    Setting(
+        name="sweep_interval",
+        default="600",
+        read=_sweep_interval,
+        help="Seconds after which a folder is pulled though no notification came.",
+    ),
+)
+
+
+def from_env(env: Mapping[str, str]) -> Settings:
+    """Read the settings; a secret may also be in a file, named by its variable with `_FILE` behind it.
+
+    Raises `BadSettings` with every problem at once, also for names that are nearly ours.
+    """
+    values: dict[str, Any] = {}
+    problems = _unknown_names(env)
+    for setting in SETTINGS:
+        try:
+            text = _text_of(setting, env)
+            if text:
+                values[setting.name] = setting.read(text)
+        except ValueError as error:
+            problems.append(f"{setting.variable}: {error}")
+    if problems:
+        raise BadSettings(problems)
+    return Settings(**values)
+
+
+def _text_of(setting: Setting, env: Mapping[str, str]) -> str:
+    text = env.get(setting.variable, "")
+    path = env.get(setting.variable + "_FILE", "") if setting.secret else ""
+    if text and path:
+        raise ValueError(f"Set either it or {setting.variable}_FILE, not both.")
+    if not path:
+        return text.strip()
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The file {path} cannot be read: {error}.") from error
+
+
+def _unknown_names(env: Mapping[str, str]) -> list[str]:
+    known = {setting.variable for setting in SETTINGS}
+    known |= {f"{setting.variable}_FILE" for setting in SETTINGS if setting.secret}
+    problems = []
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            problems.append(f"{name}: There is no such setting." + (f" Did you mean {near[0]}?" if near else ""))
+    return problems
