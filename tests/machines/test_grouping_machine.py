@@ -80,6 +80,14 @@ class Grouping(RuleBasedStateMachine):
         conversation = letter.conversation if in_conversation else self.new("conversation")
         return self.arrive(letter.sender, conversation, letter.student, letter if with_references else None)
 
+    @rule(letter=letters, naming=st.permutations([True, False, False]))
+    def the_student_begins_a_new_conversation_and_only_one_of_its_mails_has_references(
+        self, letter: Letter, naming: list[bool]
+    ) -> None:
+        conversation = self.new("conversation")
+        for names in naming:
+            self.arrive(letter.sender, conversation, letter.student, letter if names else None)
+
     @rule(target=replies, reply=replies)
     def and_again_in_the_same_conversation(self, reply: Mail) -> Mail:
         return self.arrive(reply.mailbox, reply.conversation, reply.sender, None)
