@@ -53,7 +53,7 @@ async def _retry(message_id: str, account: str | None) -> None:
 
 
 def _problem(letter: Letter) -> str:
-    return "" if letter.problem is None else str(letter.problem.get("reason", ""))
+    return "" if letter.problem is None else str(letter.problem["explanation"])
 
 
 def _as_json(letter: Letter) -> dict[str, object]:
