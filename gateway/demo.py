@@ -49,9 +49,19 @@ class Demo:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Both:
+    """A gateway that knows of nobody yet, and a sandbox with a school in it. Both run."""
+
+    gateway: Gateway
+    sandbox: Sandbox
+    school: School
+    settings: Settings
+
+
 @asynccontextmanager
-async def demo(settings: Settings, *, sandbox: Sandbox | None = None, stop: asyncio.Event) -> AsyncIterator[Demo]:
-    """Run both until the block ends, with the school connected and its mailboxes watched."""
+async def both(settings: Settings, *, sandbox: Sandbox | None = None, stop: asyncio.Event) -> AsyncIterator[Both]:
+    """Run gateway and sandbox until the block ends; `stop` set earlier ends the gateway."""
     sandbox = sandbox or Sandbox()
     with (
         tempfile.TemporaryDirectory(prefix="selma-gateway-demo-") as folder,
@@ -74,11 +84,17 @@ async def demo(settings: Settings, *, sandbox: Sandbox | None = None, stop: asyn
         ):
             group.create_task(server.serve(sockets=[sandbox_listener]), name="sandbox")
             running = group.create_task(run(built, listener, stop), name="gateway")
-            the_school = school.build(sandbox)
-            yield await _connect(built, sandbox, the_school, settings)
+            yield Both(gateway=built, sandbox=sandbox, school=school.build(sandbox), settings=settings)
             stop.set()
             await running
             server.should_exit = True
+
+
+@asynccontextmanager
+async def demo(settings: Settings, *, sandbox: Sandbox | None = None, stop: asyncio.Event) -> AsyncIterator[Demo]:
+    """As `both`, with the school connected and its mailboxes watched."""
+    async with both(settings, sandbox=sandbox, stop=stop) as running:
+        yield await _connect(running)
 
 
 def _listen_near(settings: Settings) -> socket.socket:
@@ -93,9 +109,10 @@ def _url(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def _connect(built: Gateway, sandbox: Sandbox, the_school: School, settings: Settings) -> Demo:
+async def _connect(running: Both) -> Demo:
     """What an admin does once on the settings page."""
-    account = (await built.store.read(accounts.all_of_them))[0]
+    built, the_school = running.gateway, running.school
+    key, value = await make_key(built)
     configuration = AccountConfiguration(
         tenant_id=the_school.tenant_id,
         client_id=the_school.client_id,
@@ -104,24 +121,30 @@ async def _connect(built: Gateway, sandbox: Sandbox, the_school: School, setting
         cloud="global",
         time_zone=TIME_ZONE,
     )
-    await built.setup.configure_account(account.id, configuration)
+    await built.setup.configure_account(key.account_id, configuration)
     for address in the_school.mailboxes:
-        await built.setup.add_mailbox(account.id, address)
-        await built.setup.validate_mailbox(account.id, address)
+        await built.setup.add_mailbox(key.account_id, address)
+        await built.setup.validate_mailbox(key.account_id, address)
+    return Demo(
+        gateway=built,
+        sandbox=running.sandbox,
+        school=the_school,
+        database=running.settings.database,
+        url=running.settings.url,
+        sandbox_url=running.settings.graph_url or "",
+        key=key,
+        key_value=value,
+    )
+
+
+async def make_key(built: Gateway) -> tuple[ApiKey, str]:
+    """A key of all scopes for the first account, and its value."""
+    [account, *_] = await built.store.read(accounts.all_of_them)
     value = api_keys.new_value()
     key = await built.store.write(
         api_keys.create, account.id, name="demo", scopes=frozenset(Scope), value=value, now=built.clock.now()
     )
-    return Demo(
-        gateway=built,
-        sandbox=sandbox,
-        school=the_school,
-        database=settings.database,
-        url=settings.url,
-        sandbox_url=settings.graph_url or "",
-        key=key,
-        key_value=value,
-    )
+    return key, value
 
 
 def welcome(running: Demo) -> str:
