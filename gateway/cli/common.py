@@ -89,7 +89,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop where there is one: it halves what each request and each call costs."""
+    """uvloop where there is one: requests cost up to a sixth less processor time (tests/bench)."""
     if sys.platform == "win32":
         return asyncio.new_event_loop()
     import uvloop

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.responses import StreamingResponse
 
 from gateway.http.services import Services
-from gateway.http.waiting import first_of
+from gateway.waiting import first_of
 from storage import events
 from storage.events import Event
 

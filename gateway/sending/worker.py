@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from gateway.clock import Clock
 from gateway.sending import commits
 from gateway.sending.carry import Carrier
 from gateway.sending.looking import GraphSource
+from gateway.waiting import first_of
 from storage import StorageUnavailable, Store, outbox
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class OutboxWorker:
                     news.clear()
                     tick.clear()
                     wait = await self._round(group, running, news.set)
-                    await _first_of(news.wait(), tick.wait(), self._clock.sleep(wait))
+                    await first_of(news.wait(), tick.wait(), self._clock.sleep(wait))
 
     async def _round(self, group: asyncio.TaskGroup, running: Tasks, done: Callable[[], None]) -> timedelta:
         """Start what can be started, and say how long to wait for the next."""
@@ -109,12 +110,3 @@ class OutboxWorker:
             task.add_done_callback(running.discard)
             task.add_done_callback(lambda _: done())
         return len(claims)
-
-
-async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of these does; the others are cancelled."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(wait) for wait in waits]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.http.services import Services
 from gateway.http.stream import HEARTBEAT, RETRY_MS
-from gateway.http.waiting import first_of
+from gateway.waiting import first_of
 from storage import Transaction, events
 from storage.threads import Object
 

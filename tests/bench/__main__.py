@@ -1,0 +1,54 @@
+"""The command: see the package's docstring."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from gateway.clock import SystemClock
+from tests.bench import latency, notifications, report
+from tests.bench.machine import machine
+from tests.bench.processes import Broken
+from tests.bench.report import Report
+
+WIDTH = 140  # of a table that is not shown on a terminal
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks beside their yardsticks.")
+    parser.add_argument("which", nargs="?", choices=("notifications", "latency", "all"), default="all")
+    parser.add_argument("--seconds", type=float, default=notifications.SECONDS, help="of each load (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=notifications.ROUNDS, help="of all loads (%(default)s)")
+    parser.add_argument("--letters", type=int, default=latency.LETTERS, help="one at a time (%(default)s)")
+    parser.add_argument("--burst", type=int, default=latency.BURST, help="letters at once (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run what is asked for. 1 when an answer was wrong or missing: then that benchmark has no figures."""
+    given = arguments()
+    with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
+        facts = machine(Path(folder))
+    doors = letters = broken = None
+    try:
+        if given.which in ("notifications", "all"):
+            doors = notifications.measure(seconds=given.seconds, rounds=given.rounds)
+        if given.which in ("latency", "all"):
+            letters = latency.measure(letters=given.letters, burst=given.burst)
+    except Broken as error:
+        broken = error
+    found = Report(made_at=SystemClock().now(), machine=facts, notifications=doors, letters=letters)
+    report.show(found, Console(width=None if sys.stdout.isatty() else WIDTH))
+    if given.json is not None:
+        given.json.write_bytes(report.as_json(found))
+    if broken is not None:
+        print(f"This benchmark proves nothing: {broken}.", file=sys.stderr)
+    return 0 if broken is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

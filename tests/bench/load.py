@@ -1,0 +1,185 @@
+"""The load generator: a closed loop over keep-alive connections, in a process of its own on uvloop.
+
+Each connection posts one notification, waits for its answer, and posts the next. So latencies at many connections are
+those of a full queue, as long as the server needs for all the others; what a caller sees in quiet times is the row of
+one connection. A request is put together from pieces made beforehand around a message id that no other request has;
+ids are scattered like Graph's, so that an index does not just grow at its end.
+"""
+
+import asyncio
+import re
+import time
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import uvloop
+
+from tests.bench.machine import stay_on
+from tests.bench.numbers import Latency
+from tests.bench.processes import plan_from_stdin, say
+
+ID_MARK: Final = b"{message id}"
+SCATTER: Final = 0x9E3779B97F4A7C15  # odd, so that different numbers stay different modulo 2**64
+GRACE_S: Final = 30
+CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """`body` has `ID_MARK` where the message id goes; ids are made from the numbers `first`, `first` + 1, …"""
+
+    port: int
+    path: str
+    body: str
+    first: int
+    connections: int
+    warm_up_s: float
+    seconds: float
+    processor: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """`answered` counts every 202, warm-up and last ones too; `per_second` and `latency` only those in the window.
+
+    `others` counts other answers by status (0: none came). `busy` is the client's share of its processor: close to 1,
+    the client was what was measured.
+    """
+
+    answered: int
+    others: dict[str, int]
+    per_second: float
+    latency: Latency
+    busy: float
+
+
+def message_id(number: int) -> bytes:
+    """As long as Graph's are, and as unlike its neighbour."""
+    scattered = b"%016x" % (number * SCATTER % 2**64)
+    return b"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A" + scattered + b"AAA%05d" % (number % 100_000)
+
+
+def filled(pieces: Sequence[bytes], number: int) -> bytes:
+    """The body about this message; all are of the same length."""
+    return message_id(number).join(pieces)
+
+
+class Load:
+    """One run: hands out requests until time is up, and keeps what came of them."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self.over = asyncio.Event()
+        self.answered = 0
+        self.others: Counter[int] = Counter()
+        self.durations = array("d")
+        self._pieces = plan.body.encode().split(ID_MARK)
+        length = len(filled(self._pieces, 0))
+        self._head = (
+            f"POST {plan.path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\nUser-Agent: bench\r\n"
+            f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {length}\r\n\r\n"
+        ).encode()
+        self._number = plan.first
+        self._open = plan.connections
+        now = time.perf_counter()
+        self.measure_from = now + plan.warm_up_s
+        self.until = self.measure_from + plan.seconds
+
+    def request(self) -> bytes:
+        """The next one, like no other."""
+        self._number += 1
+        return self._head + filled(self._pieces, self._number)
+
+    def note(self, status: int, asked_at: float, now: float) -> None:
+        """An answer came."""
+        if status == 202:
+            self.answered += 1
+        else:
+            self.others[status] += 1
+        if asked_at >= self.measure_from and now <= self.until:
+            self.durations.append(now - asked_at)
+
+    def done(self) -> None:
+        """A connection has had its last answer."""
+        self._open -= 1
+        if self._open == 0:
+            self.over.set()
+
+
+class Caller(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self) -> None:
+        self._load: Load | None = None
+        self._came = b""
+        self._asked_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+
+    def begin(self, load: Load) -> None:
+        """All connections are there: go."""
+        self._load = load
+        self._ask(load, time.perf_counter())
+
+    def _ask(self, load: Load, now: float) -> None:
+        self._asked_at = now
+        self._transport.write(load.request())
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        load = self._load
+        if load is None or not is_whole(self._came):
+            return
+        now = time.perf_counter()
+        load.note(int(self._came[9:12]), self._asked_at, now)
+        self._came = b""
+        if now < load.until:
+            self._ask(load, now)
+        else:
+            self._end(load)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._load is not None:
+            self._load.note(0, self._asked_at, time.perf_counter())
+            self._end(self._load)
+
+    def _end(self, load: Load) -> None:
+        self._load = None
+        self._transport.close()
+        load.done()
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether head and body are there."""
+    head, found, body = answer.partition(b"\r\n\r\n")
+    if not found:
+        return False
+    length = CONTENT_LENGTH.search(head)
+    return len(body) >= (int(length[1]) if length else 0)
+
+
+async def run(plan: LoadPlan) -> LoadReport:
+    """Carry the plan out."""
+    loop = asyncio.get_running_loop()
+    callers = [(await loop.create_connection(Caller, "127.0.0.1", plan.port))[1] for _ in range(plan.connections)]
+    load, worked, began = Load(plan), time.process_time(), time.perf_counter()
+    for caller in callers:
+        caller.begin(load)
+    async with asyncio.timeout(plan.warm_up_s + plan.seconds + GRACE_S):
+        await load.over.wait()
+    return LoadReport(
+        answered=load.answered,
+        others={str(status): count for status, count in load.others.items()},
+        per_second=len(load.durations) / plan.seconds,
+        latency=Latency.of(load.durations or [float(GRACE_S)]),
+        busy=(time.process_time() - worked) / (time.perf_counter() - began),
+    )
+
+
+if __name__ == "__main__":
+    the_plan = LoadPlan(**plan_from_stdin())
+    stay_on(the_plan.processor)
+    say(uvloop.run(run(the_plan)))

@@ -1,0 +1,129 @@
+"""What a run says: tables for people, JSON for whoever compares runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.door_server import Door
+from tests.bench.latency import Letters
+from tests.bench.machine import Machine
+from tests.bench.notifications import Notifications
+from tests.bench.numbers import Latency, Spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One run of the command. What was not asked for is None."""
+
+    made_at: datetime
+    machine: Machine
+    notifications: Notifications | None
+    letters: Letters | None
+
+
+def as_json(report: Report) -> bytes:
+    """All figures, named as in the code."""
+    return orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+
+
+def show(report: Report, console: Console) -> None:
+    """The tables."""
+    _show_machine(report.machine, console)
+    if report.notifications is not None:
+        _show_notifications(report.notifications, console)
+    if report.letters is not None:
+        _show_letters(report.letters, console)
+
+
+def _show_machine(machine: Machine, console: Console) -> None:
+    places = machine.places
+    bound = "not bound" if places.server is None else f"server on {places.server}, client on {places.client}"
+    flush = machine.flush
+    console.print(
+        f"{machine.system}, {machine.cores} processors ({bound}), {machine.python}, SQLite {machine.sqlite}\n"
+        f"append and fsync of 4 KiB: p50 {flush.p50_ms:.2f} ms, p99 {flush.p99_ms:.2f} ms; "
+        f"load before the run: {machine.load:.1f}",
+        highlight=False,
+    )
+
+
+def _show_notifications(found: Notifications, console: Console) -> None:
+    title = (
+        f"Notifications of {found.body_bytes} bytes, {found.rounds} rounds of {found.seconds:g} s: medians \\[range]"
+    )
+    table = Table(title=title)
+    for heading in ("connections", "door", "per second", "of bare", "µs of processor", "p50 ms", "p99 ms"):
+        table.add_column(heading, justify="left" if heading == "door" else "right")
+    for row in found.rows:
+        table.add_row(
+            str(row.connections),
+            row.door.value,
+            _spread(row.per_second, ",.0f"),
+            _spread(row.of_bare, ".2f"),
+            _spread(row.processor_us, ".0f"),
+            _spread(row.p50_ms, ".2f"),
+            _spread(row.p99_ms, ".1f"),
+            end_section=row.door is list(Door)[-1],
+        )
+    console.print(table)
+    gains = ", ".join(f"{_spread(gain, '.1f')} × at {count}" for count, gain in found.gain.items())
+    console.print(
+        f"The group commit brings {gains} connections what a transaction for each request does.\n"
+        f"{found.answered:,} notifications answered with 202, {found.on_disk:,} on disk after kill -9.\n"
+        f"HTTP by {found.engine.http}, loop by {found.engine.loop}; "
+        f"the client was busy {max(row.client_busy for row in found.rows):.0%} of the time at most.",
+        highlight=False,
+    )
+
+
+def _show_letters(found: Letters, console: Console) -> None:
+    table = Table(title=f"{found.posted} letters, {found.answered} answered; the sandbox itself without delays")
+    for heading in ("", "what", "letters", "p50 ms", "p99 ms", "worst ms"):
+        table.add_column(heading, justify="right" if "ms" in heading or heading == "letters" else "left")
+    _add(table, "one at a time", _times(found.singles.accepting, found.singles.to_sent, found.singles.to_reply))
+    shares = {
+        "  of that: the gateway's own": found.shares.own,
+        "  in calls to Graph, sending": found.shares.sending_calls,
+        "  Microsoft and the student": found.shares.microsoft,
+        "  in calls to Graph, reading": found.shares.reading_calls,
+    }
+    _add(table, "", shares, end_section=True)
+    _add(table, "a burst", _times(found.burst.accepting, found.burst.to_sent, found.burst.to_reply))
+    console.print(table)
+    calls = ", ".join(f"{count:.2f} {route}" for route, count in found.calls_per_letter.items())
+    console.print(
+        f"The burst: accepted in {found.burst_accepted_s:.2f} s, sent in {found.burst_sent_s:.2f} s, "
+        f"answered in {found.burst_replied_s:.2f} s.\n"
+        f"Calls to Graph for a letter with its reply: {sum(found.calls_per_letter.values()):.2f} ({calls})",
+        highlight=False,
+    )
+
+
+def _times(accepting: Latency, to_sent: Latency, to_reply: Latency) -> Mapping[str, Latency]:
+    return {
+        "POST /v1/messages": accepting,
+        "accepted → recognised in Sent": to_sent,
+        "accepted → reply can be read": to_reply,
+    }
+
+
+def _add(table: Table, group: str, rows: Mapping[str, Latency], *, end_section: bool = False) -> None:
+    headings: Sequence[str] = [group, *[""] * (len(rows) - 1)]
+    for number, (heading, (what, latency)) in enumerate(zip(headings, rows.items(), strict=True), start=1):
+        table.add_row(
+            heading,
+            what,
+            str(latency.count),
+            f"{latency.p50_ms:.1f}",
+            f"{latency.p99_ms:.1f}",
+            f"{latency.worst_ms:.1f}",
+            end_section=end_section and number == len(rows),
+        )
+
+
+def _spread(spread: Spread, form: str) -> str:
+    return f"{spread.median:{form}} \\[{spread.low:{form}}–{spread.high:{form}}]"

@@ -1,0 +1,54 @@
+"""The benchmarks run and count right; what they measure is nobody's business here."""
+
+import io
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+
+from gateway.clock import SystemClock
+from tests.bench import latency, notifications, report
+from tests.bench.door_server import Door
+from tests.bench.machine import machine
+from tests.bench.numbers import Latency, Spread, length_of_union, percentile, within
+from tests.bench.report import Report
+
+
+def test_every_notification_that_was_answered_is_on_disk(tmp_path: Path) -> None:
+    found = notifications.measure(seconds=0.1, rounds=1, connections=(4,))
+
+    assert found.on_disk == found.answered > 0
+    assert [row.door for row in found.rows] == list(Door)
+    assert all(row.per_second.low > 0 for row in found.rows)
+    assert "httptools" in found.engine.http
+    assert found.engine.loop == "uvloop"
+    assert can_be_read(found, None, tmp_path)
+
+
+def test_every_letter_is_answered(tmp_path: Path) -> None:
+    found = latency.measure(letters=3, burst=6)
+
+    assert found.answered == found.posted == 9
+    assert found.calls_per_letter["POST users/{id}/messages/{id}/send"] == 1
+    assert 0 <= found.shares.own.worst_ms <= found.singles.to_reply.worst_ms
+    assert can_be_read(None, found, tmp_path)
+
+
+def can_be_read(doors: notifications.Notifications | None, letters: latency.Letters | None, folder: Path) -> bool:
+    """By people, and by machines."""
+    found = Report(made_at=SystemClock().now(), machine=machine(folder), notifications=doors, letters=letters)
+    page = io.StringIO()
+    report.show(found, Console(file=page, width=140))
+    figures = orjson.loads(report.as_json(found))
+    return "ms" in page.getvalue() and (figures["notifications"] is None) == (doors is None)
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    assert [percentile([1.0, 2.0, 3.0, 4.0], share) for share in (0.0, 0.25, 0.5, 0.99, 1.0)] == [1, 1, 2, 4, 4]
+    assert Latency.of([0.003, 0.001, 0.002]) == Latency(count=3, p50_ms=2, p99_ms=3, worst_ms=3)
+    assert Spread.of([3.0, 1.0, 2.0]) == Spread(median=2, low=1, high=3)
+
+
+def test_time_that_two_calls_share_is_counted_once() -> None:
+    assert length_of_union([(4, 6), (0, 2), (1, 3), (5, 5.5), (9, 8)]) == 5
+    assert within([(0, 2), (1, 5), (6, 7)], 1, 4) == [(1, 2), (1, 4)]
