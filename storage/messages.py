@@ -223,10 +223,10 @@ UPDATE messages
 """
 ADOPT = """
 UPDATE messages
-   SET mailbox_id = :mailbox_id, graph_id = :graph_id, conversation_id = :conversation_id, direction = :direction,
-       placement = 'placed'
+   SET mailbox_id = :mailbox_id, graph_id = :graph_id, conversation_id = :conversation_id, direction = :direction
  WHERE id = :id
 """
+PLACE = "UPDATE messages SET placement = :placement WHERE id = :id"
 FORGET_ITEM = """
 UPDATE messages SET graph_id = NULL, conversation_id = NULL, internet_message_id = NULL WHERE id = :id
 """
@@ -368,7 +368,7 @@ def adopt(
     conversation_id: str | None,
     direction: Direction,
 ) -> None:
-    """Let a stored mail stand for another of its copies, one that says more about it, and place it."""
+    """Let a stored mail stand for another of its copies, one that says more about it."""
     tx.execute(
         ADOPT,
         {
@@ -379,6 +379,11 @@ def adopt(
             "direction": direction,
         },
     )
+
+
+def place(tx: Transaction, message_id: str, placement: Placement) -> None:
+    """Show a mail in its thread, or not."""
+    tx.execute(PLACE, {"id": message_id, "placement": placement})
 
 
 def forget_item(tx: Transaction, message_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What this package needs of Graph. `gateway.graph.GraphClient` is a Mailbox reader, `gateway.connections` a source."""
+"""What this package needs of Graph: `gateway.graph.GraphClient` is a reader, `gateway.connections` has a source."""
 
 from collections.abc import Sequence
 from datetime import datetime

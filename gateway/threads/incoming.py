@@ -7,9 +7,9 @@ from typing import Any, Final
 from gateway.graph import Message as Item
 from gateway.sending.recognise import mark_bounced
 from gateway.threads.kinds import MESSAGE_CLASS, kind_of
-from gateway.threads.matching import Evidence, Hold, Join, NotOurs, judge, same_address
+from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, same_address
 from gateway.threads.sift import Watched, letters_named
-from gateway.threads.storing import Outcome, Settled, as_message, says_more, sender_of, stored_copies
+from gateway.threads.storing import Outcome, Settled, adopt, as_message, says_more, sender_of, stored_copies
 from storage import Transaction, events, messages, outbox, threads
 from storage.messages import Direction, Kind, Message, Placement
 
@@ -37,7 +37,7 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
     if not isinstance(verdict, NotOurs):
         copies = [copy for copy in copies if copy.thread_id == verdict.thread_id]
     if copies:
-        return _settle_copy(tx, watched, item, copies[0], now)
+        return _settle_copy(tx, watched, item, verdict, copies[0], now)
     match verdict:
         case NotOurs():
             return Settled(outcome=Outcome.NOT_OURS)
@@ -100,8 +100,7 @@ def _join(
         now=now,
     )
     messages.insert(tx, message)
-    if kind is Kind.MAIL and message.sender is not None:
-        threads.add_participants(tx, message.account_id, message.thread_id, [message.sender])
+    _take_part(tx, message)
     remembered = verdict.remember and _remember(tx, watched, item, verdict.thread_id, now)
     _tell(tx, message, EVENTS.get(kind, "thread.updated"), now)
     if kind is Kind.BOUNCE:
@@ -133,21 +132,31 @@ def _hold(
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 
 
-def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message, now: datetime) -> Settled:
-    """The mail is stored already, from another folder or mailbox. Answers to this copy are the thread's, too."""
-    remembered = _remember(tx, watched, item, stored.thread_id, now)
+def _settle_copy(
+    tx: Transaction, watched: Watched, item: Item, verdict: Verdict, stored: Message, now: datetime
+) -> Settled:
+    """The mail is stored already, from another folder or mailbox; this copy may tell more about it."""
+    news = False
+    if isinstance(verdict, Join) and stored.placement is Placement.HELD:
+        messages.place(tx, stored.id, Placement.PLACED)
+        _take_part(tx, stored)
+        news = True
     thread = threads.get(tx, stored.account_id, stored.thread_id)
     if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.IN):
-        messages.adopt(
-            tx,
-            stored.id,
-            mailbox_id=watched.mailbox.id,
-            graph_id=item.id,
-            conversation_id=item.conversation_id,
-            direction=Direction.IN,
-        )
+        adopt(tx, watched, item, stored, Direction.IN)
+        news = news or stored.direction is Direction.OUT
+    if news:
         _tell(tx, stored, EVENTS.get(stored.kind, "thread.updated"), now)
+    # A mail that waits for a person does not make its conversation ours.
+    is_placed = news or stored.placement is Placement.PLACED
+    remembered = is_placed and not isinstance(verdict, Hold) and _remember(tx, watched, item, stored.thread_id, now)
     return Settled(outcome=Outcome.STORED, thread_id=stored.thread_id, remembered=remembered)
+
+
+def _take_part(tx: Transaction, message: Message) -> None:
+    """Whoever wrote in person takes part; a machine does not."""
+    if message.kind is Kind.MAIL and message.sender is not None:
+        threads.add_participants(tx, message.account_id, message.thread_id, [message.sender])
 
 
 def _remember(tx: Transaction, watched: Watched, item: Item, thread_id: str, now: datetime) -> bool:

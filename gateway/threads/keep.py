@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.graph import Message as Item
 from gateway.threads import incoming, outgoing
-from gateway.threads.sift import Sifted, Watched
+from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
 from storage import Conflict, Transaction, folders, hints, messages, threads
 from storage.hints import HintOutcome, NewHint
@@ -43,6 +43,8 @@ def keep(
     if folders.get(tx, folder.id).lease_owner != owner:
         raise Conflict(f"The folder {folder.id} was given to another puller.")
     stored, unrelated, stumbled = _settle_all(tx, watched, sifted, now)
+    late = {one.id for one in sifted.unrelated if not one.is_draft and is_tied(tx, watched, one)}
+    unrelated -= late
     for graph_id in stored:
         hints.close(tx, folder.id, graph_id, HintOutcome.STORED, now=now)
     for graph_id in unrelated:
@@ -53,12 +55,14 @@ def keep(
     again = (sifted.missing - gone) | sifted.failed | stumbled.keys()
     for graph_id in again:
         _look_again(tx, watched, graph_id, now)
+    for graph_id in late:
+        _look_at_once(tx, watched, graph_id, now)
     if link is not None:
         folders.advance(tx, folder.id, link, unrelated=len(unrelated))
     return Kept(
         stored=len(stored),
         unrelated=len(unrelated),
-        again=len(again),
+        again=len(again | late),
         gone=len(gone),
         stumbled=tuple(stumbled.items()),
     )
@@ -68,7 +72,7 @@ def _settle_all(
     tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
 ) -> tuple[set[str], set[str], dict[str, str]]:
     """Each mail for itself, oldest first, so that a thread grows as it was written."""
-    stored, unrelated, stumbled = set(sifted.known), set(sifted.unrelated), dict[str, str]()
+    stored, unrelated, stumbled = set(sifted.known), {one.id for one in sifted.unrelated}, dict[str, str]()
     touched: set[str] = set()
     for item in sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id)):
         settled = _settle(tx, watched, item, now)
@@ -119,6 +123,14 @@ def _look_again(tx: Transaction, watched: Watched, graph_id: str, now: datetime)
             account_id=folder.account_id, folder_id=folder.id, change_type=AGAIN, message_id=graph_id
         )
         hints.insert_for_later(tx, hint_of_ours, retry_at=now + FIRST_WAIT, now=now)
+
+
+def _look_at_once(tx: Transaction, watched: Watched, graph_id: str, now: datetime) -> None:
+    """What was not ours when it was sifted, and is by now: its conversation was remembered meanwhile."""
+    folder = watched.folder
+    if not hints.open_about(tx, folder.id, graph_id):
+        hint = NewHint(account_id=folder.account_id, folder_id=folder.id, change_type=HISTORY, message_id=graph_id)
+        hints.insert_for_later(tx, hint, retry_at=now, now=now)
 
 
 def _take_in_history(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, now: datetime) -> None:

@@ -7,7 +7,7 @@ from gateway.sending.draft import TAG
 from gateway.sending.recognise import SentItem, recognise_sent
 from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
 from gateway.threads.sift import Watched
-from gateway.threads.storing import Outcome, Settled, as_message, attachments, says_more, stored_copies
+from gateway.threads.storing import Outcome, Settled, adopt, as_message, attachments, says_more, stored_copies
 from storage import Transaction, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
@@ -84,18 +84,16 @@ def _take_part(tx: Transaction, watched: Watched, message: Message) -> None:
 
 
 def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message, now: datetime) -> Settled:
-    """Its other copy came first, in an Inbox of ours."""
+    """Its other copy came first, in an Inbox of ours. That it stands in Sent Items proves who wrote it."""
+    news = stored.placement is Placement.HELD
+    if news:
+        messages.place(tx, stored.id, Placement.PLACED)
     thread = threads.get(tx, stored.account_id, stored.thread_id)
     if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.OUT):
-        messages.adopt(
-            tx,
-            stored.id,
-            mailbox_id=watched.mailbox.id,
-            graph_id=item.id,
-            conversation_id=item.conversation_id,
-            direction=Direction.OUT,
-        )
+        adopt(tx, watched, item, stored, Direction.OUT)
         _take_part(tx, watched, stored)
+        news = True
+    if news:
         _tell(tx, stored, "thread.updated", now)
     return Settled(outcome=Outcome.STORED, thread_id=stored.thread_id)
 

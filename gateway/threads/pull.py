@@ -6,9 +6,10 @@ by whoever finds the lease run out. Everything a pull has done so far is in the 
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 from gateway.clock import Clock
 from gateway.connections import NotConnected
@@ -17,6 +18,7 @@ from gateway.threads.graph import METADATA, GraphSource, MailReader
 from gateway.threads.keep import Kept, keep
 from gateway.threads.problems import plainly, wait_after
 from gateway.threads.sift import Sieve, Sifted, Watched
+from gateway.waiting import first_of
 from storage import Conflict, StorageUnavailable, Store, Transaction, folders, hints, mailboxes
 from storage.folders import Folder
 
@@ -82,16 +84,10 @@ class Puller:
                     except StorageUnavailable:
                         log.warning("folders not claimed: the store is not to be had")
                         wake_at = self._clock.now() + STORE_RETRY
-                    await self._first_of((due, tick, finished), wake_at)
-
-    async def _first_of(self, bells: tuple[asyncio.Event, ...], wake_at: datetime | None) -> None:
-        async with asyncio.TaskGroup() as group:
-            waits = [group.create_task(_rung(bell)) for bell in bells]
-            if wake_at is not None:
-                waits.append(group.create_task(self._clock.sleep(wake_at - self._clock.now())))
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+                    waits: list[Coroutine[Any, Any, object]] = [due.wait(), tick.wait(), finished.wait()]
+                    if wake_at is not None:
+                        waits.append(self._clock.sleep(wake_at - self._clock.now()))
+                    await first_of(*waits)
 
     async def _claim(self, limit: int) -> list[Folder]:
         if limit <= 0:
@@ -189,10 +185,6 @@ class Puller:
             fields = {"stored": kept.stored, "unrelated": kept.unrelated, "again": kept.again, "gone": kept.gone}
             log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields})
         return kept
-
-
-async def _rung(bell: asyncio.Event) -> None:
-    await bell.wait()
 
 
 def _begin_again(tx: Transaction, folder: Folder) -> Folder:

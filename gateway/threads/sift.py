@@ -44,7 +44,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
-    """What became of some mail. `ours` was read whole; the others are Graph ids.
+    """What became of some mail. `ours` was read whole, of the `unrelated` the metadata; the others are Graph ids.
 
     `missing`: Graph knows no such item now. `failed`: it could not be read. `history` has, for each conversation that
     headers alone tie to us, the mail that is in it already.
@@ -52,7 +52,7 @@ class Sifted:
 
     ours: tuple[Message, ...] = ()
     known: frozenset[str] = frozenset()
-    unrelated: frozenset[str] = frozenset()
+    unrelated: tuple[Message, ...] = ()
     missing: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     history: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
@@ -69,10 +69,10 @@ class Sieve:
     async def sift(self, seen: Sequence[Message]) -> Sifted:
         """What the delta showed: metadata, of one message perhaps twice, the last being right."""
         latest = {message.id: message for message in seen}
-        drafts = frozenset(id for id, message in latest.items() if message.is_draft)
-        mail = [message for id, message in latest.items() if id not in drafts]
+        drafts = tuple(message for message in latest.values() if message.is_draft)
+        mail = [message for message in latest.values() if not message.is_draft]
         sifted = await self._sift(mail, asked={})
-        return replace(sifted, unrelated=sifted.unrelated | drafts)
+        return replace(sifted, unrelated=(*sifted.unrelated, *drafts))
 
     async def look_up(self, ids: Iterable[str]) -> Sifted:
         """What was announced and has not shown up. A draft is not there yet: it may be on its way out."""
@@ -96,7 +96,7 @@ class Sieve:
         return Sifted(
             ours=tuple(ours),
             known=known,
-            unrelated=frozenset(strange) - named - missing - failed,
+            unrelated=tuple(one for one in mail if one.id not in known | tied | named | missing | failed),
             missing=missing | missing_now,
             failed=failed | failed_now,
             history=await self._history(message for message in ours if message.id in named),
@@ -178,7 +178,7 @@ def _what_we_know(tx: Transaction, watched: Watched, mail: Sequence[Message]) ->
         stored = messages.by_graph_id(tx, watched.mailbox.id, message.id)
         if stored is not None and (watched.is_inbox or _is_settled(stored)):
             known.add(message.id)
-        elif stored is not None or _is_tied(tx, watched, message):
+        elif stored is not None or is_tied(tx, watched, message):
             tied.add(message.id)
     return frozenset(known), frozenset(tied)
 
@@ -188,7 +188,8 @@ def _is_settled(stored: messages.Message) -> bool:
     return stored.status in SETTLED and all(one.id for one in stored.attachments)
 
 
-def _is_tied(tx: Transaction, watched: Watched, message: Message) -> bool:
+def is_tied(tx: Transaction, watched: Watched, message: Message) -> bool:
+    """Whether a mail's own ids tie it to us: its conversation, or being a copy of what is stored."""
     if message.conversation_id and threads.by_conversation(tx, watched.mailbox.id, message.conversation_id):
         return True
     message_id = usable_message_id(message.internet_message_id)

@@ -141,3 +141,15 @@ def says_more(stored: Message, thread_mailbox_id: str, mailbox_id: str, directio
         return False
     here = (mailbox_id == thread_mailbox_id, direction is Direction.OUT)
     return here > (stored.mailbox_id == thread_mailbox_id, stored.direction is Direction.OUT)
+
+
+def adopt(tx: Transaction, watched: Watched, item: Item, stored: Message, direction: Direction) -> None:
+    """Let the stored mail stand for this copy."""
+    messages.adopt(
+        tx,
+        stored.id,
+        mailbox_id=watched.mailbox.id,
+        graph_id=item.id,
+        conversation_id=item.conversation_id,
+        direction=direction,
+    )

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.graph import Call
 from gateway.http.services import AccountConfiguration
-from gateway.main import Gateway, gateway, listen, run
+from gateway.main import Gateway, collect_seldom, gateway, listen, run
 from gateway.settings import Settings
 from storage import Transaction, accounts, api_keys, subscriptions
 from storage.api_keys import Scope as KeyScope
@@ -170,6 +170,7 @@ async def serve(plan: GatewayPlan) -> None:
         )
         async with gateway(settings, observer=diary.note_call) as built, asyncio.TaskGroup() as group:
             built.app.add_middleware(InFront, diary=diary)
+            collect_seldom()
             running = group.create_task(run(built, listener, stop))
             key = await connect(built, plan)
             diary.folder_of = await built.store.read(watches_of)
