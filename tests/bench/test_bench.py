@@ -15,7 +15,7 @@ from tests.bench.report import Report
 
 
 def test_every_notification_that_was_answered_is_on_disk(tmp_path: Path) -> None:
-    found = notifications.measure(seconds=0.1, rounds=1, connections=(4,))
+    found = notifications.measure(seconds=0.5, rounds=1, connections=(4,))
 
     assert found.on_disk == found.answered > 0
     assert [row.door for row in found.rows] == list(Door)

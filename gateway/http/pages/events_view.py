@@ -102,9 +102,9 @@ class ShownThread:
     messages: Sequence[ShownMessage] | None
 
     @property
-    def at(self) -> str:
-        """What sorts threads: fixed width, so that texts compare as times do."""
-        return self.thread.last_message_at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    def rank(self) -> str:
+        """What sorts threads as the store does. Fixed width, so that texts compare as times and ids do."""
+        return f"{self.thread.last_message_at:%Y-%m-%dT%H:%M:%S.%f} {self.thread.id}"
 
     @property
     def names(self) -> str:

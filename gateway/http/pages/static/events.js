@@ -66,14 +66,14 @@
       summary.replaceChildren(...came.querySelector("summary").childNodes);
     }
     present.className = came.className;
-    present.dataset.at = came.dataset.at;
+    present.dataset.rank = came.dataset.rank;
     present.dataset.subject = came.dataset.subject;
     return wasLoaded ? mergeMessages(present, came) : [present];
   };
 
   const placeThread = (thread) => {
     const others = [...list.querySelectorAll("article.thread")].filter((one) => one !== thread);
-    const next = others.find((one) => one.dataset.at < thread.dataset.at) ?? null;
+    const next = others.find((one) => one.dataset.rank < thread.dataset.rank) ?? null;
     if (thread.nextElementSibling === next && thread.isConnected) return;
     const focused = thread.contains(document.activeElement) ? document.activeElement : null;
     list.insertBefore(thread, next);

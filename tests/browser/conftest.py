@@ -1,0 +1,91 @@
+"""A browser in front of a running gateway, with the school behind it."""
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, async_playwright
+
+from gateway.demo import Demo
+from tests.end_to_end.conftest import api, running_school, school
+
+__all__ = ["api", "running_school", "school"]
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 20_000
+
+
+@dataclass
+class Witness:
+    """What went wrong in a page, and where it reached out to."""
+
+    origin: str
+    errors: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Listen to a page, and to those that open from it."""
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._asked)
+        page.on("response", self._answered)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # What a form's answer says by its status is said by `_answered`.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self.errors.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.origin + "/", "data:")):
+            self.outside.append(request.url)
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and response.status != 422:
+            self.errors.append(f"{response.status} {response.url}")
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """The system's own."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert path is not None, "These tests need Chromium: see deploy/test."
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def witness(school: Demo) -> AsyncIterator[Witness]:
+    """Whatever the test does: no error in the console, no answer but a good one, no request to anybody else."""
+    watching = Witness(origin=school.url)
+    yield watching
+    assert watching.errors == []
+    assert watching.outside == []
+
+
+@pytest.fixture
+async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
+    """A visitor's own cookies."""
+    context = await chromium.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+async def page(context: BrowserContext, witness: Witness) -> Page:
+    """A tab of that visitor."""
+    page = await context.new_page()
+    witness.watch(page)
+    return page
