@@ -47,6 +47,7 @@ def as_message(
 ) -> Message:
     """The record of a mail that was read whole."""
     body = item.body or Body(content_type=BodyType.TEXT, content="")
+    new_text = as_text(item.unique_body) or None if item.unique_body else None
     happened = item.received_at or item.sent_at if direction is Direction.IN else item.sent_at or item.received_at
     return Message(
         id=new_id("msg", now),
@@ -66,13 +67,13 @@ def as_message(
         ),
         body_type=messages.BodyType(body.content_type.value),
         body=body.content,
-        preview=preview_of(item.body_preview or as_text(body)),
+        preview=preview_of(new_text or item.body_preview or as_text(body)),
         attachments=attachments(item),
         evidence=evidence,
         created_by=None,
         message_at=happened or now,
         created_at=now,
-        new_text=as_text(item.unique_body) or None if item.unique_body else None,
+        new_text=new_text,
     )
 
 
