@@ -6,7 +6,7 @@ import httpx
 
 from gateway.http.problem_types import TYPES
 
-INTERNALS = ("traceback", "sqlite", "/work/", "site-packages", ".py", "line ")
+INTERNALS = ("traceback", "sqlite", "gateway.db", "site-packages", ".py", "line ")
 
 
 def assert_problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ async def test_an_error_that_nobody_foresaw_tells_nothing(scene: Scene, caplog: 
 
 
 async def test_a_store_that_cannot_be_used_is_503_and_tells_no_path(scene: Scene) -> None:
-    scene.setup.fails = storage.StorageUnavailable("/work/data/gateway.db: database or disk is full")
+    scene.setup.fails = storage.StorageUnavailable("/srv/data/gateway.db: database or disk is full")
     async with scene.client() as client:
         assert_problem(await client.post("/v1/account/check"), 503, "unavailable")
 
