@@ -22,6 +22,7 @@ import storage
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections
 from gateway.graph import Observer, build_http, build_login_http
+from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
 from gateway.http.services import Services
 from gateway.master_key import unlock
@@ -62,6 +63,7 @@ class Gateway:
     puller: Puller
     keeper: Keeper
     expiry: ExpiryWatch
+    housekeeping: Housekeeping
     health: Health
     session_key: bytes
     stopping: asyncio.Event
@@ -93,6 +95,7 @@ class Gateway:
             try:
                 await self.expiry.run_due()
                 await self.connections.probe_due()
+                await self.housekeeping.run_due()
             except storage.StorageUnavailable:
                 log.warning("chores put off: the store is not to be had")
             tick.clear()
@@ -166,6 +169,7 @@ async def gateway(
             puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
             keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
             expiry=ExpiryWatch(store, clock),
+            housekeeping=Housekeeping(store, clock),
             health=health,
             stopping=stopping,
         )

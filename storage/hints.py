@@ -69,8 +69,7 @@ UPDATE hints SET outcome = :outcome, closed_at = :now
  WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL
 """
 POSTPONE = "UPDATE hints SET attempts = attempts + 1, retry_at = :retry_at WHERE id = :id"
-PRUNE = "DELETE FROM hints WHERE closed_at < :before"
-COUNT_OPEN = "SELECT count(*) AS open, min(received_at) AS oldest FROM hints WHERE closed_at IS NULL"
+PRUNE = "DELETE FROM hints WHERE account_id = :account_id AND closed_at < :before"
 
 
 def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime) -> None:
@@ -121,20 +120,6 @@ def postpone(tx: Transaction, hint: Hint, retry_at: datetime) -> None:
     tx.execute(POSTPONE, {"id": hint.id, "retry_at": retry_at})
 
 
-def prune(tx: Transaction, before: datetime) -> int:
-    """Forget hints closed before `before`; how many."""
-    return tx.execute(PRUNE, {"before": before}).rowcount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """How many hints are open, and since when the oldest."""
-
-    open: int
-    oldest: datetime | None
-
-
-def backlog(tx: Transaction) -> Backlog:
-    """Over all accounts, for `/readyz` and metrics."""
-    row = tx.execute(COUNT_OPEN).fetchone()
-    return Backlog(open=row["open"], oldest=None if row["oldest"] is None else moment(row["oldest"]))
+def prune(tx: Transaction, account_id: str, before: datetime) -> int:
+    """Forget an account's hints that were closed before `before`; how many."""
+    return tx.execute(PRUNE, {"account_id": account_id, "before": before}).rowcount

@@ -146,7 +146,6 @@ GONE_SINCE = """
 SELECT count(*) AS count FROM subscriptions
  WHERE folder_id = :folder_id AND state = 'gone' AND created_at > :since
 """
-OPEN = "SELECT * FROM subscriptions WHERE state <> 'gone'"
 PRUNE = "DELETE FROM subscriptions WHERE state = 'gone' AND created_at < :before"
 
 
@@ -243,11 +242,6 @@ def find_creating(tx: Transaction, client_state_digest: bytes) -> Subscription |
     """The one whose 201 we have not read yet: its first notification can come before that."""
     row = tx.execute(BY_CLIENT_STATE, {"digest": client_state_digest}).fetchone()
     return None if row is None else Subscription.from_row(row)
-
-
-def open_ones(tx: Transaction) -> list[Subscription]:
-    """All that are not gone, over all accounts: what notifications are checked against."""
-    return [Subscription.from_row(row) for row in tx.execute(OPEN)]
 
 
 def open_of_account(tx: Transaction, account_id: str) -> list[Subscription]:

@@ -99,7 +99,7 @@ def _print(found: list[Mailbox], json: bool) -> None:
 def _problem(mailbox: Mailbox) -> str:
     if mailbox.problem is None:
         return ""
-    return f"{mailbox.problem.get('reason', '')} {mailbox.problem.get('cure', '')}".strip()
+    return f"{mailbox.problem['explanation']} {mailbox.problem.get('cure', '')}".strip()
 
 
 def _as_json(mailbox: Mailbox) -> dict[str, object]:

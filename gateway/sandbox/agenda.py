@@ -31,10 +31,6 @@ class Agenda:
         self._done = asyncio.Condition()
         self._failure: Exception | None = None
 
-    @property
-    def is_running(self) -> bool:
-        return self._group is not None
-
     def after(self, delay: timedelta, act: Act, *, is_retry: bool = False) -> None:
         """Do this after `delay`. A retry is an act that `settle` does not wait for unless its time has come."""
         entry = Entry(due=self._clock.now() + delay, act=act, is_retry=is_retry)

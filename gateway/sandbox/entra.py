@@ -14,7 +14,6 @@ from gateway.sandbox.tokens import TokenMint, seconds
 from gateway.sandbox.world import World
 
 WITHOUT_TENANT: Final = frozenset({"common", "consumers", "organizations"})
-JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

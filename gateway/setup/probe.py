@@ -28,7 +28,7 @@ class Refusal:
 
     def as_problem(self) -> dict[str, object]:
         """As it is stored with the mailbox."""
-        return {"code": self.code, "reason": self.reason, "cure": self.cure}
+        return {"code": self.code, "explanation": self.reason, "cure": self.cure}
 
 
 NO_USER: Final = Refusal(

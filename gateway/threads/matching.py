@@ -28,7 +28,7 @@ MAX_REFERENCES: Final = 100  # of a message, the nearest are kept
 MAX_ID_LENGTH: Final = 998  # RFC 5322 section 2.1.1: the longest line there can be
 
 # RFC 5322 section 3.6.4, read generously: real ids break the grammar, but hold neither blanks nor brackets.
-MESSAGE_ID: Final = re.compile(r"<[^<>\s\x00-\x1f\x7f]{1,996}>")
+MESSAGE_ID: Final = re.compile(rf"<[^<>\s\x00-\x1f\x7f]{{1,{MAX_ID_LENGTH - 2}}}>")
 
 
 class Reason(StrEnum):

@@ -111,7 +111,7 @@ def test_a_mailbox_that_is_none_is_refused_with_the_reason(connected: Shell) -> 
     assert done.exit_code == 1
     [mailbox] = json.loads(done.stdout)
     assert mailbox["state"] == "refused"
-    assert mailbox["problem"]["reason"]
+    assert mailbox["problem"]["explanation"]
 
 
 def test_an_address_that_is_none_is_wrong_usage(connected: Shell) -> None:

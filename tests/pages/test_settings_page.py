@@ -172,7 +172,7 @@ async def test_an_address_that_will_not_do_is_told_beside_the_field(
 
 async def test_a_refused_mailbox_shows_why_and_the_cure(desk: Desk, scene: Scene) -> None:
     found = await scene.store.read(mailboxes.get_by_address, scene.account_id, UNPROVED)
-    problem = {"code": "no_mailbox", "reason": f"No mailbox {HOSTILE}.", "cure": "Assign a licence."}
+    problem = {"code": "no_mailbox", "explanation": f"No mailbox {HOSTILE}.", "cure": "Assign a licence."}
     await scene.store.write(mailboxes.mark_refused, found.id, problem)
     page = (await desk.open("/settings")).text
     assert "Refused" in page

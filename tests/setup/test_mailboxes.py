@@ -177,8 +177,8 @@ class TestRefused:
         assert (found.ok, found.mailbox.state) == (False, MailboxState.REFUSED)
         problem = found.mailbox.problem
         assert problem is not None
-        assert set(problem) == {"code", "reason", "cure"}
-        assert (problem["code"], problem["reason"]) == (code, found.checks[-1].found)
+        assert set(problem) == {"code", "explanation", "cure"}
+        assert (problem["code"], problem["explanation"]) == (code, found.checks[-1].found)
         assert problem["cure"] == found.checks[-1].cure
         assert await desk.told() == [("mailbox.refused", {"mailbox_id": mailbox.id, "code": code})]
         assert await desk.watched(mailbox) == {}
