@@ -29,8 +29,12 @@ from .token import MsalTokens, TokenSource, roles_of
 from .token_errors import CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
 from .transport import Call, Observer
 from .types import DeltaPage, GraphSubscription, MailFolder, Removed, Unreadable, User
+from .uploads import LARGEST_ATTACHMENT, SMALLEST_SESSION, UPLOAD_PIECE, UploadSession
 
 __all__ = [
+    "LARGEST_ATTACHMENT",
+    "SMALLEST_SESSION",
+    "UPLOAD_PIECE",
     "AccessDenied",
     "AttachmentInfo",
     "AttachmentKind",
@@ -72,6 +76,7 @@ __all__ = [
     "UnexpectedAnswer",
     "Unreachable",
     "Unreadable",
+    "UploadSession",
     "User",
     "build_http",
     "build_login_http",

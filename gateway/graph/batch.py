@@ -16,7 +16,7 @@ from . import parsing, wire
 from .errors import GraphError, UnexpectedAnswer
 from .message import Message
 from .parsing import Json
-from .resource import Resource
+from .resource import MailboxResource
 from .wire import Request, Retry
 
 BATCH_SIZE: Final = 20  # https://learn.microsoft.com/graph/json-batching
@@ -39,7 +39,7 @@ class MessageRequest:
 Outcome = Message | GraphError
 
 
-class MessageBatch(Resource):
+class MessageBatch(MailboxResource):
     async def _get_messages(self, user: str, requests: Sequence[MessageRequest]) -> dict[str, Outcome]:
         wanted = list({request.id: request for request in requests}.values())
         outcomes: dict[str, Outcome] = {}

@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 
+from .attachments import Attachments
 from .clock import Clock
 from .directory import Directory
 from .mail import Mail
@@ -20,7 +21,7 @@ LOGIN_TIMEOUT: Final = httpx.Timeout(15.0, connect=CONNECT_TIMEOUT_S, pool=POOL_
 LOOPBACK: Final = ("all://localhost", "all://127.0.0.1", "all://[::1]")  # never through a proxy
 
 
-class GraphClient(Directory, Mail, Subscriptions):
+class GraphClient(Directory, Mail, Attachments, Subscriptions):
     """Graph for one connection: one token source, one server.
 
     Every method raises GraphError when Graph does not answer as documented, and TokenError when Entra gives no

@@ -1,20 +1,22 @@
-"""Mail: folders, drafts, sending, attachments, finding, changes.
+"""Mail: folders, drafts, sending, finding, changes.
 
 `user` is an object id or userPrincipalName, `folder` a well-known name (`inbox`, `sentitems`, `drafts`, …) or an
 id, `select` Graph's property names. Ids go into one path segment, whatever they hold.
 Source: https://learn.microsoft.com/graph/api/resources/mail-api-overview
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import orjson
 
 from . import wire
 from .batch import MessageBatch, MessageRequest
-from .errors import BadRequest, GraphError, NotFound
-from .message import AttachmentInfo, Message
+from .errors import GraphError, NotFound
+from .message import Message
+from .resource import UPLOAD, message_path
 from .types import DeltaPage, MailFolder
 from .wire import Request, Retry, segment, user_path
 
@@ -28,8 +30,6 @@ FOUND: Final = (
     "createdDateTime",
 )
 PAGE_SIZE: Final = 100  # 1 to 1,000: https://learn.microsoft.com/graph/api/user-list-messages
-ATTACHMENT: Final = "id,name,contentType,size,isInline"
-UPLOAD: Final = timedelta(seconds=60)  # up to 4 MB in one body
 
 
 class Mail(MessageBatch):
@@ -50,6 +50,33 @@ class Mail(MessageBatch):
         Source: https://learn.microsoft.com/graph/api/user-post-messages
         """
         request = self._post("users/{id}/messages", f"{user_path(user)}/messages", payload, Retry.IF_REFUSED)
+        return Message.from_graph(await self._graph.json(request))
+
+    async def create_reply(self, user: str, message_id: str, message: Mapping[str, object]) -> Message:
+        """Make a draft that answers a message: In-Reply-To, References and conversation are Exchange's work.
+
+        What `message` names replaces what Graph would have put there; without a body Graph quotes the original.
+        Repeated as `create_draft`. 201, but an example prints 200.
+        Source: https://learn.microsoft.com/graph/api/message-createreply
+        """
+        path = f"{message_path(user, message_id)}/createReply"
+        request = self._post("users/{id}/messages/{id}/createReply", path, {"message": message}, Retry.IF_REFUSED)
+        return Message.from_graph(await self._graph.json(replace(request, or_else=200)))
+
+    async def update_message(self, user: str, message_id: str, changes: Mapping[str, object]) -> Message:
+        """Change a message: nearly all of a draft, little of a letter. A body replaces the whole body.
+
+        Source: https://learn.microsoft.com/graph/api/message-update
+        """
+        request = Request(
+            method="PATCH",
+            route="users/{id}/messages/{id}",
+            url=self._graph.url(message_path(user, message_id)),
+            retry=Retry.HARMLESS,
+            expect=200,
+            content=orjson.dumps(changes),
+            timeout=UPLOAD,
+        )
         return Message.from_graph(await self._graph.json(request))
 
     async def send_draft(self, user: str, message_id: str) -> None:
@@ -87,37 +114,6 @@ class Mail(MessageBatch):
         except NotFound as error:
             if not error.is_code("ErrorItemNotFound"):
                 raise
-
-    async def add_attachment(self, user: str, message_id: str, payload: Mapping[str, object]) -> AttachmentInfo:
-        """Attach under 3 MB to a draft. Never repeated: after a failure, list what is attached.
-
-        Source: https://learn.microsoft.com/graph/api/message-post-attachments
-        """
-        path = f"{message_path(user, message_id)}/attachments"
-        request = self._post("users/{id}/messages/{id}/attachments", path, payload, Retry.NEVER)
-        return AttachmentInfo.from_graph(await self._graph.json(request))
-
-    async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]:
-        """All attachments without their bytes, inline ones too.
-
-        `contentId` belongs to files alone, so it is selected by a cast, which is practice and not documentation:
-        where a server refuses that, it is left out.
-        Source: https://learn.microsoft.com/graph/api/message-list-attachments
-        """
-        path = f"{message_path(user, message_id)}/attachments"
-        try:
-            return await self._attachments(path, f"{ATTACHMENT},microsoft.graph.fileAttachment/contentId")
-        except BadRequest:
-            return await self._attachments(path, ATTACHMENT)
-
-    def attachment_bytes(self, user: str, message_id: str, attachment_id: str) -> AsyncIterator[bytes]:
-        """The bytes of a file, or the MIME of an attached item, as they come; close the iterator if you stop early.
-
-        The errors come from the first step of the iteration; Unreachable also later, when the stream breaks.
-        Source: https://learn.microsoft.com/graph/api/attachment-get
-        """
-        path = f"{message_path(user, message_id)}/attachments/{segment(attachment_id)}/$value"
-        return self._graph.stream(self._get("users/{id}/messages/{id}/attachments/{id}/$value", path))
 
     async def get_message(
         self,
@@ -165,6 +161,7 @@ class Mail(MessageBatch):
         link: str | None = None,
         since: datetime | None = None,
         select: Sequence[str],
+        expand_properties: Sequence[str] = (),
         page_size: int = 50,
     ) -> DeltaPage:
         """One page of a folder's changes: the first of a round, or the one a stored link leads to.
@@ -178,7 +175,8 @@ class Mail(MessageBatch):
             url = self._graph.follow(link)
         else:
             after = f"receivedDateTime ge {wire.utc_text(since)}" if since is not None else None
-            options = wire.query(select=",".join(select), filter=after)
+            expand = wire.expand_extended(expand_properties)
+            options = wire.query(select=",".join(select), expand=expand, filter=after)
             url = self._graph.url(f"{user_path(user)}/mailFolders/{segment(folder)}/messages/delta{options}")
         request = Request(
             method="GET",
@@ -206,27 +204,3 @@ class Mail(MessageBatch):
         options = wire.query(filter=filter, select=",".join(FOUND), top=str(PAGE_SIZE))
         request = self._get(route, f"{place}/messages{options}")
         return [Message.from_graph(item) async for item in self._items(request)]
-
-    async def _attachments(self, path: str, select: str) -> list[AttachmentInfo]:
-        request = self._get("users/{id}/messages/{id}/attachments", path + wire.query(select=select))
-        return [AttachmentInfo.from_graph(item) async for item in self._items(request)]
-
-    def _get(self, route: str, path: str, *, prefer: tuple[str, ...] = ()) -> Request:
-        return Request(
-            method="GET", route=route, url=self._graph.url(path), retry=Retry.HARMLESS, expect=200, prefer=prefer
-        )
-
-    def _post(self, route: str, path: str, payload: Mapping[str, object], retry: Retry) -> Request:
-        return Request(
-            method="POST",
-            route=route,
-            url=self._graph.url(path),
-            retry=retry,
-            expect=201,
-            content=orjson.dumps(payload),
-            timeout=UPLOAD,
-        )
-
-
-def message_path(user: str, message_id: str) -> str:
-    return f"{user_path(user)}/messages/{segment(message_id)}"

@@ -1,13 +1,19 @@
-"""What the parts of Graph have in common: one transport, and lists in pages."""
+"""What the parts of Graph have in common: one transport, calls about a mailbox, and lists in pages."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import orjson
 
 from . import parsing
 from .errors import UnexpectedAnswer
 from .parsing import Json
 from .transport import Transport
-from .wire import Request
+from .wire import Request, Retry, segment, user_path
+
+UPLOAD: Final = timedelta(seconds=60)  # up to 4 MB in one body
 
 
 class Resource:
@@ -38,3 +44,27 @@ class Resource:
                 raise UnexpectedAnswer("a nextLink that was followed before")
             seen.add(link)
             request = replace(first, url=self._graph.follow(link))
+
+
+class MailboxResource(Resource):
+    """A part of Graph that lies within mailboxes."""
+
+    def _get(self, route: str, path: str, *, prefer: tuple[str, ...] = ()) -> Request:
+        return Request(
+            method="GET", route=route, url=self._graph.url(path), retry=Retry.HARMLESS, expect=200, prefer=prefer
+        )
+
+    def _post(self, route: str, path: str, payload: Mapping[str, object], retry: Retry) -> Request:
+        return Request(
+            method="POST",
+            route=route,
+            url=self._graph.url(path),
+            retry=retry,
+            expect=201,
+            content=orjson.dumps(payload),
+            timeout=UPLOAD,
+        )
+
+
+def message_path(user: str, message_id: str) -> str:
+    return f"{user_path(user)}/messages/{segment(message_id)}"

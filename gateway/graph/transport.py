@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from . import wire
+from . import uploads, wire
 from .clock import Clock
 from .endpoints import check_origin
 from .errors import GraphError, Unauthorized, Unreachable
@@ -82,6 +82,10 @@ class Transport:
         """A link of an answer, to be used as it is. Raises ForeignUrl."""
         return wire.own_url(link, self._origin)
 
+    def upload_url(self, url: str) -> str:
+        """The URL of an upload session, to be used as it is. Raises ForeignUrl."""
+        return uploads.checked_url(url, self._origin)
+
     async def json(self, request: wire.Request) -> Json:
         """The answer's object. Raises GraphError, and TokenError when there is no token to ask with."""
         async with self._answer(request) as response:
@@ -91,6 +95,11 @@ class Transport:
         """Make the call and expect no content. Raises as `json`."""
         async with self._answer(request):
             pass
+
+    async def whole(self, request: wire.Request) -> tuple[int, bytes]:
+        """Which of its two successes the call had, and the body. Raises as `json`."""
+        async with self._answer(request) as response:
+            return response.status_code, response.content
 
     async def stream(self, request: wire.Request) -> AsyncIterator[bytes]:
         """The answer's bytes as they come. Retries only until the first of them; then raises Unreachable."""
@@ -133,6 +142,8 @@ class Transport:
                 waited, attempt = waited + delay, attempt + 1
 
     async def _with_token(self, request: wire.Request, *, whole: bool) -> httpx.Response:
+        if request.pre_authorized:
+            return await self._once(request, None, whole=whole)
         token = await self._tokens.token()
         try:
             return await self._once(request, token, whole=whole)
@@ -144,7 +155,7 @@ class Transport:
                 raise
         return await self._once(request, another, whole=whole)
 
-    async def _once(self, request: wire.Request, token: str, *, whole: bool) -> httpx.Response:
+    async def _once(self, request: wire.Request, token: str | None, *, whole: bool) -> httpx.Response:
         client_request_id, began = wire.new_request_id(), time.perf_counter()
         response: httpx.Response | None = None
         try:
@@ -154,7 +165,7 @@ class Transport:
             raise Unreachable(type(error).__name__, sent=sent, client_request_id=client_request_id) from error
         finally:
             self._observer(call_of(request, response, time.perf_counter() - began, client_request_id))
-        if response.status_code == request.expect:
+        if request.succeeded(response.status_code):
             return response
         raise wire.error_from(
             response.status_code,
@@ -177,7 +188,7 @@ class Transport:
         async with asyncio.timeout(WHOLE_CALL_S):
             response = await self._http.send(outgoing, stream=True, follow_redirects=False)
             try:
-                if whole or response.status_code != request.expect:
+                if whole or not request.succeeded(response.status_code):
                     await response.aread()
             except BaseException:
                 await response.aclose()

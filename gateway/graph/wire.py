@@ -52,11 +52,18 @@ class Request:
     url: str = field(repr=False)
     retry: Retry
     expect: int
+    or_else: int | None = None  # another status that is success
     content: bytes | None = field(default=None, repr=False)
+    content_type: str = "application/json"
+    content_range: str | None = None
     prefer: tuple[str, ...] = ()
     timeout: timedelta = timedelta(seconds=30)  # of silence while reading; connecting has its own
     second_token: bool = True  # whether a 401 is answered with a new token and a second try
+    pre_authorized: bool = False  # the URL carries its own right to be used: no token goes with it
     items: int = 1  # requests that Graph counts, more than one in a batch
+
+    def succeeded(self, status: int) -> bool:
+        return status in (self.expect, self.or_else)
 
 
 def segment(value: str) -> str:
@@ -113,18 +120,24 @@ def body_preference(body_type: str | None) -> tuple[str, ...]:
     return (f'outlook.body-content-type="{body_type}"',) if body_type else ()
 
 
-def headers(request: Request, token: str, client_request_id: str) -> dict[str, str]:
-    """The headers of a call. Several preferences share one header, RFC 7240 section 2."""
+def headers(request: Request, token: str | None, client_request_id: str) -> dict[str, str]:
+    """The headers of a call. Several preferences share one header, RFC 7240 section 2.
+
+    Without a token there are no preferences either: such a call goes past Graph.
+    """
     sent = {
-        "Authorization": f"Bearer {token}",
         "Accept": "application/json",
         "User-Agent": USER_AGENT,
-        "Prefer": ", ".join((IMMUTABLE_ID, *request.prefer)),
         # https://learn.microsoft.com/graph/best-practices-concept: a GUID, for Microsoft's support
         "client-request-id": client_request_id,
     }
+    if token is not None:
+        sent["Authorization"] = f"Bearer {token}"
+        sent["Prefer"] = ", ".join((IMMUTABLE_ID, *request.prefer))
     if request.content is not None:
-        sent["Content-Type"] = "application/json"
+        sent["Content-Type"] = request.content_type
+    if request.content_range is not None:
+        sent["Content-Range"] = request.content_range
     return sent
 
 
