@@ -5,9 +5,10 @@
       Unauthorized          401    the token; every call but `/send` has already tried a second one
       AccessDenied          403    permission, policy, scope of mailboxes
       NotFound              404    moved, deleted, never there; or a mailbox that REST cannot serve
-      Conflict         409, 412    it exists already, or changed meanwhile
+      Conflict    409, 412, 416    it exists already, or changed meanwhile; a piece does not fit what was uploaded
       Gone             410, 40x    the delta link is dead: begin the folder again
       TooLarge              413    and ErrorMessageSizeExceeded at any status
+      OutOfSpace            507    and ErrorQuotaExceeded at any status: the mailbox is full
       Throttled             429    `retry_after` says when, if Graph did
       Unavailable   500, 502-504   transient trouble at Microsoft, also 408, 424 and 509
       Unreachable             -    no answer; `sent` says whether the request can have had an effect
@@ -106,6 +107,10 @@ class TooLarge(GraphError):
     pass
 
 
+class OutOfSpace(GraphError):
+    pass
+
+
 class Throttled(GraphError):
     transient = True
 
@@ -150,18 +155,21 @@ BY_STATUS: Final[Mapping[int, type[GraphError]]] = {
     410: Gone,
     412: Conflict,
     413: TooLarge,
+    416: Conflict,
     424: Unavailable,
     429: Throttled,
     500: Unavailable,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,
+    507: OutOfSpace,
     509: Unavailable,
 }
 
 # Codes that mean the same whatever status they come with; all were seen with several.
 # https://learn.microsoft.com/graph/delta-query-overview, https://learn.microsoft.com/graph/throttling,
-# microsoftgraph/microsoft-graph-docs issues 2350 and 2877, microsoft-graph-docs-contrib issue 2561
+# microsoftgraph/microsoft-graph-docs issues 2350 and 2877, microsoft-graph-docs-contrib issue 2561;
+# ErrorQuotaExceeded by clients' lists with 413, 429 and 507: no waiting makes room
 BY_CODE: Final[Mapping[str, type[GraphError]]] = {
     "SyncStateNotFound": Gone,
     "SyncStateInvalid": Gone,
@@ -171,6 +179,7 @@ BY_CODE: Final[Mapping[str, type[GraphError]]] = {
     "ApplicationThrottled": Throttled,
     "TooManyRequests": Throttled,
     "ErrorMessageSizeExceeded": TooLarge,
+    "ErrorQuotaExceeded": OutOfSpace,
 }
 
 # Codes that someone acts upon: the ones worth finding in a nested error.
@@ -182,6 +191,7 @@ KNOWN_CODES: Final[Mapping[str, str]] = {
         "ErrorAccessDenied",
         "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
         "ErrorCannotOpenFileAttachment",
+        "ErrorExceededMessageLimit",
         "ErrorInternalServerError",
         "ErrorInternalServerTransientError",
         "ErrorInvalidIdMalformed",
@@ -190,7 +200,6 @@ KNOWN_CODES: Final[Mapping[str, str]] = {
         "ErrorInvalidUser",
         "ErrorItemNotFound",
         "ErrorMailboxNotEnabledForRESTAPI",
-        "ErrorQuotaExceeded",
         "ErrorSendAsDenied",
         "ErrorServerBusy",
         "ErrorSubmissionQuotaExceeded",

@@ -11,6 +11,7 @@ from gateway.graph import (
     Gone,
     GraphError,
     NotFound,
+    OutOfSpace,
     Throttled,
     TooLarge,
     Unauthorized,
@@ -37,7 +38,7 @@ def error_of(status, body, **headers):
         ("attachment-too-small", 400, BadRequest, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize"),
         ("authorization-request-denied", 403, AccessDenied, "Authorization_RequestDenied"),
         ("delta-filter", 400, BadRequest, "ErrorInvalidUrlQuery"),
-        ("generic", 416, GraphError, "badRequest"),
+        ("generic", 416, Conflict, "badRequest"),
         ("id-malformed", 400, BadRequest, "ErrorInvalidIdMalformed"),
         ("inefficient-filter", 400, BadRequest, "InefficientFilter"),
         ("invalid-recipients", 400, BadRequest, "ErrorInvalidRecipients"),
@@ -84,10 +85,34 @@ def test_trouble_at_microsoft_is_transient(status):
     assert error.transient
 
 
-@pytest.mark.parametrize("status", [402, 405, 423, 501, 507])
+@pytest.mark.parametrize("status", [402, 405, 423, 501])
 def test_other_refusals_are_plain_and_not_transient(status):
     assert type(error_of(status, b"")) is GraphError
     assert not error_of(status, b"").transient
+
+
+@pytest.mark.parametrize(("status", "code"), [(507, ""), (413, "ErrorQuotaExceeded"), (429, "errorQuotaExceeded")])
+def test_a_full_mailbox_is_neither_too_large_a_letter_nor_a_matter_of_waiting(status, code):
+    error = error_of(status, {"error": {"code": code}}, Retry_After="5")
+    assert type(error) is OutOfSpace
+    assert not error.transient
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("ErrorExceededMessageLimit", 429, Throttled),
+        ("ErrorSubmissionQuotaExceeded", 429, Throttled),
+        ("ErrorSubmissionQuotaExceeded", 403, AccessDenied),
+        ("InvalidInternetMessageHeader", 400, BadRequest),
+        ("ErrorMailboxNotEnabledForRESTAPI", 404, NotFound),
+        ("ErrorCannotOpenFileAttachment", 500, Unavailable),
+    ],
+)
+def test_a_code_that_someone_acts_upon_is_found_within_a_vaguer_one(code, status, kind):
+    error = error_of(status, {"error": {"code": "UnknownError", "innerError": {"code": code.lower()}}})
+    assert type(error) is kind
+    assert error.code == code
 
 
 def test_a_success_that_is_not_the_documented_one_is_unexpected():
