@@ -5,6 +5,7 @@
 """
 
 from .batch import MessageRequest
+from .budget import Budgets, Left, Limits, MailboxBudget, Spending, SpendingKind
 from .client import GraphClient, build_http, build_login_http
 from .clock import Clock
 from .credentials import Certificate, ClientSecret, Credential, FederatedAssertion
@@ -18,6 +19,7 @@ from .errors import (
     GraphError,
     NotFound,
     OutOfSpace,
+    OverBudget,
     Throttled,
     TooLarge,
     Unauthorized,
@@ -42,6 +44,7 @@ __all__ = [
     "BadRequest",
     "Body",
     "BodyType",
+    "Budgets",
     "Call",
     "Certificate",
     "ClientSecret",
@@ -59,15 +62,21 @@ __all__ = [
     "GraphClient",
     "GraphError",
     "GraphSubscription",
+    "Left",
+    "Limits",
     "MailFolder",
+    "MailboxBudget",
     "Message",
     "MessageRequest",
     "MsalTokens",
     "NotFound",
     "Observer",
     "OutOfSpace",
+    "OverBudget",
     "Recipient",
     "Removed",
+    "Spending",
+    "SpendingKind",
     "Throttled",
     "TokenError",
     "TokenErrorKind",

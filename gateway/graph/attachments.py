@@ -24,7 +24,7 @@ class Attachments(MailboxResource):
         Source: https://learn.microsoft.com/graph/api/message-post-attachments
         """
         path = f"{message_path(user, message_id)}/attachments"
-        request = self._post("users/{id}/messages/{id}/attachments", path, payload, Retry.NEVER)
+        request = self._post(user, "users/{id}/messages/{id}/attachments", path, payload, Retry.NEVER)
         return AttachmentInfo.from_graph(await self._graph.json(request))
 
     async def create_upload_session(
@@ -46,7 +46,7 @@ class Attachments(MailboxResource):
             item["contentId"] = content_id
         path = f"{message_path(user, message_id)}/attachments/createUploadSession"
         route = "users/{id}/messages/{id}/attachments/createUploadSession"
-        request = self._post(route, path, {"AttachmentItem": item}, Retry.HARMLESS)
+        request = self._post(user, route, path, {"AttachmentItem": item}, Retry.HARMLESS)
         return UploadSession.from_graph(await self._graph.json(request))
 
     async def upload_piece(self, url: str, piece: bytes, *, offset: int, total: int, user: str) -> int | None:
@@ -69,6 +69,7 @@ class Attachments(MailboxResource):
             content_range=f"bytes {offset}-{end - 1}/{total}",
             timeout=UPLOAD,
             pre_authorized=True,
+            mailbox=user,
         )
         status, content = await self._graph.whole(request)
         if status == 200:
@@ -78,7 +79,7 @@ class Attachments(MailboxResource):
         return None
 
     async def cancel_upload(self, url: str) -> None:
-        """Give a session up; one that is over is as good.
+        """Give a session up; one that is over is as good. Takes nothing of the mailbox's budget.
 
         Source: as `upload_piece`
         """
@@ -104,9 +105,9 @@ class Attachments(MailboxResource):
         """
         path = f"{message_path(user, message_id)}/attachments"
         try:
-            return await self._attachments(path, f"{ATTACHMENT},microsoft.graph.fileAttachment/contentId")
+            return await self._attachments(user, path, f"{ATTACHMENT},microsoft.graph.fileAttachment/contentId")
         except BadRequest:
-            return await self._attachments(path, ATTACHMENT)
+            return await self._attachments(user, path, ATTACHMENT)
 
     def attachment_bytes(self, user: str, message_id: str, attachment_id: str) -> AsyncIterator[bytes]:
         """The bytes of a file, or the MIME of an attached item, as they come; close the iterator if you stop early.
@@ -115,8 +116,8 @@ class Attachments(MailboxResource):
         Source: https://learn.microsoft.com/graph/api/attachment-get
         """
         path = f"{message_path(user, message_id)}/attachments/{segment(attachment_id)}/$value"
-        return self._graph.stream(self._get("users/{id}/messages/{id}/attachments/{id}/$value", path))
+        return self._graph.stream(self._get(user, "users/{id}/messages/{id}/attachments/{id}/$value", path))
 
-    async def _attachments(self, path: str, select: str) -> list[AttachmentInfo]:
-        request = self._get("users/{id}/messages/{id}/attachments", path + wire.query(select=select))
+    async def _attachments(self, user: str, path: str, select: str) -> list[AttachmentInfo]:
+        request = self._get(user, "users/{id}/messages/{id}/attachments", path + wire.query(select=select))
         return [AttachmentInfo.from_graph(item) async for item in self._items(request)]

@@ -75,12 +75,13 @@ class MessageBatch(MailboxResource):
                 content=orjson.dumps({"requests": batch_items(user, wanted)}),
                 timeout=timedelta(seconds=60),
                 items=len(wanted),
+                mailbox=user,
             )
         )
         responses = {parsing.text(item, "id"): item for item in parsing.objects(answer, "responses") or ()}
-        return {request.id: self._outcome(responses.get(str(number))) for number, request in enumerate(wanted)}
+        return {request.id: self._outcome(user, responses.get(str(number))) for number, request in enumerate(wanted)}
 
-    def _outcome(self, response: Json | None) -> Outcome:
+    def _outcome(self, user: str, response: Json | None) -> Outcome:
         """In any order, each with its own status, and a body that need not be JSON."""
         if response is None:
             return UnexpectedAnswer("the batch did not answer this item")
@@ -88,7 +89,9 @@ class MessageBatch(MailboxResource):
             status, body = inner_status(response), inner_body(response)
             if status == 200:
                 return Message.from_graph(parsing.as_object(body, "body"))
-            return self._graph.error(status, inner_headers(response), body)
+            error = self._graph.error(status, inner_headers(response), body)
+            self._graph.heed(user, error)
+            return error
         except UnexpectedAnswer as error:
             return error
 

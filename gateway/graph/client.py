@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 
 from .attachments import Attachments
+from .budget import Budgets
 from .clock import Clock
 from .directory import Directory
 from .mail import Mail
@@ -29,6 +30,10 @@ class GraphClient(Directory, Mail, Attachments, Subscriptions):
     4 tries and 30 s of waiting, jittered, never before `Retry-After`; a longer `Retry-After` is raised at once
     with its `retry_after`. Each docstring says when that does not hold.
 
+    Each try of a call about a mailbox is first admitted by the mailbox's budget, and OverBudget is raised, with
+    nothing sent, when that would take too long. `budgets` are the app's: give the same to all clients that use
+    its client id, one after the other too.
+
     The caller owns `http` (see `build_http`) and closes it. `observer` hears of every request, retries too.
     """
 
@@ -41,8 +46,12 @@ class GraphClient(Directory, Mail, Attachments, Subscriptions):
         clock: Clock,
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
         observer: Observer = ignore,
+        budgets: Budgets | None = None,
     ) -> None:
-        super().__init__(Transport(http, tokens, graph_url, clock=clock, random=random, observer=observer))
+        budgets = budgets or Budgets(clock)
+        super().__init__(
+            Transport(http, tokens, graph_url, clock=clock, random=random, observer=observer, budgets=budgets)
+        )
 
 
 def build_http(ca_file: Path | None = None) -> httpx.AsyncClient:

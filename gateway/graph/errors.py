@@ -10,6 +10,7 @@
       TooLarge              413    and ErrorMessageSizeExceeded at any status
       OutOfSpace            507    and ErrorQuotaExceeded at any status: the mailbox is full
       Throttled             429    `retry_after` says when, if Graph did
+        OverBudget            -    we did not ask: the mailbox has been asked enough for now
       Unavailable   500, 502-504   transient trouble at Microsoft, also 408, 424 and 509
       Unreachable             -    no answer; `sent` says whether the request can have had an effect
       ForeignUrl              -    a link to a server that we were not told to talk to: never contacted
@@ -113,6 +114,10 @@ class OutOfSpace(GraphError):
 
 class Throttled(GraphError):
     transient = True
+
+
+class OverBudget(Throttled):
+    """We did not ask Graph: not a byte was sent. `retry_after` is how long it takes until we may."""
 
 
 class Unavailable(GraphError):

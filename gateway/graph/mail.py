@@ -40,7 +40,7 @@ class Mail(MessageBatch):
         Source: https://learn.microsoft.com/graph/api/mailfolder-get
         """
         path = f"{user_path(user)}/mailFolders/{segment(folder)}{wire.query(select='id,displayName')}"
-        return MailFolder.from_graph(await self._graph.json(self._get("users/{id}/mailFolders/{id}", path)))
+        return MailFolder.from_graph(await self._graph.json(self._get(user, "users/{id}/mailFolders/{id}", path)))
 
     async def create_draft(self, user: str, payload: Mapping[str, object]) -> Message:
         """Make a draft; the answer has its ids and its conversation, never the extended properties it was given.
@@ -49,7 +49,7 @@ class Mail(MessageBatch):
         a draft may exist, so look for its tag.
         Source: https://learn.microsoft.com/graph/api/user-post-messages
         """
-        request = self._post("users/{id}/messages", f"{user_path(user)}/messages", payload, Retry.IF_REFUSED)
+        request = self._post(user, "users/{id}/messages", f"{user_path(user)}/messages", payload, Retry.IF_REFUSED)
         return Message.from_graph(await self._graph.json(request))
 
     async def create_reply(self, user: str, message_id: str, message: Mapping[str, object]) -> Message:
@@ -60,7 +60,7 @@ class Mail(MessageBatch):
         Source: https://learn.microsoft.com/graph/api/message-createreply
         """
         path = f"{message_path(user, message_id)}/createReply"
-        request = self._post("users/{id}/messages/{id}/createReply", path, {"message": message}, Retry.IF_REFUSED)
+        request = self._post(user, "users/{id}/messages/{id}/createReply", path, {"message": message}, Retry.IF_REFUSED)
         return Message.from_graph(await self._graph.json(replace(request, or_else=200)))
 
     async def update_message(self, user: str, message_id: str, changes: Mapping[str, object]) -> Message:
@@ -76,6 +76,7 @@ class Mail(MessageBatch):
             expect=200,
             content=orjson.dumps(changes),
             timeout=UPLOAD,
+            mailbox=user,
         )
         return Message.from_graph(await self._graph.json(request))
 
@@ -83,7 +84,8 @@ class Mail(MessageBatch):
         """Send a draft: a 202 is success, whatever `Retry-After` it carries, and all else is not.
 
         Called once and never repeated, not even after a 401 or a 429. Whoever gets a GraphError does not know
-        whether the letter left, with one exception: Unreachable with `sent` False. A TokenError comes before.
+        whether the letter left, with two exceptions: Unreachable with `sent` False, and OverBudget. A TokenError
+        comes before.
         Source: https://learn.microsoft.com/graph/api/message-send; microsoftgraph/msgraph-sdk-java issue 1487
         """
         request = Request(
@@ -94,6 +96,7 @@ class Mail(MessageBatch):
             expect=202,
             timeout=UPLOAD,
             second_token=False,
+            mailbox=user,
         )
         await self._graph.done(request)
 
@@ -108,6 +111,7 @@ class Mail(MessageBatch):
             url=self._graph.url(message_path(user, message_id)),
             retry=Retry.HARMLESS,
             expect=204,
+            mailbox=user,
         )
         try:
             await self._graph.done(request)
@@ -129,7 +133,7 @@ class Mail(MessageBatch):
         Source: https://learn.microsoft.com/graph/api/message-get
         """
         wanted = MessageRequest(id=id, select=tuple(select), expand_properties=tuple(expand_properties))
-        request = self._get("users/{id}/messages/{id}", wanted.path(user), prefer=wire.body_preference(body_type))
+        request = self._get(user, "users/{id}/messages/{id}", wanted.path(user), prefer=wire.body_preference(body_type))
         return Message.from_graph(await self._graph.json(request))
 
     async def find_by_tag(self, user: str, property_id: str, value: str, *, folder: str | None = None) -> list[Message]:
@@ -186,6 +190,7 @@ class Mail(MessageBatch):
             expect=200,
             prefer=(f"odata.maxpagesize={page_size}",),
             timeout=UPLOAD,
+            mailbox=user,
         )
         return DeltaPage.from_graph(await self._graph.json(request))
 
@@ -202,5 +207,5 @@ class Mail(MessageBatch):
         place = user_path(user) if folder is None else f"{user_path(user)}/mailFolders/{segment(folder)}"
         route = "users/{id}/messages" if folder is None else "users/{id}/mailFolders/{id}/messages"
         options = wire.query(filter=filter, select=",".join(FOUND), top=str(PAGE_SIZE))
-        request = self._get(route, f"{place}/messages{options}")
+        request = self._get(user, route, f"{place}/messages{options}")
         return [Message.from_graph(item) async for item in self._items(request)]

@@ -49,12 +49,18 @@ class Resource:
 class MailboxResource(Resource):
     """A part of Graph that lies within mailboxes."""
 
-    def _get(self, route: str, path: str, *, prefer: tuple[str, ...] = ()) -> Request:
+    def _get(self, user: str, route: str, path: str, *, prefer: tuple[str, ...] = ()) -> Request:
         return Request(
-            method="GET", route=route, url=self._graph.url(path), retry=Retry.HARMLESS, expect=200, prefer=prefer
+            method="GET",
+            route=route,
+            url=self._graph.url(path),
+            retry=Retry.HARMLESS,
+            expect=200,
+            prefer=prefer,
+            mailbox=user,
         )
 
-    def _post(self, route: str, path: str, payload: Mapping[str, object], retry: Retry) -> Request:
+    def _post(self, user: str, route: str, path: str, payload: Mapping[str, object], retry: Retry) -> Request:
         return Request(
             method="POST",
             route=route,
@@ -63,6 +69,7 @@ class MailboxResource(Resource):
             expect=201,
             content=orjson.dumps(payload),
             timeout=UPLOAD,
+            mailbox=user,
         )
 
 

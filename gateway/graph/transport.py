@@ -4,17 +4,18 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import httpx
 
-from . import uploads, wire
+from . import links, wire
+from .budget import Budgets
 from .clock import Clock
 from .endpoints import check_origin
-from .errors import GraphError, Unauthorized, Unreachable
+from .errors import GraphError, Throttled, Unauthorized, Unreachable
 from .parsing import Json
 from .token import TokenSource
 
@@ -67,6 +68,7 @@ class Transport:
         clock: Clock,
         random: random.Random,
         observer: Observer,
+        budgets: Budgets,
     ) -> None:
         self._http = http
         self._tokens = tokens
@@ -74,17 +76,18 @@ class Transport:
         self._clock = clock
         self._random = random
         self._observer = observer
+        self._budgets = budgets
 
     def url(self, path: str) -> str:
         return f"{self._origin}/v1.0/{path}"
 
     def follow(self, link: str) -> str:
         """A link of an answer, to be used as it is. Raises ForeignUrl."""
-        return wire.own_url(link, self._origin)
+        return links.own_url(link, self._origin)
 
     def upload_url(self, url: str) -> str:
         """The URL of an upload session, to be used as it is. Raises ForeignUrl."""
-        return uploads.checked_url(url, self._origin)
+        return links.upload_url(url, self._origin)
 
     async def json(self, request: wire.Request) -> Json:
         """The answer's object. Raises GraphError, and TokenError when there is no token to ask with."""
@@ -117,22 +120,25 @@ class Transport:
             await self._clock.sleep(delay)
         return delay
 
+    def heed(self, mailbox: str | None, error: GraphError) -> None:
+        """Leave a mailbox alone for as long as an answer about it asks."""
+        if mailbox is not None and isinstance(error, Throttled) and error.retry_after is not None:
+            self._budgets.of(mailbox).closed_for(error.retry_after)
+
     def error(self, status: int, headers: dict[str, str], body: object) -> GraphError:
         return wire.error_from(status, headers, body, now=self._clock.now())
 
     @asynccontextmanager
     async def _answer(self, request: wire.Request, *, whole: bool = True) -> AsyncIterator[httpx.Response]:
-        response = await self._persist(request, whole=whole)
-        try:
-            yield response
-        finally:
-            await response.aclose()
+        async with AsyncExitStack() as held:
+            yield await self._persist(request, held, whole=whole)
 
-    async def _persist(self, request: wire.Request, *, whole: bool) -> httpx.Response:
+    async def _persist(self, request: wire.Request, held: AsyncExitStack, *, whole: bool) -> httpx.Response:
+        """The answer, after as many tries as it takes. `held` gets what is to be released when it has been used."""
         waited, attempt = timedelta(), 1
         while True:
             try:
-                return await self._with_token(request, whole=whole)
+                return await self._with_token(request, held, whole=whole)
             except GraphError as error:
                 if not wire.may_retry(request.retry, error):
                     raise
@@ -141,21 +147,38 @@ class Transport:
                     raise
                 waited, attempt = waited + delay, attempt + 1
 
-    async def _with_token(self, request: wire.Request, *, whole: bool) -> httpx.Response:
+    async def _with_token(self, request: wire.Request, held: AsyncExitStack, *, whole: bool) -> httpx.Response:
         if request.pre_authorized:
-            return await self._once(request, None, whole=whole)
+            return await self._once(request, None, held, whole=whole)
         token = await self._tokens.token()
         try:
-            return await self._once(request, token, whole=whole)
+            return await self._once(request, token, held, whole=whole)
         except Unauthorized:
             if not request.second_token:
                 raise
             another = await self._tokens.token(refused=token)
             if another == token:
                 raise
-        return await self._once(request, another, whole=whole)
+        return await self._once(request, another, held, whole=whole)
 
-    async def _once(self, request: wire.Request, token: str | None, *, whole: bool) -> httpx.Response:
+    async def _once(
+        self, request: wire.Request, token: str | None, held: AsyncExitStack, *, whole: bool
+    ) -> httpx.Response:
+        """One try, in its place among the calls to its mailbox; an answer keeps the place until it is closed."""
+        async with AsyncExitStack() as place:
+            await place.enter_async_context(self._admitted(request))
+            response = await self._exchange(request, token, whole=whole)
+            place.push_async_callback(response.aclose)
+            held.push_async_exit(place.pop_all())
+        return response
+
+    def _admitted(self, request: wire.Request) -> AbstractAsyncContextManager[None]:
+        if request.mailbox is None:
+            return nullcontext()
+        size = len(request.content or b"")
+        return self._budgets.of(request.mailbox).admitted(items=request.items, upload_bytes=size)
+
+    async def _exchange(self, request: wire.Request, token: str | None, *, whole: bool) -> httpx.Response:
         client_request_id, began = wire.new_request_id(), time.perf_counter()
         response: httpx.Response | None = None
         try:
@@ -167,13 +190,15 @@ class Transport:
             self._observer(call_of(request, response, time.perf_counter() - began, client_request_id))
         if request.succeeded(response.status_code):
             return response
-        raise wire.error_from(
+        failure = wire.error_from(
             response.status_code,
             dict(response.headers),
             response.content,
             now=self._clock.now(),
             client_request_id=client_request_id,
         )
+        self.heed(request.mailbox, failure)
+        raise failure
 
     async def _send(self, request: wire.Request, headers: dict[str, str], *, whole: bool) -> httpx.Response:
         """The answer, read to its end unless it is a success that the caller wants as a stream."""

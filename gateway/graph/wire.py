@@ -10,13 +10,12 @@ from enum import Enum, auto
 from typing import Final
 from urllib.parse import quote
 
-import httpx
 import orjson
 
 from .errors import (
     KNOWN_CODES,
-    ForeignUrl,
     GraphError,
+    OverBudget,
     Throttled,
     Unavailable,
     UnexpectedAnswer,
@@ -61,6 +60,7 @@ class Request:
     second_token: bool = True  # whether a 401 is answered with a new token and a second try
     pre_authorized: bool = False  # the URL carries its own right to be used: no token goes with it
     items: int = 1  # requests that Graph counts, more than one in a batch
+    mailbox: str | None = field(default=None, repr=False)  # whose budget it is taken from
 
     def succeeded(self, status: int) -> bool:
         return status in (self.expect, self.or_else)
@@ -145,21 +145,6 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-def own_url(url: str, origin: str) -> str:
-    """A link of an answer, if it leads back to `origin`. Raises ForeignUrl, before anything is contacted."""
-    try:
-        link, own = httpx.URL(url), httpx.URL(origin)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise ForeignUrl("a link that is not a URL") from error
-    if link.userinfo or (link.scheme, link.host, port_of(link)) != (own.scheme, own.host, port_of(own)):
-        raise ForeignUrl(f"a link to {link.scheme}://{link.host} instead of {origin}")
-    return url
-
-
-def port_of(url: httpx.URL) -> int | None:
-    return url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
 def json_object(content: bytes) -> Json:
     """A body that must be a JSON object. Raises UnexpectedAnswer."""
     try:
@@ -239,7 +224,12 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
 
 
 def may_retry(retry: Retry, error: GraphError) -> bool:
-    """Whether a call of this kind may be made again after this failure."""
+    """Whether a call of this kind may be made again after this failure.
+
+    Over budget, it has waited already: what is left of the wait is too long for the client.
+    """
+    if isinstance(error, OverBudget):
+        return False
     match retry:
         case Retry.NEVER:
             return False

@@ -2,20 +2,20 @@
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from gateway.graph import Call, GraphClient
+from gateway.graph import Budgets, Call, GraphClient
 
 SAMPLES = Path(__file__).parent / "samples"
 GRAPH = "https://graph.microsoft.com"
 A_MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
-Handler = Callable[[httpx.Request], httpx.Response]
+Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 
 
 def sample(name: str) -> Any:
@@ -101,15 +101,26 @@ class Setting:
     """A client, its Graph and its clock."""
 
     def __init__(
-        self, *answers: httpx.Response | Exception, tokens: Tokens | None = None, handler: Handler | None = None
+        self,
+        *answers: httpx.Response | Exception,
+        tokens: Tokens | None = None,
+        handler: Handler | None = None,
+        clock: SkippingClock | None = None,
     ) -> None:
         self.graph = Graph(*answers)
-        self.clock = SkippingClock()
+        self.clock = clock or SkippingClock()
         self.tokens = tokens or Tokens()
         self.calls: list[Call] = []
+        self.budgets = Budgets(self.clock)
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(handler or self.graph))
         self.client = GraphClient(
-            self.http, self.tokens, GRAPH, clock=self.clock, random=random.Random(7), observer=self.calls.append
+            self.http,
+            self.tokens,
+            GRAPH,
+            clock=self.clock,
+            random=random.Random(7),
+            observer=self.calls.append,
+            budgets=self.budgets,
         )
 
 
