@@ -9,8 +9,10 @@ DELETE /_sandbox/subscriptions/{id}       it vanishes; with ?notify=true a `subs
 POST   /_sandbox/subscriptions/{id}/lifecycle   {"event": "missed" | "reauthorizationRequired" | "subscriptionRemoved"}
 POST   /_sandbox/expire-delta-tokens      {"mailbox", "folder"?}: links handed out so far are answered with 410
 PATCH  /_sandbox/behaviour                fields of `Behaviour`; delays in seconds → all fields
-GET    /_sandbox/faults                   what was struck
-POST   /_sandbox/faults                   one rule, fields of `faults.Fault`; `delay` in seconds
+GET    /_sandbox/faults                   {"struck": [what was struck, in order],
+                                          "rules": [{"match", "matched", "struck"}], of those in force}
+POST   /_sandbox/faults                   one rule, fields of `faults.Fault`; `delay` in seconds; a header `date:+5`
+                                          is sent as the date 5 s ahead; `share` strikes that part of what matches
 DELETE /_sandbox/faults                   no more trouble
 POST   /_sandbox/secrets                  {"client_id", "expires_at"} → {"client_secret"}
 POST   /_sandbox/settle                   waits until nothing is under way
@@ -156,7 +158,10 @@ class _Hands:
         if request.method == "DELETE":
             self._sandbox.faults.clear()
             return Response(status_code=204)
-        return JSONResponse({"struck": self._sandbox.faults.struck})
+        rules = [
+            {"match": rule.fault.match, "matched": rule.matched, "struck": rule.struck} for rule in self._sandbox.faults
+        ]
+        return JSONResponse({"struck": self._sandbox.faults.struck, "rules": rules})
 
     async def add_secret(self, request: Request) -> Response:
         body = await _body(request)

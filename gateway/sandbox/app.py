@@ -25,6 +25,8 @@ JSON_TYPE = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE75
 TRANSIENT = 90033
 """AADSTS90033: a transient error, please try again later."""
 NO_STORE = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
+TRANSPORT = "sandbox.transport"
+"""Where the scope of a request holds its connection, if there is one."""
 
 
 def build(sandbox: "Sandbox") -> Starlette:
@@ -56,7 +58,8 @@ def build(sandbox: "Sandbox") -> Starlette:
             return BrokenOff()
         if fault is not None and fault.status is not None:
             refused = TokenRefused(status=fault.status, error=fault.code, number=TRANSIENT, text=fault.message)
-            return JSONResponse(sandbox.entra.refusal(refused), refused.status, {**fault.headers, **NO_STORE})
+            headers = {**fault.headers_at(sandbox.clock.now()), **NO_STORE}
+            return JSONResponse(sandbox.entra.refusal(refused), refused.status, headers)
         tenant = http.path_params["tenant"]
         try:
             body = sandbox.entra.token(tenant, form, http.headers.get("authorization", ""), _origin(http))
@@ -78,7 +81,7 @@ def build(sandbox: "Sandbox") -> Starlette:
         tenant = next((part for part in endpoint.split("/")[3:] if part), sandbox.world.tenant)
         return JSONResponse(sandbox.entra.instance_discovery(tenant, _origin(http)))
 
-    return Starlette(
+    return _Served(
         lifespan=lifespan,
         routes=[
             Mount(f"/{VERSION}", graph),
@@ -90,6 +93,14 @@ def build(sandbox: "Sandbox") -> Starlette:
             Route("/{tenant}/discovery/v2.0/keys", keys),
         ],
     )
+
+
+class _Served(Starlette):
+    """Keeps the connection within reach of those who break it off: ASGI has no word for that, uvicorn has a socket."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+        await super().__call__(scope, receive, send)
 
 
 def _origin(http: HttpRequest) -> str:
@@ -124,7 +135,13 @@ async def _http_response(answer: Awaitable[Response]) -> HttpResponse:
 
 
 class BrokenOff(HttpResponse):
-    """Promises a body and leaves: the server closes the connection, and the client is left with half an answer."""
+    """Closes the connection without a byte of an answer. Raises ConnectionReset where there is no connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 502, "headers": [(b"content-length", b"1")]})
+        transport = scope.get(TRANSPORT)
+        if transport is None:
+            raise ConnectionReset
+        transport.abort()
+        # The server takes an app that returns without an answer for broken, unless it knows that nobody waits for one.
+        while (await receive())["type"] != "http.disconnect":
+            pass

@@ -2,13 +2,14 @@
 
 import base64
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from gateway.sandbox import Effect, Fault, Sandbox
-from gateway.sandbox.faults import lost_answer, throttling
+from gateway.sandbox.faults import accepted_with_retry_after, lost_answer, throttling
 from gateway.sandbox.school import School
 
 from .conftest import ManualClock, at, draft_of, letter
@@ -109,10 +110,60 @@ async def test_a_fault_before_the_act_prevents_it(sandbox: Sandbox, graph: httpx
 
 
 async def test_202_may_carry_retry_after(sandbox: Sandbox, graph: httpx.AsyncClient, office: str) -> None:
-    sandbox.faults.add(Fault(match="/send$", effect=Effect.AFTER, headers={"Retry-After": "5"}))
+    sandbox.faults.add(accepted_with_retry_after())
     draft = await draft_of(graph, office)
     answer = await graph.post(f"{office}/messages/{at(draft['id'])}/send")
     assert (answer.status_code, answer.headers["retry-after"]) == (202, "5")
+
+
+async def test_retry_after_comes_as_a_date_too(sandbox: Sandbox, graph: httpx.AsyncClient, clock: ManualClock) -> None:
+    sandbox.faults.add(throttling(retry_after="5", form="date"))
+    answer = await graph.get(f"/v1.0{INBOX}")
+    assert parsedate_to_datetime(answer.headers["retry-after"]) == clock.now() + timedelta(seconds=5)
+
+
+async def test_a_share_of_the_requests_is_struck_and_the_same_ones_each_time(
+    sandbox: Sandbox, graph: httpx.AsyncClient
+) -> None:
+    async def struck(seed: int) -> list[bool]:
+        sandbox.faults.clear()
+        sandbox.faults.add(Fault(match="/inbox$", times=None, share=0.3, seed=seed, status=503))
+        return [(await graph.get(f"/v1.0{INBOX}")).status_code == 503 for _ in range(100)]
+
+    first, again, other = await struck(1), await struck(1), await struck(2)
+    assert first == again != other
+    assert 15 <= first.count(True) <= 45
+
+
+async def test_a_share_strikes_no_oftener_than_it_was_told(sandbox: Sandbox, graph: httpx.AsyncClient) -> None:
+    sandbox.faults.add(Fault(match="/inbox$", times=2, share=0.5, status=503))
+    statuses = [(await graph.get(f"/v1.0{INBOX}")).status_code for _ in range(40)]
+    assert statuses.count(503) == 2
+
+
+async def test_each_rule_tells_how_often_it_matched_and_struck(sandbox: Sandbox, graph: httpx.AsyncClient) -> None:
+    for rule in ({"match": "/inbox$", "times": 2, "status": 503}, {"match": "/inbox$", "status": 500}):
+        assert (await graph.post("/_sandbox/faults", json=rule)).status_code == 204
+    for _ in range(3):
+        await graph.get(f"/v1.0{INBOX}")
+    told = (await graph.get("/_sandbox/faults")).json()
+    assert told["rules"] == [
+        {"match": "/inbox$", "matched": 3, "struck": 2},
+        {"match": "/inbox$", "matched": 3, "struck": 0},
+    ]
+    assert told["struck"] == [f"GET /v1.0{INBOX}"] * 2
+
+
+@pytest.mark.parametrize("effect", list(Effect))
+async def test_a_connection_breaks_off_before_the_act_or_after_it(
+    sandbox: Sandbox, graph: httpx.AsyncClient, office: str, effect: Effect
+) -> None:
+    sandbox.faults.add(Fault(match="/send$", reset=True, effect=effect))
+    draft = await draft_of(graph, office)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await graph.post(f"{office}/messages/{at(draft['id'])}/send")
+    await sandbox.settle()
+    assert len(sandbox.world.ledger) == (1 if effect is Effect.AFTER else 0)
 
 
 async def test_a_fault_passes_over_the_first_ones(sandbox: Sandbox, graph: httpx.AsyncClient) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sandbox import Behaviour, Sandbox, school
+from gateway.sandbox import Behaviour, Effect, Sandbox, school
 from gateway.sandbox.school import School
 from gateway.sandbox.serve import NotLoopback, serve
 
@@ -46,11 +46,14 @@ def test_it_says_where_it_listens_and_ends_at_a_signal(process: subprocess.Popen
         authorization = {"Authorization": f"Bearer {token}"}
         inbox = client.get(f"/v1.0/users/{values['mailboxes'][0]}/mailFolders/inbox", headers=authorization)
         assert inbox.json()["displayName"] == "Inbox"
-        client.post("/_sandbox/faults", json={"match": "/inbox$", "reset": True})
-        with pytest.raises(httpx.RemoteProtocolError):
-            client.get(f"/v1.0/users/{values['mailboxes'][0]}/mailFolders/inbox", headers=authorization)
+        for effect in Effect:
+            client.post("/_sandbox/faults", json={"match": "/inbox$", "reset": True, "effect": effect})
+            with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+                client.get(f"/v1.0/users/{values['mailboxes'][0]}/mailFolders/inbox", headers=authorization)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
 
 
 def test_it_listens_beyond_this_machine_only_if_told_so() -> None:
@@ -120,6 +123,7 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/deliver", {"mailbox": "nobody@school.example", "from": "a@b.example"}),
     ("POST", "/faults", {"match": "("}),
     ("POST", "/faults", {"pattern": "x"}),
+    ("POST", "/faults", {"match": "x", "share": 2}),
     ("DELETE", "/subscriptions/none", None),
     ("POST", "/expire-delta-tokens", []),
 ]

@@ -83,7 +83,7 @@ class GraphService:
             response: Response = await handle(request)
             if fault is not None and fault.effect is Effect.AFTER:
                 await self._suffer(fault)
-                response = replace(response, headers={**response.headers, **fault.headers})
+                response = replace(response, headers={**response.headers, **self._headers(fault)})
         except GraphError as error:
             response = self._refusal(error, request_id, client_request_id)
         ids = {"request-id": request_id, "client-request-id": client_request_id}
@@ -95,7 +95,11 @@ class GraphService:
         if fault.reset:
             raise ConnectionReset
         if fault.status is not None:
-            raise GraphError(status=fault.status, code=fault.code, message=fault.message, headers=fault.headers)
+            headers = self._headers(fault)
+            raise GraphError(status=fault.status, code=fault.code, message=fault.message, headers=headers)
+
+    def _headers(self, fault: Fault) -> dict[str, str]:
+        return fault.headers_at(self._world.clock.now())
 
     def _refusal(self, error: GraphError, request_id: str, client_request_id: str) -> Response:
         inner = {
