@@ -1,6 +1,9 @@
 """Routes under `/_sandbox` by which a person or a test in another process moves the world. All bodies are JSON.
 
-GET    /_sandbox/state                    tenant, mailboxes with their counts, subscriptions, correspondents, counters
+GET    /_sandbox/state                    tenant, mailboxes with their counts, subscriptions, correspondents, counters,
+                                          "limits": {"busiest": {address: most calls in flight together},
+                                          "refused": {"concurrency", "requests", "upload", "recipients"},
+                                          "carried_over": letters that waited for the next minute}
 GET    /_sandbox/ledger                   every message really sent, in order
 POST   /_sandbox/deliver                  mail from outside arrives: {"mailbox", "from", "name"?, "subject"?, "html"?,
                                           "text"?, "in_reply_to"?, "headers"?: [[name, value]], "conversation_id"?,
@@ -8,7 +11,7 @@ POST   /_sandbox/deliver                  mail from outside arrives: {"mailbox",
 DELETE /_sandbox/subscriptions/{id}       it vanishes; with ?notify=true a `subscriptionRemoved` goes out
 POST   /_sandbox/subscriptions/{id}/lifecycle   {"event": "missed" | "reauthorizationRequired" | "subscriptionRemoved"}
 POST   /_sandbox/expire-delta-tokens      {"mailbox", "folder"?}: links handed out so far are answered with 410
-PATCH  /_sandbox/behaviour                fields of `Behaviour`; delays in seconds → all fields
+PATCH  /_sandbox/behaviour                fields of `Behaviour`; delays in seconds, null: no limit → all fields
 GET    /_sandbox/faults                   {"struck": [what was struck, in order],
                                           "rules": [{"match", "matched", "struck"}], of those in force}
 POST   /_sandbox/faults                   one rule, fields of `faults.Fault`; `delay` in seconds; a header `date:+5`
@@ -23,7 +26,8 @@ A request that is not understood gets 400 and {"error": "…"}.
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 import orjson
 from starlette.requests import Request
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.box import Sandbox
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+_KINDS: Final = get_type_hints(Behaviour)
 
 
 def routes(sandbox: "Sandbox") -> list[Route]:
@@ -106,6 +111,11 @@ class _Hands:
                 "correspondents": [{"name": each.name, "address": each.address} for each in self._world.correspondents],
                 "sent": len(self._world.ledger),
                 "notifications": {"delivered": self._sandbox.notifier.delivered, "lost": self._sandbox.notifier.lost},
+                "limits": {
+                    "busiest": self._world.limits.busiest,
+                    "refused": self._world.limits.refused,
+                    "carried_over": self._world.limits.carried_over,
+                },
             }
         )
 
@@ -184,17 +194,21 @@ def _mailbox(mailbox: Mailbox) -> dict[str, Any]:
 
 def _setting(name: str, value: Any) -> Any:
     """A field of `Behaviour` from JSON. Raises TypeError for one that has another type, or does not exist."""
-    before = getattr(Behaviour(), name, None)
-    if before is None:
+    kind = _KINDS.get(name)
+    if kind is None:
         raise TypeError(f"there is no behaviour {name!r}")
-    if isinstance(before, timedelta):
+    if isinstance(kind, UnionType):
+        if value is None:
+            return None
+        kind = get_args(kind)[0]
+    if kind is timedelta:
         return timedelta(seconds=value)
-    if isinstance(before, tuple):
+    if get_origin(kind) is tuple:
         return tuple(timedelta(seconds=each) for each in value)
-    if isinstance(before, frozenset):
+    if get_origin(kind) is frozenset:
         return frozenset(str(each) for each in value)
-    if type(value) is not type(before):
-        raise TypeError(f"{name} wants {type(before).__name__}")
+    if type(value) is not kind:
+        raise TypeError(f"{name} wants {kind.__name__}")
     return value
 
 

@@ -1,6 +1,6 @@
 """What Microsoft 365 does differently from tenant to tenant and from day to day, as settings of the sandbox."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 MINIMUM_SUBSCRIPTION = timedelta(minutes=45)
@@ -12,7 +12,21 @@ class Behaviour:
     """How this Microsoft 365 behaves where the documentation is silent, contradicts itself, or promises only a range.
 
     The defaults are quick enough to watch and slow enough to be real; tests run with the delays of `at_once()`.
+    The limits are Exchange Online's; None switches one off.
     """
+
+    latency: timedelta = timedelta(0)
+    """How long every call takes, and is in flight. In a batch each item takes so long."""
+    mailbox_concurrency: int | None = 4
+    """Calls in flight of one app in one mailbox; one more gets 429 (concepts/throttling-limits)."""
+    requests_per_10_minutes: int | None = 10_000
+    """Of one app in one mailbox; then 429 (concepts/throttling-limits)."""
+    upload_bytes_per_5_minutes: int | None = 150_000_000
+    """In bodies of PATCH, POST and PUT, of one app in one mailbox; then 429 (concepts/throttling-limits)."""
+    letters_per_minute: int | None = 30
+    """Of one mailbox; the excess leaves in the following minutes (exo-limits)."""
+    recipients_per_day: int | None = 10_000
+    """Of one mailbox in 24 hours; a letter over it comes back as an NDR 5.1.90 (exo-limits)."""
 
     immutable_ids_survive_send: bool = True
     """The docs promise that a draft's immutable id reads the sent copy later; users report that it changed."""
@@ -49,5 +63,18 @@ class Behaviour:
 
     @classmethod
     def at_once(cls) -> "Behaviour":
-        """No waiting for anything but the retries of failed notifications."""
-        return cls(sent_copy_delay=timedelta(0), reply_delay=timedelta(0), notification_delay=timedelta(0))
+        """No waiting for anything but the retries of failed notifications; of the limits only that of concurrency."""
+        return cls(
+            sent_copy_delay=timedelta(0),
+            reply_delay=timedelta(0),
+            notification_delay=timedelta(0),
+            requests_per_10_minutes=None,
+            upload_bytes_per_5_minutes=None,
+            letters_per_minute=None,
+            recipients_per_day=None,
+        )
+
+    @classmethod
+    def unlimited(cls) -> "Behaviour":
+        """The same without any limit: for measuring others."""
+        return replace(cls.at_once(), mailbox_concurrency=None)

@@ -3,7 +3,7 @@
 import email
 import email.policy
 import email.utils
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.header import Header as EmailHeader
 from email.message import EmailMessage
@@ -110,8 +110,8 @@ def parse(source: bytes) -> ParsedMail:
     )
 
 
-def non_delivery_report(letter: Letter, *, recipient: str, reporter: str, status: str, reason: str) -> bytes:
-    """A delivery status notification (RFC 3464) about one recipient of a letter."""
+def non_delivery_report(letter: Letter, *, recipients: Sequence[str], reporter: str, status: str, reason: str) -> bytes:
+    """A delivery status notification (RFC 3464) about some recipients of a letter."""
     boundary = "_a_report_by_the_sandbox_"
     domain = reporter.rpartition("@")[2]
     lines = (
@@ -128,23 +128,19 @@ def non_delivery_report(letter: Letter, *, recipient: str, reporter: str, status
         f"--{boundary}",
         "Content-Type: text/plain; charset=utf-8",
         "",
-        f"Your message to {recipient} couldn't be delivered. {reason}",
+        f"Your message to {', '.join(recipients)} couldn't be delivered. {reason}",
         "",
         f"--{boundary}",
         "Content-Type: message/delivery-status",
         "",
         f"Reporting-MTA: dns;{domain}",
         "",
-        f"Final-Recipient: rfc822;{recipient}",
-        "Action: failed",
-        f"Status: {status}",
-        f"Diagnostic-Code: smtp;550 {status} {reason}",
-        "",
+        *(line for recipient in recipients for line in _failed(recipient, status, reason)),
         f"--{boundary}",
         "Content-Type: text/rfc822-headers",
         "",
         f"From: {letter.from_.address}",
-        f"To: {recipient}",
+        f"To: {', '.join(recipients)}",
         f"Subject: {EmailHeader(letter.subject).encode()}",
         f"Message-ID: {letter.internet_message_id}",
         "",
@@ -152,6 +148,17 @@ def non_delivery_report(letter: Letter, *, recipient: str, reporter: str, status
         "",
     )
     return "\r\n".join(lines).encode()
+
+
+def _failed(recipient: str, status: str, reason: str) -> tuple[str, ...]:
+    """The fields about one recipient (RFC 3464, 2.3)."""
+    return (
+        f"Final-Recipient: rfc822;{recipient}",
+        "Action: failed",
+        f"Status: {status}",
+        f"Diagnostic-Code: smtp;550 {status} {reason}",
+        "",
+    )
 
 
 def _bytes_of(part: EmailMessage) -> bytes:

@@ -170,15 +170,3 @@ class Letter:
         """Whether a machine wrote it, so that no machine should answer (RFC 3834)."""
         marks = {name.lower(): value.lower() for name, value in self.headers}
         return self.message_class != "IPM.Note" or marks.get("auto-submitted", "no") != "no"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """A message that has really left, seen from outside: what a test asks whether something was sent, and how often."""
-
-    sent_at: datetime
-    mailbox: str
-    subject: str
-    recipients: tuple[str, ...]
-    internet_message_id: str
-    extended_properties: dict[str, str]

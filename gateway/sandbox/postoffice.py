@@ -1,17 +1,20 @@
 """What happens between `/send` and the Inboxes: the copy in Sent Items, delivery, answers, reports of non-delivery."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from gateway.sandbox import conversations, mime
+from gateway.sandbox import conversations, ledger, reports
 from gateway.sandbox.agenda import Agenda
 from gateway.sandbox.behaviour import Behaviour
 from gateway.sandbox.clock import Clock
 from gateway.sandbox.correspondents import Correspondents
 from gateway.sandbox.identity import Identities
+from gateway.sandbox.ledger import LedgerEntry
+from gateway.sandbox.limits import Limits
 from gateway.sandbox.mailbox import Mailbox
-from gateway.sandbox.model import Address, Body, LedgerEntry, Letter, Message
+from gateway.sandbox.model import Address, Body, Letter, Message
+from gateway.sandbox.reports import Failure
 from gateway.sandbox.text import as_html
 
 MESSAGE_CLASS = "String 0x001A"
@@ -32,6 +35,7 @@ class PostOffice:
         behaviour: Callable[[], Behaviour],
         mailboxes: Mapping[str, Mailbox],
         correspondents: Correspondents,
+        limits: Limits,
     ) -> None:
         self._behaviour = behaviour
         self.ledger: list[LedgerEntry] = []
@@ -40,6 +44,7 @@ class PostOffice:
         self._agenda = agenda
         self._mailboxes = mailboxes
         self._correspondents = correspondents
+        self._limits = limits
         self._submitted: set[str] = set()
 
     def new_message_id(self) -> str:
@@ -48,7 +53,10 @@ class PostOffice:
         return f"<{self._identities.token(21)}@{host}>"
 
     def submit(self, mailbox: Mailbox, draft: Message, *, save_to_sent_items: bool = True) -> None:
-        """Take a draft for sending: it is sent after `sent_copy_delay`, and its copy is then in Sent Items."""
+        """Take a draft for sending: it is sent after `sent_copy_delay`, and its copy is then in Sent Items.
+
+        What is more than `letters_per_minute` waits for a minute that has room (exo-limits).
+        """
         if draft.immutable_id in self._submitted and not self._behaviour().repeated_send_sends_again:
             return
         self._submitted.add(draft.immutable_id)
@@ -61,7 +69,8 @@ class PostOffice:
         async def send() -> None:
             self._send(mailbox, snapshot, save_to_sent_items=save_to_sent_items)
 
-        self._agenda.after(self._behaviour().sent_copy_delay, send)
+        waits = self._limits.departure(mailbox.user) - self._clock.now()
+        self._agenda.after(max(waits, timedelta(0)) + self._behaviour().sent_copy_delay, send)
 
     def carry(self, letter: Letter) -> None:
         """Bring a letter to everyone in its envelope: mailboxes here, people outside, or back as undeliverable."""
@@ -72,7 +81,7 @@ class PostOffice:
             elif mailbox is None and address in self._correspondents:
                 self._bring_outside(address, letter)
             else:
-                self._bounce(address, letter)
+                self._report(letter, reports.not_found(address), (address,))
 
     def receive(
         self, mailbox: Mailbox, letter: Letter, *, folder: str = "inbox", conversation_index: bytes | None = None
@@ -143,8 +152,11 @@ class PostOffice:
         )
         if save_to_sent_items:
             mailbox.add(sent)
-        self.ledger.append(_entry(mailbox, sent))
         letter = _letter(sent)
+        if not self._limits.may_reach(mailbox.user, len(sent.recipients)):
+            self._report(letter, reports.RECIPIENT_LIMIT, letter.envelope)
+            return
+        self.ledger.append(ledger.entry(mailbox, sent))
 
         async def deliver() -> None:
             self.carry(letter)
@@ -159,35 +171,24 @@ class PostOffice:
 
         self._agenda.after(self._behaviour().reply_delay, answer)
 
-    def _bounce(self, address: str, letter: Letter) -> None:
-        """A report to the sender, unless the sender is outside or a machine."""
+    def _report(self, letter: Letter, failure: Failure, recipients: Sequence[str]) -> None:
+        """Tell the sender that it did not arrive, unless the sender is outside or a machine."""
         sender = self._mailboxes.get(letter.from_.address.lower())
         if sender is None or letter.is_automatic:
             return
-        domain = sender.user.mail.rpartition("@")[2]
-        postmaster = Address(name="Microsoft Outlook", address=f"postmaster@{domain}")
-        reason = f"{address} wasn't found at {address.rpartition('@')[2]}."
-        report = Letter(
-            sent_at=self._clock.now(),
-            internet_message_id=self.new_message_id(),
-            from_=postmaster,
-            to=(letter.from_,),
-            envelope=(letter.from_.address,),
-            subject=f"Undeliverable: {letter.subject}",
-            body=Body(content=f"<p>Your message to {address} couldn't be delivered.</p><p>{reason}</p>"),
-            in_reply_to=letter.internet_message_id,
-            references=(letter.internet_message_id,),
-            headers=(("Auto-Submitted", "auto-replied"),),
-            message_class="REPORT.IPM.Note.NDR",
-            mime=mime.non_delivery_report(
-                letter, recipient=address, reporter=postmaster.address, status="5.1.10", reason=reason
-            ),
+        report = reports.non_delivery(
+            letter,
+            failure,
+            recipients=recipients,
+            postmaster=f"postmaster@{sender.user.mail.rpartition('@')[2]}",
+            now=self._clock.now(),
+            message_id=self.new_message_id(),
         )
 
         async def deliver() -> None:
             self.carry(report)
 
-        self._agenda.after(max(self._behaviour().delivery_delay, timedelta(0)), deliver)
+        self._agenda.after(self._behaviour().delivery_delay, deliver)
 
     def _index_in(self, mailbox: Mailbox, letter: Letter) -> bytes:
         """By what it answers if the topic is still the same, else by its own thread index, else by its topic."""
@@ -199,17 +200,6 @@ class PostOffice:
         if letter.thread_index is not None:
             return letter.thread_index
         return conversations.untracked_index(letter.subject, letter.sent_at)
-
-
-def _entry(mailbox: Mailbox, sent: Message) -> LedgerEntry:
-    return LedgerEntry(
-        sent_at=sent.sent_date_time,
-        mailbox=mailbox.user.mail,
-        subject=sent.subject,
-        recipients=tuple(person.address for person in sent.recipients),
-        internet_message_id=sent.internet_message_id,
-        extended_properties=dict(sent.extended_properties),
-    )
 
 
 def _letter(sent: Message) -> Letter:

@@ -9,8 +9,10 @@ from gateway.sandbox.clock import Clock
 from gateway.sandbox.correspondents import Correspondent, Correspondents
 from gateway.sandbox.directory import Directory
 from gateway.sandbox.identity import Identities
+from gateway.sandbox.ledger import LedgerEntry
+from gateway.sandbox.limits import Limits
 from gateway.sandbox.mailbox import Event, Mailbox
-from gateway.sandbox.model import Address, App, Attachment, Body, LedgerEntry, Letter, Message, User
+from gateway.sandbox.model import Address, App, Attachment, Body, Letter, Message, User
 from gateway.sandbox.postoffice import PostOffice
 from gateway.sandbox.subscriptions import Subscription, Subscriptions
 
@@ -28,6 +30,8 @@ class World:
         """By every address they have, in lower case, and by user id."""
         self.listeners: list[Callable[[Event], None]] = []
         self.subscriptions = Subscriptions(clock=clock)
+        self.limits = Limits(clock=clock, behaviour=lambda: self.behaviour)
+        """How busy the mailboxes were, and what was refused."""
         self.post = PostOffice(
             clock=clock,
             identities=self.identities,
@@ -35,6 +39,7 @@ class World:
             behaviour=lambda: self.behaviour,
             mailboxes=self.mailboxes,
             correspondents=self.correspondents,
+            limits=self.limits,
         )
 
     # The tenant

@@ -27,6 +27,7 @@ class ManualClock:
     def __init__(self) -> None:
         self._now = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
         self._sleepers: list[tuple[datetime, asyncio.Event]] = []
+        self._fell_asleep = asyncio.Condition()
 
     def now(self) -> datetime:
         return self._now
@@ -34,7 +35,14 @@ class ManualClock:
     async def sleep(self, duration: timedelta, /) -> None:
         woken = asyncio.Event()
         self._sleepers.append((self._now + duration, woken))
+        async with self._fell_asleep:
+            self._fell_asleep.notify_all()
         await woken.wait()
+
+    async def asleep(self, count: int) -> None:
+        """Return when so many sleep."""
+        async with self._fell_asleep:
+            await self._fell_asleep.wait_for(lambda: sum(due > self._now for due, _ in self._sleepers) >= count)
 
     def advance(self, duration: timedelta) -> None:
         self._now += duration

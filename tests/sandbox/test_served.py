@@ -120,6 +120,8 @@ async def test_behaviour_and_secrets_change_by_admin_routes(
 BAD: list[tuple[str, str, Any]] = [
     ("PATCH", "/behaviour", {"colour": "green"}),
     ("PATCH", "/behaviour", {"notifications": "no"}),
+    ("PATCH", "/behaviour", {"mailbox_concurrency": "four"}),
+    ("PATCH", "/behaviour", {"sent_copy_delay": None}),
     ("POST", "/deliver", {"mailbox": "nobody@school.example", "from": "a@b.example"}),
     ("POST", "/faults", {"match": "("}),
     ("POST", "/faults", {"pattern": "x"}),

@@ -1,8 +1,11 @@
 """Graph's refusals: status, code and message as the service words them (the tests hold the real bodies)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from gateway.sandbox.limits import Limit, OverLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,6 +100,15 @@ def method_not_allowed() -> GraphError:
 
 def too_long() -> GraphError:
     return GraphError(status=413, code="BadRequest", message="The maximum request length supported is 4MB.")
+
+
+def throttled(over: OverLimit) -> GraphError:
+    """429 with `Retry-After` in whole seconds (concepts/throttling)."""
+    headers = {"Retry-After": str(max(1, math.ceil(over.wait.total_seconds())))}
+    if over.limit is Limit.CONCURRENCY:
+        message = "Application is over its MailboxConcurrency limit."
+        return GraphError(status=429, code="ApplicationThrottled", message=message, headers=headers)
+    return GraphError(status=429, code="TooManyRequests", message="Please retry again later.", headers=headers)
 
 
 def unreadable_json() -> GraphError:

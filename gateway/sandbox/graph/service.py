@@ -1,7 +1,9 @@
 """Graph's front door: token, route, permission; then the handler; and every refusal in Graph's shape."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from gateway.sandbox.faults import ConnectionReset, Effect, Fault, Faults
 from gateway.sandbox.graph import (
@@ -18,6 +20,7 @@ from gateway.sandbox.graph import (
 from gateway.sandbox.graph.batch import batch
 from gateway.sandbox.graph.errors import GraphError
 from gateway.sandbox.graph.exchange import VERSION, Call, Request, Response, Route, split_path
+from gateway.sandbox.limits import OverLimit
 from gateway.sandbox.notifier import Notifier
 from gateway.sandbox.tokens import BadToken, TokenMint, seconds
 from gateway.sandbox.world import World
@@ -43,6 +46,12 @@ GRAPH_AUDIENCES: Final = frozenset(
 )
 
 
+Handle = Callable[[], Awaitable[Response]]
+_USER_SEGMENTS: Final = 2
+"""`/users/{id}` itself is of the directory; what is longer goes into the mailbox."""
+_UPLOADING: Final = frozenset({"PATCH", "POST", "PUT"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks: the claims of the token that matter."""
@@ -63,31 +72,60 @@ class GraphService:
 
     async def answer(self, request: Request) -> Response:
         """A request below `/v1.0`. Raises ConnectionReset where a fault breaks the connection off."""
-        return await self._answer(request, f"/{VERSION}{request.path}", self._handle)
+
+        async def handle() -> Response:
+            caller = self._authenticate(request)
+            segments = split_path(request.path)
+            with self._in_flight(caller, request, segments):
+                path = f"/{VERSION}{request.path}"
+                return await self._despite_faults(request, path, lambda: self._handle(request, caller, segments))
+
+        return await self._answer(request, handle)
 
     async def answer_upload(self, request: Request) -> Response:
-        """A PUT or DELETE to an upload URL."""
+        """A PUT or DELETE to an upload URL. Another host than Graph's, so it does not count as in flight there."""
 
-        async def handle(request: Request) -> Response:
+        async def take() -> Response:
+            await self._take_time()
             return self._uploads.answer(request)
 
-        return await self._answer(request, request.path, handle)
+        return await self._answer(request, lambda: self._despite_faults(request, request.path, take))
 
-    async def _answer(self, request: Request, path: str, handle: Any) -> Response:
+    async def _answer(self, request: Request, handle: Handle) -> Response:
         request_id = self._world.identities.guid()
         client_request_id = request.headers.get("client-request-id", request_id)
-        fault = self._faults.strike(request.method, path)
         try:
-            if fault is not None and fault.effect is Effect.BEFORE:
-                await self._suffer(fault)
-            response: Response = await handle(request)
-            if fault is not None and fault.effect is Effect.AFTER:
-                await self._suffer(fault)
-                response = replace(response, headers={**response.headers, **self._headers(fault)})
+            response = await handle()
         except GraphError as error:
             response = self._refusal(error, request_id, client_request_id)
+        except OverLimit as over:
+            response = self._refusal(errors.throttled(over), request_id, client_request_id)
         ids = {"request-id": request_id, "client-request-id": client_request_id}
         return replace(response, headers={**ids, **response.headers})
+
+    def _in_flight(self, caller: Caller, request: Request, segments: list[str]) -> AbstractContextManager[None]:
+        """Counts a call that goes into a mailbox, from here to its answer. Raises OverLimit."""
+        is_in_mailbox = len(segments) > _USER_SEGMENTS and segments[0].lower() == "users"
+        user = self._world.directory.find(segments[1]) if is_in_mailbox else None
+        if user is None:
+            return nullcontext()
+        uploaded_bytes = len(request.body) if request.method in _UPLOADING else 0
+        return self._world.limits.call(caller.app_id, user, uploaded_bytes=uploaded_bytes)
+
+    async def _despite_faults(self, request: Request, path: str, act: Handle) -> Response:
+        fault = self._faults.strike(request.method, path)
+        if fault is None:
+            return await act()
+        if fault.effect is Effect.BEFORE:
+            await self._suffer(fault)
+            return await act()
+        response = await act()
+        await self._suffer(fault)
+        return replace(response, headers={**response.headers, **self._headers(fault)})
+
+    async def _take_time(self) -> None:
+        if self._world.behaviour.latency:
+            await self._world.clock.sleep(self._world.behaviour.latency)
 
     async def _suffer(self, fault: Fault) -> None:
         if fault.delay:
@@ -110,15 +148,14 @@ class GraphService:
         body = {"error": {"code": error.code, "message": error.message, "innerError": inner}}
         return Response(status=error.status, json=body, headers=error.headers)
 
-    async def _handle(self, request: Request) -> Response:
-        caller = self._authenticate(request)
+    async def _handle(self, request: Request, caller: Caller, segments: list[str]) -> Response:
         if len(request.body) > errors.MOST_BYTES:
             raise errors.too_long()
-        segments = split_path(request.path)
         if segments[0].lower() == "me":
             raise errors.no_permissions()
         if segments == ["$batch"] and request.method == "POST":
             return await batch(self._call(request, caller, {}), self.answer)
+        await self._take_time()
         route, params = _route(request.method, segments)
         if route.roles and not route.roles & caller.roles:
             raise errors.insufficient_privileges() if route.is_directory else errors.access_denied()

@@ -25,6 +25,7 @@ _RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 class Session:
     """An upload under way. Its expiry never moves."""
 
+    app_id: str
     mailbox: Mailbox
     message: Message
     name: str
@@ -60,6 +61,7 @@ class Uploads:
             return Response(status=204)
         if request.method != "PUT":
             raise errors.method_not_allowed()
+        self._world.limits.upload(session.app_id, session.mailbox.user, len(request.body))
         self._take(session, request)
         if len(session.received) < session.size:
             return self._progress(request, session)
@@ -126,6 +128,7 @@ async def create_session(call: Call) -> Response:
         raise errors.message_too_large()
     world = call.world
     session = Session(
+        app_id=call.app.app_id,
         mailbox=mailbox,
         message=message,
         name=name,
