@@ -4,7 +4,7 @@ GET    /_sandbox/state                    tenant, mailboxes with their counts, s
                                           "limits": {"busiest": {address: most calls in flight together},
                                           "refused": {"concurrency", "requests", "upload", "recipients"},
                                           "carried_over": letters that waited for the next minute}
-GET    /_sandbox/ledger                   every message really sent, in order
+GET    /_sandbox/ledger                   every message really sent, in order, with its files' names, sizes and sha256
 POST   /_sandbox/deliver                  mail from outside arrives: {"mailbox", "from", "name"?, "subject"?, "html"?,
                                           "text"?, "in_reply_to"?, "headers"?: [[name, value]], "conversation_id"?,
                                           "folder"?} → {"id", "immutable_id", "conversation_id", "internet_message_id"}
