@@ -37,6 +37,10 @@ class Behaviour:
     repeated_send_sends_again: bool = True
     """What a second /send does while the first is under way: send again, or nothing. Undocumented, so the worse."""
     sent_copy_delay: timedelta = timedelta(milliseconds=200)
+    sent_copy_delay_most: timedelta | None = None
+    """If given, each copy takes a time of its own, drawn evenly between `sent_copy_delay` and this."""
+    tag_search_delay: timedelta = timedelta(0)
+    """How long a message is in its mailbox before a `$filter` by extended property finds it. The docs are silent."""
     reply_delay: timedelta = timedelta(seconds=1)
     """How long correspondents think before they answer."""
     delivery_delay: timedelta = timedelta(0)

@@ -7,6 +7,7 @@ import base64
 import random
 import re
 import uuid
+from datetime import timedelta
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +39,10 @@ class Identities:
 
     def shuffled(self, items: list[T]) -> list[T]:
         return self._random.sample(items, len(items))
+
+    def between(self, least: timedelta, most: timedelta) -> timedelta:
+        """Any time from the one to the other, all alike."""
+        return least + (most - least) * self._random.random()
 
     def message_id(self) -> str:
         return self._opaque(MESSAGE_PREFIX)

@@ -114,6 +114,7 @@ class Mailbox:
 
     def add(self, message: Message) -> Message:
         """Put a message into its folder."""
+        message.added_date_time = self._clock.now()
         self._messages[message.immutable_id] = message
         self._enter(message)
         self._record(ChangeType.CREATED, message)

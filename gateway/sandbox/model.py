@@ -103,6 +103,8 @@ class Message:
     inference_classification: str = "focused"
     categories: tuple[str, ...] = ()
     flag_status: str = "notFlagged"
+    added_date_time: datetime | None = None
+    """When this item came into its mailbox; the copy in Sent Items is another item than its draft."""
     is_read: bool = True
     is_draft: bool = False
     is_delivery_receipt_requested: bool = False

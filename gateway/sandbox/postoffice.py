@@ -70,7 +70,11 @@ class PostOffice:
             self._send(mailbox, snapshot, save_to_sent_items=save_to_sent_items)
 
         waits = self._limits.departure(mailbox.user) - self._clock.now()
-        self._agenda.after(max(waits, timedelta(0)) + self._behaviour().sent_copy_delay, send)
+        self._agenda.after(max(waits, timedelta(0)) + self._copy_delay(), send)
+
+    def _copy_delay(self) -> timedelta:
+        least, most = self._behaviour().sent_copy_delay, self._behaviour().sent_copy_delay_most
+        return least if most is None else self._identities.between(least, most)
 
     def carry(self, letter: Letter) -> None:
         """Bring a letter to everyone in its envelope: mailboxes here, people outside, or back as undeliverable."""

@@ -39,10 +39,14 @@ class ManualClock:
             self._fell_asleep.notify_all()
         await woken.wait()
 
+    def waits(self) -> list[timedelta]:
+        """How long those who sleep still have to wait."""
+        return [due - self._now for due, _ in self._sleepers if due > self._now]
+
     async def asleep(self, count: int) -> None:
         """Return when so many sleep."""
         async with self._fell_asleep:
-            await self._fell_asleep.wait_for(lambda: sum(due > self._now for due, _ in self._sleepers) >= count)
+            await self._fell_asleep.wait_for(lambda: len(self.waits()) >= count)
 
     def advance(self, duration: timedelta) -> None:
         self._now += duration

@@ -141,6 +141,42 @@ async def test_until_the_copy_is_in_sent_items_the_draft_stands_in_drafts(
     assert (again.status_code, again.json()["error"]["code"]) == (404, "ErrorItemNotFound")
 
 
+async def test_each_copy_can_take_a_time_of_its_own(
+    sandbox: Sandbox, graph: httpx.AsyncClient, office: str, clock: ManualClock
+) -> None:
+    least, most = timedelta(seconds=10), timedelta(seconds=120)
+    sandbox.world.behaviour = replace(Behaviour.at_once(), sent_copy_delay=least, sent_copy_delay_most=most)
+    for number in range(20):
+        await graph.post(f"{office}/sendMail", json={"message": letter(subject=f"Letter {number}")})
+    await clock.asleep(20)
+    waits = clock.waits()
+    assert least <= min(waits) < max(waits) <= most
+    assert max(waits) - min(waits) > (most - least) / 2
+    clock.advance(most)
+    await sandbox.settle()
+    assert len(folder(sandbox, "sentitems")) == 20
+
+
+async def test_a_slow_index_finds_a_tag_later_and_the_copy_in_sent_items_later_still(
+    sandbox: Sandbox, graph: httpx.AsyncClient, office: str, clock: ManualClock
+) -> None:
+    sandbox.world.behaviour = replace(Behaviour.at_once(), tag_search_delay=timedelta(seconds=5))
+
+    async def found() -> int:
+        return len((await graph.get(f"{office}/messages", params={"$filter": tagged("a1")})).json()["value"])
+
+    draft = await draft_of(graph, office, tag="a1")
+    assert await found() == 0
+    clock.advance(timedelta(seconds=5))
+    assert await found() == 1
+    await graph.post(f"{office}/messages/{at(draft['id'])}/send")
+    await sandbox.settle()
+    assert await found() == 0
+    assert (await graph.get(f"{office}/mailFolders/sentitems/messages")).json()["value"]
+    clock.advance(timedelta(seconds=5))
+    assert await found() == 1
+
+
 @pytest.mark.parametrize(("sends_again", "letters"), [(True, 2), (False, 1)])
 async def test_a_second_send_while_the_first_is_under_way(
     sandbox: Sandbox, graph: httpx.AsyncClient, office: str, clock: ManualClock, sends_again: bool, letters: int

@@ -56,9 +56,12 @@ class Filter:
     candidates: Callable[[Mailbox], list[Message]] | None = None
 
 
-def parse(text: str) -> Filter:
-    """Read a filter on messages. Raises GraphError."""
-    parser = _Parser(text)
+def parse(text: str, *, indexed_until: datetime | None = None) -> Filter:
+    """Read a filter on messages; extended properties are those of messages that came by `indexed_until`.
+
+    Raises GraphError.
+    """
+    parser = _Parser(text, indexed_until=indexed_until)
     found = parser.disjunction()
     parser.expect_end()
     return found
@@ -77,9 +80,10 @@ def property_ids(text: str) -> frozenset[str]:
 class _Parser:
     """Recursive descent over: or-terms of and-terms of comparisons, functions, brackets and `Any` on properties."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, indexed_until: datetime | None = None) -> None:
         self._tokens = list(_tokens(text))
         self._position = 0
+        self._indexed_until = indexed_until
 
     def disjunction(self) -> Filter:
         left = self._conjunction()
@@ -177,10 +181,12 @@ class _Parser:
         self._expect(")")
         if operator not in ("eq", "ne"):
             raise errors.invalid_filter()
-        is_equal = operator == "eq"
+        is_equal, until = operator == "eq", self._indexed_until
 
         def holds(message: Message) -> bool:
             own = message.extended_properties.get(wanted)
+            if until is not None and message.added_date_time is not None and message.added_date_time > until:
+                return False
             return own is not None and (own.lower() == value) is is_equal
 
         return Filter(

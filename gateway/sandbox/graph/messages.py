@@ -143,7 +143,8 @@ async def list_messages(call: Call) -> Response:
     mailbox = call.mailbox()
     seen = view(call)
     folder_id = call.folder().id if "folder" in call.params else None
-    found = filters.parse(query["$filter"]) if query.get("$filter") else None
+    indexed_until = call.world.clock.now() - call.world.behaviour.tag_search_delay
+    found = filters.parse(query["$filter"], indexed_until=indexed_until) if query.get("$filter") else None
     order = _order(query.get("$orderby", ""), found)
     messages = _sorted(_matching(mailbox, folder_id, found), order)
     items, next_link = odata.page(call, messages, default=DEFAULT_PAGE)
