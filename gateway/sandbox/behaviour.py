@@ -43,6 +43,8 @@ class Behaviour:
     """How long a message is in its mailbox before a `$filter` by extended property finds it. The docs are silent."""
     reply_delay: timedelta = timedelta(seconds=1)
     """How long correspondents think before they answer."""
+    reply_drafts_take_extended_properties: bool = False
+    """Whether reply and createReply keep extended properties; the docs name only POST and PATCH of messages."""
     delivery_delay: timedelta = timedelta(0)
     """How long mail travels between mailboxes, and before a report of non-delivery comes back."""
     notifications: bool = True

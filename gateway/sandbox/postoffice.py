@@ -168,6 +168,10 @@ class PostOffice:
         self._agenda.after(self._behaviour().delivery_delay, deliver)
 
     def _bring_outside(self, address: str, letter: Letter) -> None:
+        """People outside answer the tenant, not each other or themselves: that would never end."""
+        if letter.from_.address.lower() not in self._mailboxes:
+            return
+
         async def answer() -> None:
             reply = self._correspondents.answer(address, letter, now=self._clock.now(), identities=self._identities)
             if reply is not None:

@@ -13,7 +13,10 @@ _BLANK_LINES: Final = re.compile(r"(\r\n[ \t]*){3,}")
 _SCRIPTS: Final = re.compile(
     r"<(script|iframe|object|embed)\b.*?</\1\s*>|<(script|iframe|object|embed)\b[^>]*>", re.I | re.S
 )
+_DOCUMENT: Final = re.compile(r"<head\b.*?</head\s*>|</?(html|body)\b[^>]*>", re.I | re.S)
 PREVIEW_CHARACTERS: Final = 255
+QUOTE_BEGINS: Final = '<hr style="display:inline-block;width:98%" tabindex="-1">'
+"""The rule that Outlook draws between what is said and what is quoted."""
 
 
 def as_text(body: Body) -> str:
@@ -51,3 +54,9 @@ def inner_html(document: str) -> str:
     """What stands in the body of an HTML document."""
     found = re.search(r"<body\b[^>]*>(.*?)</body\s*>", document, re.I | re.S)
     return (found.group(1) if found else document).strip()
+
+
+def unique_part(body: Body) -> Body | None:
+    """What a body says itself, if it quotes something below; None: all of it."""
+    said, quote, _ = body.content.partition(QUOTE_BEGINS)
+    return Body(content=_DOCUMENT.sub("", said).strip()) if quote else None

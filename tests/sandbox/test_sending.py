@@ -85,6 +85,16 @@ async def test_the_silent_say_nothing_and_the_absent_answer_automatically(
     assert ("Auto-Submitted", "auto-replied") in automatic.headers
 
 
+@pytest.mark.parametrize("reply_to", ["maia.parata", "tane.ngata"])
+async def test_people_outside_do_not_answer_each_other_for_ever(
+    sandbox: Sandbox, graph: httpx.AsyncClient, office: str, reply_to: str
+) -> None:
+    back_to = [{"emailAddress": {"address": f"{reply_to}@student.example"}}]
+    await graph.post(f"{office}/sendMail", json={"message": {**letter(), "replyTo": back_to}})
+    await sandbox.settle()
+    assert len(sandbox.world.ledger) == 1
+
+
 async def test_an_unknown_address_brings_a_report_of_non_delivery(
     sandbox: Sandbox, graph: httpx.AsyncClient, office: str
 ) -> None:

@@ -12,6 +12,7 @@ from gateway.sandbox.graph.folders import READ, WRITE
 from gateway.sandbox.graph.incoming import Changes, Incoming
 from gateway.sandbox.mailbox import Mailbox
 from gateway.sandbox.model import Message
+from gateway.sandbox.text import unique_part
 
 DEFAULT_PAGE: Final = 10
 _NOT_SORTABLE: Final = frozenset({"conversationid", "internetmessageid", "parentfolderid"})
@@ -101,6 +102,8 @@ async def update_message(call: Call) -> Response:
     changes = incoming(call).message(call.json(), is_draft=message.is_draft)
     if "extended_properties" in changes:
         changes["extended_properties"] = {**message.extended_properties, **changes["extended_properties"]}
+    if "body" in changes:
+        changes["unique_body"] = unique_part(changes["body"])
     mailbox.update(message, **changes)
     return answer(call, message)
 

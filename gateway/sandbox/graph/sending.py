@@ -12,7 +12,7 @@ from gateway.sandbox.graph.incoming import Changes
 from gateway.sandbox.graph.messages import answer, incoming, make_draft
 from gateway.sandbox.mailbox import Mailbox
 from gateway.sandbox.model import Address, Body, Message
-from gateway.sandbox.text import as_html, as_text, inner_html
+from gateway.sandbox.text import QUOTE_BEGINS, as_html, as_text, inner_html
 
 SEND: Final = frozenset({"Mail.Send"})
 MOST_RECIPIENTS: Final = 500
@@ -72,7 +72,10 @@ def _is_to_all(call: Call) -> bool:
 
 
 def _reply_fields(call: Call) -> tuple[Changes, str | None]:
-    """What the body of a reply action sets, and its comment. Both a comment and a body → 400."""
+    """What the body of a reply action sets, and its comment. Both a comment and a body → 400.
+
+    Extended properties are dropped without a word, unless the behaviour says otherwise.
+    """
     body = {name.lower(): value for name, value in call.optional_json().items()}
     for name in body:
         if name not in ("message", "comment"):
@@ -85,6 +88,8 @@ def _reply_fields(call: Call) -> tuple[Changes, str | None]:
         raise errors.bad_request(
             "The parameters Comment and Message.Body can't be specified at the same time.", "ErrorInvalidArgument"
         )
+    if not call.world.behaviour.reply_drafts_take_extended_properties:
+        changes.pop("extended_properties", None)
     return changes, comment
 
 
@@ -123,7 +128,7 @@ def _quoted(original: Message) -> str:
         inner_html(original.body.content) if original.body.content_type == "html" else escape(as_text(original.body))
     )
     return (
-        '<hr style="display:inline-block;width:98%" tabindex="-1"><div id="divRplyFwdMsg" dir="ltr">'
+        f'{QUOTE_BEGINS}<div id="divRplyFwdMsg" dir="ltr">'
         f"<b>From:</b> {escape(who)}<br><b>Sent:</b> {original.sent_date_time:%A, %d %B %Y %H:%M:%S}<br>"
         f"<b>Subject:</b> {escape(original.subject)}</div><div>{history}</div>"
     )
