@@ -66,6 +66,8 @@ class Behaviour:
     user_page_size: int = 100
     subscription_page_size: int = 100
     upload_session_lifetime: timedelta = timedelta(hours=1)
+    max_upload_piece_bytes: int | None = 4 * 1024 * 1024
+    """What one PUT may hold; then 413. The docs only advise it "for better performance", so keep to it."""
 
     @classmethod
     def at_once(cls) -> "Behaviour":
@@ -83,4 +85,4 @@ class Behaviour:
     @classmethod
     def unlimited(cls) -> "Behaviour":
         """The same without any limit: for measuring others."""
-        return replace(cls.at_once(), mailbox_concurrency=None)
+        return replace(cls.at_once(), mailbox_concurrency=None, max_upload_piece_bytes=None)

@@ -33,6 +33,8 @@ with warnings.catch_warnings():  # the SDK warns of itself
     from kiota_abstractions.base_request_configuration import RequestConfiguration
     from kiota_abstractions.headers_collection import HeadersCollection
     from msgraph import GraphRequestAdapter, GraphServiceClient
+    from msgraph.generated.models.attachment_item import AttachmentItem
+    from msgraph.generated.models.attachment_type import AttachmentType
     from msgraph.generated.models.body_type import BodyType
     from msgraph.generated.models.email_address import EmailAddress
     from msgraph.generated.models.file_attachment import FileAttachment
@@ -43,6 +45,10 @@ with warnings.catch_warnings():  # the SDK warns of itself
     from msgraph.generated.models.single_value_legacy_extended_property import SingleValueLegacyExtendedProperty
     from msgraph.generated.models.subscription import Subscription
     from msgraph.generated.users.item.mail_folders.item.messages.delta.delta_request_builder import DeltaRequestBuilder
+    from msgraph.generated.users.item.messages.item.attachments.create_upload_session import (
+        create_upload_session_post_request_body as upload_body,
+    )
+    from msgraph.generated.users.item.messages.item.create_reply import create_reply_post_request_body as reply_body
     from msgraph.generated.users.item.messages.messages_request_builder import MessagesRequestBuilder
     from msgraph_core import GraphClientFactory
 
@@ -184,6 +190,27 @@ async def test_it_adds_lists_and_removes_attachments(scene: Scene) -> None:
     assert [(each.name, each.id) for each in listed.value] == [("offer.pdf", made.id)]
     await attachments.by_attachment_id(made.id).delete()
     assert (await attachments.get()).value == []
+
+
+async def test_it_drafts_a_reply_and_opens_an_upload_session(scene: Scene) -> None:
+    question = scene.sandbox.world.deliver(OFFICE, from_="a@b.example", subject="A question")
+    reply = await scene.office.messages.by_message_id(question.id).create_reply.post(
+        reply_body.CreateReplyPostRequestBody()
+    )
+    assert (reply.subject, reply.is_draft, reply.conversation_id) == ("Re: A question", True, question.conversation_id)
+    size = 3 * 1024 * 1024
+    session = await scene.office.messages.by_message_id(reply.id).attachments.create_upload_session.post(
+        upload_body.CreateUploadSessionPostRequestBody(
+            attachment_item=AttachmentItem(attachment_type=AttachmentType.File, name="plan.pdf", size=size)
+        )
+    )
+    assert session.next_expected_ranges == ["0-"]
+    assert session.expiration_date_time > scene.sandbox.clock.now()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        whole = {"Content-Range": f"bytes 0-{size - 1}/{size}"}
+        assert (await client.put(session.upload_url, content=b"a" * size, headers=whole)).status_code == 201
+    listed = await scene.office.messages.by_message_id(reply.id).attachments.get()
+    assert [each.name for each in listed.value] == ["plan.pdf"]
 
 
 async def test_it_walks_a_delta_by_pages_and_then_sees_only_what_is_new(scene: Scene) -> None:

@@ -23,7 +23,7 @@ _RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """An upload under way. Its expiry never moves."""
+    """An upload under way. Its expiry never moves. The pieces are joined once, when they are all there."""
 
     app_id: str
     mailbox: Mailbox
@@ -35,7 +35,12 @@ class Session:
     content_type: str
     authtoken: str
     expires: datetime
-    received: bytearray = field(default_factory=bytearray)
+    pieces: list[bytes] = field(default_factory=list)
+    received_bytes: int = 0
+
+    def take(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+        self.received_bytes += len(piece)
 
 
 class Uploads:
@@ -61,9 +66,12 @@ class Uploads:
             return Response(status=204)
         if request.method != "PUT":
             raise errors.method_not_allowed()
+        most = self._world.behaviour.max_upload_piece_bytes
+        if most is not None and len(request.body) > most:
+            raise errors.too_long()
         self._world.limits.upload(session.app_id, session.mailbox.user, len(request.body))
         self._take(session, request)
-        if len(session.received) < session.size:
+        if session.received_bytes < session.size:
             return self._progress(request, session)
         del self._sessions[session_id]
         return self._finish(request, session)
@@ -82,9 +90,9 @@ class Uploads:
         if match is None:
             raise errors.bad_request("Content-Range header is missing or malformed.", "ErrorInvalidRequest")
         first, last, total = (int(group) for group in match.groups())
-        if total != session.size or last - first + 1 != len(request.body) or first != len(session.received):
+        if total != session.size or last - first + 1 != len(request.body) or first != session.received_bytes:
             raise errors.bad_request("The Content-Range does not fit the expected range.", "invalidRange")
-        session.received += request.body
+        session.take(request.body)
 
     def _progress(self, request: Request, session: Session) -> Response:
         """Between two PUTs: a capital E and a bare number, as the service prints them."""
@@ -94,16 +102,19 @@ class Uploads:
                 "@odata.context": f"{request.origin}{_BASE}/$metadata#Users('{session.mailbox.user.id}')"
                 f"/Messages('{session.message.id}')/AttachmentSessions/$entity",
                 "ExpirationDateTime": precise_timestamp(session.expires),
-                "nextExpectedRanges": [str(len(session.received))],
+                "nextExpectedRanges": [str(session.received_bytes)],
             },
         )
 
     def _finish(self, request: Request, session: Session) -> Response:
+        """The attachment appears. Raises GraphError if its draft is gone, or was sent, meanwhile."""
+        if session.mailbox.find(session.message.immutable_id) is not session.message:
+            raise errors.item_not_found()
         incoming = Incoming(clock=self._world.clock, identities=self._world.identities)
         new = incoming.file(
             name=session.name,
             content_type=session.content_type,
-            content=bytes(session.received),
+            content=b"".join(session.pieces),
             is_inline=session.is_inline,
             content_id=session.content_id,
         )
@@ -122,6 +133,9 @@ async def create_session(call: Call) -> Response:
     name, size = item.get("name"), item.get("size")
     if str(item.get("attachmentType", "")).lower() != "file" or not isinstance(name, str) or not isinstance(size, int):
         raise errors.wrong_type("AttachmentItem", "microsoft.graph.attachmentItem")
+    is_inline, content_id = item.get("isInline", False), item.get("contentId")
+    if not isinstance(is_inline, bool) or not isinstance(content_id, str | None):
+        raise errors.wrong_type("AttachmentItem", "microsoft.graph.attachmentItem")
     if size < LEAST_BYTES:
         raise errors.attachment_too_small()
     if size > MOST_BYTES:
@@ -133,8 +147,8 @@ async def create_session(call: Call) -> Response:
         message=message,
         name=name,
         size=size,
-        is_inline=bool(item.get("isInline", False)),
-        content_id=item.get("contentId"),
+        is_inline=is_inline,
+        content_id=content_id,
         content_type=str(item.get("contentType") or "application/octet-stream"),
         authtoken=world.identities.token(48),
         expires=world.clock.now() + world.behaviour.upload_session_lifetime,
