@@ -3,23 +3,26 @@
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import latency, notifications, report
+from tests.bench import accepting, latency, notifications, report
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
 from tests.bench.report import Report
 
 WIDTH = 140  # of a table that is not shown on a terminal
+BENCHMARKS = ("notifications", "accepting", "latency")
 
 
 def arguments() -> argparse.Namespace:
     """Of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks beside their yardsticks.")
-    parser.add_argument("which", nargs="?", choices=("notifications", "latency", "all"), default="all")
+    parser.add_argument("which", nargs="?", choices=(*BENCHMARKS, "all"), default="all")
     parser.add_argument("--seconds", type=float, default=notifications.SECONDS, help="of each load (%(default)s)")
     parser.add_argument("--rounds", type=int, default=notifications.ROUNDS, help="of all loads (%(default)s)")
     parser.add_argument("--letters", type=int, default=latency.LETTERS, help="one at a time (%(default)s)")
@@ -28,20 +31,28 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def measured(name: str, given: argparse.Namespace) -> Any:
+    """The figures of one benchmark. Raises `Broken`."""
+    match name:
+        case "notifications":
+            return notifications.measure(seconds=given.seconds, rounds=given.rounds)
+        case "accepting":
+            return accepting.measure(seconds=given.seconds, rounds=given.rounds)
+        case _:
+            return latency.measure(letters=given.letters, burst=given.burst)
+
+
 def main() -> int:
     """Run what is asked for. 1 when an answer was wrong or missing: then that benchmark has no figures."""
     given = arguments()
     with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
         facts = machine(Path(folder))
-    doors = letters = broken = None
+    found, broken = Report(made_at=SystemClock().now(), machine=facts), None
     try:
-        if given.which in ("notifications", "all"):
-            doors = notifications.measure(seconds=given.seconds, rounds=given.rounds)
-        if given.which in ("latency", "all"):
-            letters = latency.measure(letters=given.letters, burst=given.burst)
+        for name in BENCHMARKS if given.which == "all" else (given.which,):
+            found = replace(found, **{name: measured(name, given)})
     except Broken as error:
         broken = error
-    found = Report(made_at=SystemClock().now(), machine=facts, notifications=doors, letters=letters)
     report.show(found, Console(width=None if sys.stdout.isatty() else WIDTH))
     if given.json is not None:
         given.json.write_bytes(report.as_json(found))

@@ -5,10 +5,14 @@ front of the application). Times are `time.perf_counter`'s, which is the same fo
 """
 
 import asyncio
+import math
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
 import orjson
 import uvloop
@@ -23,14 +27,22 @@ from storage.api_keys import Scope as KeyScope
 from storage.folders import WellKnown
 from storage.subscriptions import SubscriptionState
 from subscriptions.addresses import NOTIFICATIONS
-from tests.bench.machine import stay_on
+from tests.bench.machine import places, stay_on
 from tests.bench.processes import plan_from_stdin, say, told_to_stop
 from tests.bench.serving import url_of
+from tests.bench.uncommitted import without_commits
+
+DRAFT_ROUTE: Final = "users/{id}/messages"
+SEND_ROUTE: Final = "users/{id}/messages/{id}/send"
+PORTAL: Final = ("tenant_id", "client_id", "client_secret", "secret_expires_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayPlan:
-    """What an admin enters, where the file is made, and where the process runs."""
+    """What an admin enters, where the file is made, and where the process runs.
+
+    Without `commits` the API is that of `uncommitted`.
+    """
 
     folder: str
     sandbox_url: str
@@ -38,8 +50,9 @@ class GatewayPlan:
     client_id: str
     client_secret: str
     secret_expires_at: datetime
-    mailboxes: list[str]
+    mailboxes: Sequence[str]
     processor: int | None
+    commits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,17 +171,46 @@ async def connect(built: Gateway, plan: GatewayPlan) -> str:
     return value
 
 
+def limits_off(**given: Any) -> Settings:
+    """Settings with which nothing but its work holds a letter back: whatever limits the pace is to be lifted here."""
+    return Settings(**given)
+
+
+def plan_for(
+    microsoft: Mapping[str, Any], folder: Path, *, mailboxes: Sequence[str], commits: bool = True
+) -> GatewayPlan:
+    """For a sandbox that has said what a `SandboxReady` says."""
+    return GatewayPlan(
+        folder=str(folder),
+        sandbox_url=microsoft["url"],
+        mailboxes=mailboxes,
+        processor=places().server,
+        commits=commits,
+        **{name: microsoft["school"][name] for name in PORTAL},
+    )
+
+
+def calls_per_letter(
+    asked: Iterable[Asked], *, since: float, until: float = math.inf, letters: int
+) -> dict[str, float]:
+    """By method and route, the most frequent first; a batch counts as one call."""
+    counted = Counter(f"{one.method} {one.route}" for one in asked if since <= one.began <= until)
+    return {route: count / letters for route, count in counted.most_common()}
+
+
 async def serve(plan: GatewayPlan) -> None:
     """Run until told to stop; then say the diary."""
     diary, stop = Diary(), asyncio.Event()
     with listen("127.0.0.1", 0) as listener:
-        settings = Settings(
+        settings = limits_off(
             database=Path(plan.folder) / "gateway.db",
             public_url=url_of(listener),
             graph_url=plan.sandbox_url,
             login_url=plan.sandbox_url,
         )
         async with gateway(settings, observer=diary.note_call) as built, asyncio.TaskGroup() as group:
+            if not plan.commits:
+                built = replace(built, app=without_commits(built, settings))
             built.app.add_middleware(InFront, diary=diary)
             collect_seldom()
             running = group.create_task(run(built, listener, stop))

@@ -1,9 +1,9 @@
 """The load generator: a closed loop over keep-alive connections, in a process of its own on uvloop.
 
-Each connection posts one notification, waits for its answer, and posts the next. So latencies at many connections are
+Each connection posts one request, waits for its answer, and posts the next. So latencies at many connections are
 those of a full queue, as long as the server needs for all the others; what a caller sees in quiet times is the row of
-one connection. A request is put together from pieces made beforehand around a message id that no other request has;
-ids are scattered like Graph's, so that an index does not just grow at its end.
+one connection. A request is put together from pieces made beforehand around an id that no other request has; ids are
+scattered like Graph's of messages, so that an index does not just grow at its end.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import re
 import time
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -29,10 +29,11 @@ CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """`body` has `ID_MARK` where the message id goes; ids are made from the numbers `first`, `first` + 1, …"""
+    """`body` and `headers` have `ID_MARK` where the id goes; ids are made from the numbers `first`, `first` + 1, …"""
 
     port: int
     path: str
+    headers: Mapping[str, str]
     body: str
     first: int
     connections: int
@@ -49,6 +50,7 @@ class LoadReport:
     the client was what was measured.
     """
 
+    body_bytes: int
     answered: int
     others: dict[str, int]
     per_second: float
@@ -63,7 +65,7 @@ def message_id(number: int) -> bytes:
 
 
 def filled(pieces: Sequence[bytes], number: int) -> bytes:
-    """The body about this message; all are of the same length."""
+    """The pieces around this id; all are of the same length."""
     return message_id(number).join(pieces)
 
 
@@ -75,12 +77,13 @@ class Load:
         self.answered = 0
         self.others: Counter[int] = Counter()
         self.durations = array("d")
-        self._pieces = plan.body.encode().split(ID_MARK)
-        length = len(filled(self._pieces, 0))
-        self._head = (
-            f"POST {plan.path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\nUser-Agent: bench\r\n"
-            f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {length}\r\n\r\n"
-        ).encode()
+        self.body_bytes = len(filled(plan.body.encode().split(ID_MARK), 0))
+        headers = "".join(f"{name}: {value}\r\n" for name, value in plan.headers.items())
+        head = (
+            f"POST {plan.path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\nUser-Agent: bench\r\n{headers}"
+            f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {self.body_bytes}\r\n\r\n"
+        )
+        self._pieces = (head + plan.body).encode().split(ID_MARK)
         self._number = plan.first
         self._open = plan.connections
         now = time.perf_counter()
@@ -90,7 +93,7 @@ class Load:
     def request(self) -> bytes:
         """The next one, like no other."""
         self._number += 1
-        return self._head + filled(self._pieces, self._number)
+        return filled(self._pieces, self._number)
 
     def note(self, status: int, asked_at: float, now: float) -> None:
         """An answer came."""
@@ -171,6 +174,7 @@ async def run(plan: LoadPlan) -> LoadReport:
     async with asyncio.timeout(plan.warm_up_s + plan.seconds + GRACE_S):
         await load.over.wait()
     return LoadReport(
+        body_bytes=load.body_bytes,
         answered=load.answered,
         others={str(status): count for status, count in load.others.items()},
         per_second=len(load.durations) / plan.seconds,

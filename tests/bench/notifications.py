@@ -15,9 +15,10 @@ from typing import Final
 
 from subscriptions.addresses import NOTIFICATIONS
 from tests.bench.door_server import Door, DoorPlan, DoorReady, kept, notification
-from tests.bench.load import ID_MARK, LoadPlan, LoadReport, filled
+from tests.bench.load import LoadPlan
+from tests.bench.loads import Row, Run, drive, ratio, row
 from tests.bench.machine import places
-from tests.bench.numbers import Latency, Spread
+from tests.bench.numbers import Spread
 from tests.bench.processes import Broken, Child
 from tests.bench.serving import Engine
 
@@ -25,35 +26,6 @@ CONNECTIONS: Final = (1, 16, 64)
 ROUNDS: Final = 5
 SECONDS: Final = 2.0
 MOST_IN_A_ROUND: Final = 100_000_000  # numbers of messages, so that rounds have none in common
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One door under one load."""
-
-    round: int
-    door: Door
-    connections: int
-    load: LoadReport
-    processor_us: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A door at a number of connections, over all rounds.
-
-    `of_bare` is its throughput by that of `bare`, `processor_us` the time that the server's threads were computing for
-    one notification: of all figures the one that neighbours on the machine disturb least.
-    """
-
-    door: Door
-    connections: int
-    per_second: Spread
-    of_bare: Spread
-    processor_us: Spread
-    p50_ms: Spread
-    p99_ms: Spread
-    client_busy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +70,7 @@ class OpenDoor:
         plan = LoadPlan(
             port=self.ready.port,
             path=NOTIFICATIONS,
+            headers={},
             body=notification(),
             first=self._next,
             connections=connections,
@@ -105,22 +78,10 @@ class OpenDoor:
             seconds=seconds,
             processor=places().client,
         )
-        used = self._server.processor_time()
-        with Child("tests.bench.load", plan) as client:
-            said = client.heard()
-        used = self._server.processor_time() - used
-        report = LoadReport(**said | {"latency": Latency(**said["latency"])})
-        if report.others:
-            raise Broken(f"{self.door} with {connections} connections answered {report.others} (0: not at all)")
-        self.answered += report.answered
-        self._next += report.answered
-        return Run(
-            round=number,
-            door=self.door,
-            connections=connections,
-            load=report,
-            processor_us=used / report.answered * 1_000_000,
-        )
+        run = drive(self._server, plan, door=self.door, number=number)
+        self.answered += run.load.answered
+        self._next += run.load.answered
+        return run
 
     def kill_and_count(self) -> None:
         """Raises `Broken` when a 202 is not on disk, or anything else is."""
@@ -163,36 +124,10 @@ def measure(
     return Notifications(
         rounds=rounds,
         seconds=seconds,
-        body_bytes=len(filled(notification().encode().split(ID_MARK), 0)),
+        body_bytes=runs[0].load.body_bytes,
         engine=engine,
-        rows=[row(runs, door, count) for count in connections for door in Door],
+        rows=[row(runs, door, count, yardstick=Door.BARE) for count in connections for door in Door],
         gain={count: ratio(runs, Door.GATEWAY, Door.ONE_EACH, count) for count in connections},
         answered=answered,
         on_disk=on_disk,
     )
-
-
-def row(runs: Sequence[Run], door: Door, connections: int) -> Row:
-    """All rounds of a door at a number of connections."""
-    loads = [run.load for run in _rounds(runs, door, connections)]
-    return Row(
-        door=door,
-        connections=connections,
-        per_second=Spread.of([load.per_second for load in loads]),
-        of_bare=ratio(runs, door, Door.BARE, connections),
-        processor_us=Spread.of([run.processor_us for run in _rounds(runs, door, connections)]),
-        p50_ms=Spread.of([load.latency.p50_ms for load in loads]),
-        p99_ms=Spread.of([load.latency.p99_ms for load in loads]),
-        client_busy=max(load.busy for load in loads),
-    )
-
-
-def ratio(runs: Sequence[Run], door: Door, yardstick: Door, connections: int) -> Spread:
-    """Throughput by the yardstick's in the same round."""
-    pairs = zip(_rounds(runs, door, connections), _rounds(runs, yardstick, connections), strict=True)
-    return Spread.of([one.load.per_second / max(other.load.per_second, 1.0) for one, other in pairs])
-
-
-def _rounds(runs: Sequence[Run], door: Door, connections: int) -> list[Run]:
-    """In their order."""
-    return [run for run in runs if run.door is door and run.connections == connections]

@@ -8,8 +8,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.door_server import Door
+from tests.bench.accepting import Accepting
 from tests.bench.latency import Letters
+from tests.bench.loads import Row
 from tests.bench.machine import Machine
 from tests.bench.notifications import Notifications
 from tests.bench.numbers import Latency, Spread
@@ -21,8 +22,9 @@ class Report:
 
     made_at: datetime
     machine: Machine
-    notifications: Notifications | None
-    letters: Letters | None
+    notifications: Notifications | None = None
+    accepting: Accepting | None = None
+    latency: Letters | None = None
 
 
 def as_json(report: Report) -> bytes:
@@ -35,8 +37,10 @@ def show(report: Report, console: Console) -> None:
     _show_machine(report.machine, console)
     if report.notifications is not None:
         _show_notifications(report.notifications, console)
-    if report.letters is not None:
-        _show_letters(report.letters, console)
+    if report.accepting is not None:
+        _show_accepting(report.accepting, console)
+    if report.latency is not None:
+        _show_letters(report.latency, console)
 
 
 def _show_machine(machine: Machine, console: Console) -> None:
@@ -52,32 +56,45 @@ def _show_machine(machine: Machine, console: Console) -> None:
 
 
 def _show_notifications(found: Notifications, console: Console) -> None:
-    title = (
-        f"Notifications of {found.body_bytes} bytes, {found.rounds} rounds of {found.seconds:g} s: medians \\[range]"
-    )
-    table = Table(title=title)
-    for heading in ("connections", "door", "per second", "of bare", "µs of processor", "p50 ms", "p99 ms"):
-        table.add_column(heading, justify="left" if heading == "door" else "right")
-    for row in found.rows:
-        table.add_row(
-            str(row.connections),
-            row.door.value,
-            _spread(row.per_second, ",.0f"),
-            _spread(row.of_bare, ".2f"),
-            _spread(row.processor_us, ".0f"),
-            _spread(row.p50_ms, ".2f"),
-            _spread(row.p99_ms, ".1f"),
-            end_section=row.door is list(Door)[-1],
-        )
-    console.print(table)
+    console.print(_loads(f"Notifications of {found.body_bytes} bytes", "bare", found))
     gains = ", ".join(f"{_spread(gain, '.1f')} × at {count}" for count, gain in found.gain.items())
     console.print(
         f"The group commit brings {gains} connections what a transaction for each request does.\n"
         f"{found.answered:,} notifications answered with 202, {found.on_disk:,} on disk after kill -9.\n"
-        f"HTTP by {found.engine.http}, loop by {found.engine.loop}; "
-        f"the client was busy {max(row.client_busy for row in found.rows):.0%} of the time at most.",
+        f"HTTP by {found.engine.http}, loop by {found.engine.loop}; {_client_busy(found.rows)}",
         highlight=False,
     )
+
+
+def _show_accepting(found: Accepting, console: Console) -> None:
+    console.print(_loads(f"Letters of {found.body_bytes} bytes accepted", "no commit", found))
+    console.print(
+        f"{found.answered:,} letters answered with 202, {found.on_disk:,} on disk after kill -9; "
+        f"{_client_busy(found.rows)}",
+        highlight=False,
+    )
+
+
+def _loads(title: str, yardstick: str, found: Notifications | Accepting) -> Table:
+    table = Table(title=f"{title}, {found.rounds} rounds of {found.seconds:g} s: medians \\[range]")
+    for heading in ("connections", "door", "per second", f"of {yardstick}", "µs of processor", "p50 ms", "p99 ms"):
+        table.add_column(heading, justify="left" if heading == "door" else "right")
+    for row, following in zip(found.rows, [*found.rows[1:], None], strict=True):
+        table.add_row(
+            str(row.connections),
+            row.door.value,
+            _spread(row.per_second, ",.0f"),
+            _spread(row.of_yardstick, ".2f"),
+            _spread(row.processor_us, ".0f"),
+            _spread(row.p50_ms, ".2f"),
+            _spread(row.p99_ms, ".1f"),
+            end_section=following is None or following.connections != row.connections,
+        )
+    return table
+
+
+def _client_busy(rows: Sequence[Row]) -> str:
+    return f"the client was busy {max(row.client_busy for row in rows):.0%} of the time at most."
 
 
 def _show_letters(found: Letters, console: Console) -> None:

@@ -2,12 +2,13 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import orjson
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import latency, notifications, report
+from tests.bench import accepting, latency, notifications, report
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
 from tests.bench.numbers import Latency, Spread, length_of_union, percentile, within
@@ -22,7 +23,7 @@ def test_every_notification_that_was_answered_is_on_disk(tmp_path: Path) -> None
     assert all(row.per_second.low > 0 for row in found.rows)
     assert "httptools" in found.engine.http
     assert found.engine.loop == "uvloop"
-    assert can_be_read(found, None, tmp_path)
+    assert can_be_read(tmp_path, notifications=found)
 
 
 def test_every_letter_is_answered(tmp_path: Path) -> None:
@@ -31,16 +32,25 @@ def test_every_letter_is_answered(tmp_path: Path) -> None:
     assert found.answered == found.posted == 9
     assert found.calls_per_letter["POST users/{id}/messages/{id}/send"] == 1
     assert 0 <= found.shares.own.worst_ms <= found.singles.to_reply.worst_ms
-    assert can_be_read(None, found, tmp_path)
+    assert can_be_read(tmp_path, latency=found)
 
 
-def can_be_read(doors: notifications.Notifications | None, letters: latency.Letters | None, folder: Path) -> bool:
+def test_every_letter_that_was_accepted_is_on_disk(tmp_path: Path) -> None:
+    found = accepting.measure(seconds=0.5, rounds=1, connections=(4,))
+
+    assert found.on_disk == found.answered > 0
+    assert [row.door for row in found.rows] == list(accepting.Door)
+    assert all(row.per_second.low > 0 for row in found.rows)
+    assert can_be_read(tmp_path, accepting=found)
+
+
+def can_be_read(folder: Path, **figures: Any) -> bool:
     """By people, and by machines."""
-    found = Report(made_at=SystemClock().now(), machine=machine(folder), notifications=doors, letters=letters)
+    found = Report(made_at=SystemClock().now(), machine=machine(folder), **figures)
     page = io.StringIO()
     report.show(found, Console(file=page, width=140))
-    figures = orjson.loads(report.as_json(found))
-    return "ms" in page.getvalue() and (figures["notifications"] is None) == (doors is None)
+    said = orjson.loads(report.as_json(found))
+    return "ms" in page.getvalue() and all(said[name] is not None for name in figures)
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
