@@ -1,15 +1,17 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [notifications|accepting|latency|all] [--seconds …] [--rounds …] [--json FILE]
+    .venv/bin/python -m tests.bench [notifications|accepting|sending|latency|all] [--rounds …] [--json FILE]
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
 ratios to the yardstick that ran right beside.
 
     notifications   Graph's door: checked, on disk (`synchronous=FULL`), answered; against an app that only parses
-    accepting       letters: checked, on disk, answered; against the same routes that commit nothing (uncommitted)
+    accepting       letters: checked, on disk, answered; against the same routes that commit nothing
+    sending         letters: how fast a queue leaves; against the same calls that nothing remembers
     latency         letters: accepted → recognised in Sent, accepted → the reply can be read
 
-    load            the load generator; loads: what came of it, over all rounds; host: what SELMA does
+    load            the load generator; loads: what came of it, over all rounds; queues: one round of sending
+    host            what SELMA does; uncommitted, senders: the yardsticks
     …_server        what is measured. Each is a process of its own: processes starts them, serving is what they have
                     in common
     machine         what it ran on; numbers: medians and spreads; report: the table and the JSON

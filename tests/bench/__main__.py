@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, latency, notifications, report
+from tests.bench import accepting, latency, notifications, report, sending
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
 from tests.bench.report import Report
 
 WIDTH = 140  # of a table that is not shown on a terminal
-BENCHMARKS = ("notifications", "accepting", "latency")
+BENCHMARKS = ("notifications", "accepting", "sending", "latency")
 
 
 def arguments() -> argparse.Namespace:
@@ -25,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("which", nargs="?", choices=(*BENCHMARKS, "all"), default="all")
     parser.add_argument("--seconds", type=float, default=notifications.SECONDS, help="of each load (%(default)s)")
     parser.add_argument("--rounds", type=int, default=notifications.ROUNDS, help="of all loads (%(default)s)")
+    parser.add_argument("--queue", type=int, default=sending.LETTERS, help="letters to send (%(default)s)")
     parser.add_argument("--letters", type=int, default=latency.LETTERS, help="one at a time (%(default)s)")
     parser.add_argument("--burst", type=int, default=latency.BURST, help="letters at once (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -38,6 +39,8 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return notifications.measure(seconds=given.seconds, rounds=given.rounds)
         case "accepting":
             return accepting.measure(seconds=given.seconds, rounds=given.rounds)
+        case "sending":
+            return sending.measure(letters=given.queue, rounds=given.rounds)
         case _:
             return latency.measure(letters=given.letters, burst=given.burst)
 

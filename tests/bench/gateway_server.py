@@ -5,7 +5,6 @@ front of the application). Times are `time.perf_counter`'s, which is the same fo
 """
 
 import asyncio
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -190,11 +189,9 @@ def plan_for(
     )
 
 
-def calls_per_letter(
-    asked: Iterable[Asked], *, since: float, until: float = math.inf, letters: int
-) -> dict[str, float]:
+def calls_per_letter(asked: Iterable[Asked], *, letters: int) -> dict[str, float]:
     """By method and route, the most frequent first; a batch counts as one call."""
-    counted = Counter(f"{one.method} {one.route}" for one in asked if since <= one.began <= until)
+    counted = Counter(f"{one.method} {one.route}" for one in asked)
     return {route: count / letters for route, count in counted.most_common()}
 
 

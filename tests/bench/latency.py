@@ -153,12 +153,13 @@ def measure(*, letters: int = LETTERS, burst: int = BURST) -> Letters:
             diary = server.heard()
     asked = [Asked(**one) for one in diary["asked"]]
     told = [Told(**one) for one in diary["told"]]
+    counted = [one for one in asked if one.began >= alone[0].letter.posted_at]
     return Letters(
         singles=times(alone),
         shares=shares(alone, asked, told),
         burst=times(together),
         **_burst(together),
-        calls_per_letter=calls_per_letter(asked, since=alone[0].letter.posted_at, letters=letters + burst),
+        calls_per_letter=calls_per_letter(counted, letters=letters + burst),
         posted=letters + burst,
         answered=len({one.letter.thread_id for one in [*alone, *together]}),
     )

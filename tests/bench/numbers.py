@@ -1,5 +1,6 @@
 """Medians, ranges and percentiles."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -60,3 +61,9 @@ def within(spans: Sequence[tuple[float, float]], begin: float, end: float) -> li
     """The parts of these spans that lie between `begin` and `end`."""
     cut = [(max(begin, one), min(end, other)) for one, other in spans]
     return [(one, other) for one, other in cut if one < other]
+
+
+def most_at_once(spans: Sequence[tuple[float, float]]) -> int:
+    """How many of these cover one point, at most; one that ends where another begins does not meet it."""
+    steps = sorted([(end, -1) for _, end in spans] + [(begin, 1) for begin, _ in spans])
+    return max(itertools.accumulate((step for _, step in steps), initial=0))

@@ -14,6 +14,8 @@ from tests.bench.loads import Row
 from tests.bench.machine import Machine
 from tests.bench.notifications import Notifications
 from tests.bench.numbers import Latency, Spread
+from tests.bench.senders import Sender
+from tests.bench.sending import Sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Report:
     machine: Machine
     notifications: Notifications | None = None
     accepting: Accepting | None = None
+    sending: Sending | None = None
     latency: Letters | None = None
 
 
@@ -39,6 +42,8 @@ def show(report: Report, console: Console) -> None:
         _show_notifications(report.notifications, console)
     if report.accepting is not None:
         _show_accepting(report.accepting, console)
+    if report.sending is not None:
+        _show_sending(report.sending, console)
     if report.latency is not None:
         _show_letters(report.latency, console)
 
@@ -97,6 +102,32 @@ def _client_busy(rows: Sequence[Row]) -> str:
     return f"the client was busy {max(row.client_busy for row in rows):.0%} of the time at most."
 
 
+def _show_sending(found: Sending, console: Console) -> None:
+    table = Table(title=f"Queues of {found.letters} letters sent, {found.rounds} rounds: medians \\[range]")
+    headings = ("mailboxes", "sender", "per second", "of bare loop", "of ceiling", "µs of processor", "µs of sandbox")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "sender" else "right")
+    for row in found.rows:
+        table.add_row(
+            str(row.mailboxes),
+            row.sender.value,
+            _spread(row.per_second, ",.1f"),
+            _spread(row.of_bare_loop, ".2f"),
+            _spread(row.of_ceiling, ".2f"),
+            _spread(row.processor_us, ",.0f"),
+            _spread(row.sandbox_us, ",.0f"),
+            end_section=row.sender is list(Sender)[-1],
+        )
+    console.print(table)
+    for mailboxes, calls in found.calls_per_letter.items():
+        console.print(
+            f"Calls to Graph for a letter, mailboxes: {mailboxes}: {_calls(calls)}; "
+            f"at most {found.at_once[mailboxes]} of drafting and sending at once",
+            highlight=False,
+        )
+    console.print(f"{found.posted:,} letters posted, each sent once.", highlight=False)
+
+
 def _show_letters(found: Letters, console: Console) -> None:
     table = Table(title=f"{found.posted} letters, {found.answered} answered; the sandbox itself without delays")
     for heading in ("", "what", "letters", "p50 ms", "p99 ms", "worst ms"):
@@ -111,13 +142,16 @@ def _show_letters(found: Letters, console: Console) -> None:
     _add(table, "", shares, end_section=True)
     _add(table, "a burst", _times(found.burst.accepting, found.burst.to_sent, found.burst.to_reply))
     console.print(table)
-    calls = ", ".join(f"{count:.2f} {route}" for route, count in found.calls_per_letter.items())
     console.print(
         f"The burst: accepted in {found.burst_accepted_s:.2f} s, sent in {found.burst_sent_s:.2f} s, "
         f"answered in {found.burst_replied_s:.2f} s.\n"
-        f"Calls to Graph for a letter with its reply: {sum(found.calls_per_letter.values()):.2f} ({calls})",
+        f"Calls to Graph for a letter with its reply: {_calls(found.calls_per_letter)}",
         highlight=False,
     )
+
+
+def _calls(per_letter: Mapping[str, float]) -> str:
+    return f"{sum(per_letter.values()):.2f} ({', '.join(f'{n:.2f} {route}' for route, n in per_letter.items())})"
 
 
 def _times(accepting: Latency, to_sent: Latency, to_reply: Latency) -> Mapping[str, Latency]:

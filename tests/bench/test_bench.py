@@ -8,11 +8,13 @@ import orjson
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, latency, notifications, report
+from tests.bench import accepting, latency, notifications, report, sending
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
-from tests.bench.numbers import Latency, Spread, length_of_union, percentile, within
+from tests.bench.numbers import Latency, Spread, length_of_union, most_at_once, percentile, within
+from tests.bench.queues import WARM_UP
 from tests.bench.report import Report
+from tests.bench.senders import OF_A_MAILBOX, Sender
 
 
 def test_every_notification_that_was_answered_is_on_disk(tmp_path: Path) -> None:
@@ -44,6 +46,16 @@ def test_every_letter_that_was_accepted_is_on_disk(tmp_path: Path) -> None:
     assert can_be_read(tmp_path, accepting=found)
 
 
+def test_every_letter_of_a_queue_is_sent_once(tmp_path: Path) -> None:
+    found = sending.measure(letters=6, rounds=1, mailboxes=(1, 2))
+
+    assert found.sent == found.posted == 6 * (6 + WARM_UP)
+    assert [row.sender for row in found.rows] == 2 * list(Sender)
+    assert all(calls["POST users/{id}/messages/{id}/send"] == 1 for calls in found.calls_per_letter.values())
+    assert 1 <= found.at_once[1] <= OF_A_MAILBOX
+    assert can_be_read(tmp_path, sending=found)
+
+
 def can_be_read(folder: Path, **figures: Any) -> bool:
     """By people, and by machines."""
     found = Report(made_at=SystemClock().now(), machine=machine(folder), **figures)
@@ -62,3 +74,8 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 def test_time_that_two_calls_share_is_counted_once() -> None:
     assert length_of_union([(4, 6), (0, 2), (1, 3), (5, 5.5), (9, 8)]) == 5
     assert within([(0, 2), (1, 5), (6, 7)], 1, 4) == [(1, 2), (1, 4)]
+
+
+def test_calls_that_follow_each_other_are_not_under_way_at_once() -> None:
+    assert most_at_once([(0, 2), (2, 4), (1, 3), (5, 6)]) == 2
+    assert most_at_once([]) == 0
