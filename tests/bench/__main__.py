@@ -45,6 +45,11 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return latency.measure(letters=given.letters, burst=given.burst)
 
 
+def first_of(error: BaseException) -> BaseException:
+    """The first that is no group."""
+    return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
 def main() -> int:
     """Run what is asked for. 1 when an answer was wrong or missing: then that benchmark has no figures."""
     given = arguments()
@@ -54,8 +59,8 @@ def main() -> int:
     try:
         for name in BENCHMARKS if given.which == "all" else (given.which,):
             found = replace(found, **{name: measured(name, given)})
-    except Broken as error:
-        broken = error
+    except* Broken as several:  # what tasks raise comes in groups
+        broken = first_of(several)
     report.show(found, Console(width=None if sys.stdout.isatty() else WIDTH))
     if given.json is not None:
         given.json.write_bytes(report.as_json(found))
