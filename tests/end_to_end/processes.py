@@ -2,27 +2,38 @@
 
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
-COMMAND = (sys.executable, "-m", "gateway")
+COMMAND: Final = (sys.executable, "-m", "gateway")
+LOUD: Final = frozenset({"error", "critical"})
+
+
+class Ended(AssertionError):
+    """A process that ended when it should not have."""
 
 
 class Process:
-    """A running command. Its standard error is read line by line, as JSON logs; nothing is polled."""
+    """A running command. Its standard error is read line by line, as JSON logs; nothing is polled.
+
+    `under` is a command that runs it, such as strace.
+    """
 
     PATIENCE_S = 60
 
-    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*under, *COMMAND, *arguments],
             env=_environment(env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -45,18 +56,27 @@ class Process:
         self.kill()
 
     def log_line(self, event: str) -> dict[str, Any]:
-        """Wait for the log line with this event."""
+        """Wait for the log line with this event. Raises `Ended` when the process does so first."""
         while line := self._lines.get(timeout=self.PATIENCE_S):
             self.seen.append(line)
-            fields: dict[str, Any] = orjson.loads(line) if line.startswith(b"{") else {}
+            fields = _fields(line)
             if fields.get("event") == event:
                 return fields
-        raise AssertionError(f"the process ended before it logged {event!r}: {b''.join(self.seen).decode()}")
+        self._lines.put(b"")  # for whoever asks for the rest
+        raise Ended(f"the process ended before it logged {event!r}: {b''.join(self.seen).decode()}")
 
     def output_line(self) -> bytes:
         """Wait for the next line of standard output."""
         assert self.process.stdout is not None
         return self.process.stdout.readline()
+
+    def lives_until(self, moment: float) -> None:
+        """Come back at `moment`, of `time.perf_counter`. Raises `Ended` when the process does not live so long."""
+        try:
+            code = self.process.wait(timeout=max(0.0, moment - time.perf_counter()))
+        except subprocess.TimeoutExpired:
+            return
+        raise Ended(f"the process ended by itself with exit code {code}: {self.rest()}")
 
     def kill(self) -> None:
         """`kill -9`, if it still lives."""
@@ -67,9 +87,20 @@ class Process:
         """SIGTERM; the exit code, and what it said until then."""
         self.process.terminate()
         self._end()
+        return self.process.returncode, self.rest()
+
+    def rest(self) -> str:
+        """All that it logged, once it has ended."""
         while line := self._lines.get(timeout=self.PATIENCE_S):
             self.seen.append(line)
-        return self.process.returncode, b"".join(self.seen).decode()
+        self._lines.put(b"")
+        return b"".join(self.seen).decode()
+
+    def cries(self) -> list[str]:
+        """What it logged as an error, and whole lines that are no log lines, once it has ended."""
+        lines = self.rest().splitlines(keepends=True)
+        whole = [line.rstrip() for line in lines if line.endswith("\n")]  # a killed process may leave half a line
+        return [line for line in whole if _fields(line.encode()).get("level", "error") in LOUD]
 
     def _end(self) -> None:
         self.process.wait(timeout=self.PATIENCE_S)
@@ -80,10 +111,28 @@ class Process:
         self.process.stderr.close()
 
 
-def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def _fields(line: bytes) -> dict[str, Any]:
+    """Of a log line; none of anything else."""
+    try:
+        fields: dict[str, Any] = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return fields
+
+
+def run(*arguments: str, env: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> str:
+    """Run a command that is to succeed; what it printed."""
+    done = tried(*arguments, env=env, under=under)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tried(
+    *arguments: str, env: Mapping[str, str] | None = None, under: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, whatever that is."""
     return subprocess.run(
-        [*COMMAND, *arguments], env=_environment(env), capture_output=True, text=True, timeout=60, check=False
+        [*under, *COMMAND, *arguments], env=_environment(env), capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -91,6 +140,84 @@ def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "COLUMNS": "200"} | dict(env or {})
 
 
+def started(env: Mapping[str, str], *, under: Sequence[str] = ()) -> Process:
+    """A gateway that has taken up its work."""
+    process = Process("serve", env=env, under=under)
+    process.log_line("recovered")
+    return process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Microsoft:
+    """The sandbox of another process: where it is, and what an admin would copy from its portal."""
+
+    url: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+    mailboxes: Sequence[str]
+    students: Sequence[str]
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """From what `sandbox --json` prints when it listens."""
+        said = orjson.loads(line)
+        return cls(
+            url=said["url"],
+            tenant_id=said["tenant_id"],
+            client_id=said["client_id"],
+            client_secret=said["client_secret"],
+            mailboxes=said["mailboxes"],
+            students=[student["address"] for student in said["students"]],
+        )
+
+
 def settings(folder: Path, **more: str) -> dict[str, str]:
     """The environment of a gateway that keeps its file in `folder` and takes any free port."""
     return {"GATEWAY_DATABASE": str(folder / "gateway.db"), "GATEWAY_PORT": "0"} | more
+
+
+def settings_for(microsoft: Microsoft, folder: Path) -> dict[str, str]:
+    """The environment of a gateway that works with this sandbox, at the same address after each restart."""
+    port = free_port()
+    return settings(
+        folder,
+        GATEWAY_PORT=str(port),
+        GATEWAY_PUBLIC_URL=f"http://127.0.0.1:{port}",
+        GATEWAY_GRAPH_URL=microsoft.url,
+        GATEWAY_LOGIN_URL=microsoft.url,
+        GATEWAY_SWEEP_INTERVAL="10",
+    )
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def connect(env: Mapping[str, str], microsoft: Microsoft, *, under: Sequence[str] = ()) -> str:
+    """Connect the school by command line; a key of all scopes."""
+    run(
+        *("account", "set", "--tenant-id", microsoft.tenant_id, "--client-id", microsoft.client_id),
+        env={**env, "SELMA_CLIENT_SECRET": microsoft.client_secret},
+        under=under,
+    )
+    run("mailboxes", "add", *microsoft.mailboxes, env=env, under=under)
+    made = run(
+        *("keys", "create", "--scope", "send", "--scope", "read", "--scope", "settings", "--json"),
+        env=env,
+        under=under,
+    )
+    return str(orjson.loads(made)["key"])
+
+
+def a_letter(number: int, microsoft: Microsoft, *, text: str = "Kia ora") -> dict[str, Any]:
+    """From each mailbox to each student in turn."""
+    return {
+        "from": microsoft.mailboxes[number % len(microsoft.mailboxes)],
+        "to": [{"name": None, "address": microsoft.students[number % len(microsoft.students)]}],
+        "subject": f"Letter {number}",
+        "text": text,
+        "objects": [{"type": "student", "id": f"S{number}"}],
+    }

@@ -1,0 +1,17 @@
+"""Proof under fire: real processes, real files, and everything that can go wrong on purpose.
+
+    .venv/bin/python -m tests.fire kills [--letters N] [--kills N] [--seed N] [--json FILE]
+
+    kills   letters flow while the gateway is killed with SIGKILL again and again and Microsoft 365 misbehaves; at the
+            end each letter has left exactly once, or the gateway says why not
+
+What is drawn by lot (when to kill, what goes wrong at Microsoft) comes from the seed, so a run can be repeated as far
+as real time allows. The exit code is 1 when anything was lost, doubled, broken or late; what it was is printed.
+
+    rounds          the lots of a run: pure, from its seed
+    selma           the client that posts letters, and posts again what was not answered
+    kills           the run; ahead_server: the gateway in the future, where what is uncertain today comes to an end
+    books           the gateway's file, read beside it
+    verdict         what was promised, compared with the file and the sandbox's ledger: pure
+    report          the summary and the JSON
+"""
