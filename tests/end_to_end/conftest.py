@@ -1,8 +1,10 @@
-"""The school, connected and running, as the demo runs it."""
+"""The school, connected and running: as the demo runs it, in one process; and in processes of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from gateway.demo import Demo, demo
 from gateway.sandbox import Behaviour, Sandbox
 from gateway.settings import Settings
 from storage import Transaction
+from tests.end_to_end.processes import Microsoft, Process, connect, settings_for
 
 PATIENCE_S = 60
 
@@ -55,3 +58,41 @@ async def until(running: Demo, holds: Callable[[Transaction], bool]) -> None:
             while not await store.read(holds):
                 await changed.wait()
                 changed.clear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """An installed gateway that does not run yet: its environment, a key of all scopes, the sandbox it works with."""
+
+    env: dict[str, str]
+    key: str
+    microsoft: Microsoft
+
+    @property
+    def url(self) -> str:
+        """Where it listens when it runs."""
+        return self.env["GATEWAY_PUBLIC_URL"]
+
+    @property
+    def database(self) -> Path:
+        """Its file."""
+        return Path(self.env["GATEWAY_DATABASE"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What SELMA sends with each request."""
+        return {"authorization": f"Bearer {self.key}"}
+
+
+@pytest.fixture
+def microsoft() -> Iterator[Microsoft]:
+    """The sandbox in a process of its own."""
+    with Process("sandbox", "--port", "0", "--json") as process:
+        yield Microsoft.from_line(process.output_line())
+
+
+@pytest.fixture
+def site(tmp_path: Path, microsoft: Microsoft) -> Site:
+    """A gateway that was connected by command line."""
+    env = settings_for(microsoft, tmp_path)
+    return Site(env=env, key=connect(env, microsoft), microsoft=microsoft)

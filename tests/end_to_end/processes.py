@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ class Ended(AssertionError):
 class Process:
     """A running command. Its standard error is read line by line, as JSON logs; nothing is polled.
 
-    `under` is a command that runs it, such as strace.
+    `under` is a command that runs it, or becomes it: strace, nsenter.
     """
 
     PATIENCE_S = 60
@@ -78,14 +79,21 @@ class Process:
             return
         raise Ended(f"the process ended by itself with exit code {code}: {self.rest()}")
 
+    @property
+    def pid(self) -> int:
+        """Of the command itself, not of what it runs under: strace takes no signals for it."""
+        own = self.process.pid
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+        return int(children[0]) if children else own
+
     def kill(self) -> None:
         """`kill -9`, if it still lives."""
-        self.process.kill()
+        self._signal(signal.SIGKILL)
         self._end()
 
     def terminate(self) -> tuple[int, str]:
         """SIGTERM; the exit code, and what it said until then."""
-        self.process.terminate()
+        self._signal(signal.SIGTERM)
         self._end()
         return self.process.returncode, self.rest()
 
@@ -101,6 +109,10 @@ class Process:
         lines = self.rest().splitlines(keepends=True)
         whole = [line.rstrip() for line in lines if line.endswith("\n")]  # a killed process may leave half a line
         return [line for line in whole if _fields(line.encode()).get("level", "error") in LOUD]
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            os.kill(self.pid, number)
 
     def _end(self) -> None:
         self.process.wait(timeout=self.PATIENCE_S)
