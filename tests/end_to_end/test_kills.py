@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.fire.kills import Plan, burn
 
 
+@pytest.mark.timeout(300)  # a minute where nothing is wrong
 def test_25_kills_at_any_time_lose_no_letter_and_send_none_twice(tmp_path: Path) -> None:
     fire = burn(Plan(letters=100, kills=25, seed=7, folder=tmp_path))
     assert list(fire.violations) == []

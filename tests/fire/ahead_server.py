@@ -18,7 +18,6 @@ from gateway.settings import from_env
 from storage import Store, Transaction
 from tests.bench.processes import plan_from_stdin, say
 
-PATIENCE_S: Final = 240
 FINISHED: Final = "('sent', 'bounced', 'failed', 'needs_review', 'cancelled')"
 # An uncertain letter that is not due is left to a gateway further in the future.
 UNDER_WAY: Final = f"""
@@ -34,15 +33,19 @@ SELECT (SELECT count(*) FROM outbox WHERE state = 'sent') - (SELECT count(*) FRO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AheadPlan:
-    """`environment` is the gateway's, `ahead_s` how far its clock is ahead of the machine's."""
+    """`environment` is the gateway's, `ahead_s` how far its clock is ahead; `patience_s` is in real time."""
 
     environment: dict[str, str]
     ahead_s: float
+    patience_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtRest:
-    """What was left when nothing happened any more: letters under way and uncertain, letters without their answer."""
+    """What was left when nothing happened any more: letters under way and uncertain, letters without their answer.
+
+    Less than none are unanswered when there are more answers than letters.
+    """
 
     under_way: int
     uncertain: int
@@ -68,12 +71,12 @@ def left(tx: Transaction, now: datetime) -> AtRest:
     return AtRest(under_way=under_way, uncertain=uncertain, unanswered=unanswered)
 
 
-async def at_rest(store: Store, clock: AheadClock) -> AtRest:
-    """Wait, commit by commit, until nothing is to come; or, after much patience, say what still is."""
+async def at_rest(store: Store, clock: AheadClock, patience_s: float) -> AtRest:
+    """Wait, commit by commit, until nothing is to come; or, when patience ends, say what still is."""
     with store.watching("outbox", "events", "folders") as news:
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                while (found := await store.read(left, clock.now())).under_way or found.unanswered:
+            async with asyncio.timeout(patience_s):
+                while (found := await store.read(left, clock.now())).under_way or found.unanswered > 0:
                     await news.wait()
                     news.clear()
         except TimeoutError:
@@ -88,7 +91,7 @@ async def serve(plan: AheadPlan) -> None:
     with listen(settings.host, settings.port) as listener:
         async with gateway(settings, clock=clock) as built, asyncio.TaskGroup() as group:
             running = group.create_task(run(built, listener, stop))
-            say(await at_rest(built.store, clock))
+            say(await at_rest(built.store, clock, plan.patience_s))
             stop.set()
             await running
 

@@ -23,6 +23,9 @@ from tests.fire.verdict import Verdict, judge
 READY_WITHIN_S: Final = 5.0
 TOKENS_LIVE_S: Final = 6 * 60 * 60  # longer than the sandbox's hour, for the gateways in the future
 SETTLING_S: Final = 60
+LEAST_PATIENCE_S: Final = 20.0  # with a gateway in the future
+PATIENCE_FOR_ONE_S: Final = 0.1  # letter; it takes a third of that where nothing is wrong
+LINGERS_S: Final = 8.0  # the last gateway, so that one that is hasty with uncertain letters has the time to be so
 # Past the quarter of an hour after which a read is believed, and past the half hour after which a person decides.
 AHEAD: Final = (timedelta(minutes=20), timedelta(minutes=40))
 
@@ -92,16 +95,19 @@ def burn(plan: Plan, watcher: Watcher = lambda diary: None) -> Fire:
             with Process("serve", env=env) as gateway:
                 diary.ready_s.append(ready_after(gateway, time.perf_counter()))
                 selma.finish()
+                gateway.lives_until(time.perf_counter() + LINGERS_S)
                 gateway.kill()
                 listen_for_cries("the last gateway", gateway, diary)
-        at_rest = [ahead(env, admin, by) for by in AHEAD]
+        at_rest = [ahead(plan, env, admin, by) for by in AHEAD]
         ledger = admin.get("/ledger").json()["items"]
         struck = Counter(kind_of(line) for line in admin.get("/faults").json()["struck"])
     diary.violations += selma.complaints
     check_times(diary)
     if len(selma.promised) != plan.letters:
         diary.violations.append(f"{plan.letters - len(selma.promised)} letters were never answered with 202")
-    diary.violations += [f"{one.unanswered} replies were not brought" for one in at_rest[-1:] if one.unanswered]
+    diary.violations += [
+        f"{one.unanswered:+} letters without their one reply" for one in at_rest[-1:] if one.unanswered
+    ]
     return Fire(
         plan=plan,
         diary=diary,
@@ -188,10 +194,12 @@ def check_times(diary: Diary) -> None:
     diary.violations += [f"a start took {taken:.1f} s" for taken in late]
 
 
-def ahead(env: Mapping[str, str], admin: httpx.Client, by: timedelta) -> AtRest:
+def ahead(plan: Plan, env: Mapping[str, str], admin: httpx.Client, by: timedelta) -> AtRest:
     """Let a gateway whose clock is ahead bring to an end what it can; what is left then."""
     admin.post("/settle").raise_for_status()
-    with Child("tests.fire.ahead_server", AheadPlan(environment=dict(env), ahead_s=by.total_seconds())) as server:
+    patience_s = LEAST_PATIENCE_S + plan.letters * PATIENCE_FOR_ONE_S
+    there = AheadPlan(environment=dict(env), ahead_s=by.total_seconds(), patience_s=patience_s)
+    with Child("tests.fire.ahead_server", there) as server:
         return AtRest(**server.heard())
 
 

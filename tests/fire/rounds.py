@@ -10,7 +10,8 @@ LONGEST_LIFE_S: Final = 1.5
 LONGEST_START_S: Final = 1.2  # about what a start takes, so that these kills fall on all its parts
 KILLED_IN_START: Final = 0.1  # the share of kills that do not wait until the gateway is ready
 CALM: Final = 0.25  # the share of rounds in which Microsoft 365 does as it should
-SENT_COPY_DELAYS_S: Final = (0.0, 0.0, 0.2, 1.0, 5.0)
+# The long ones are longer than a gateway waits that sends again in hope: they would show it.
+SENT_COPY_DELAYS_S: Final = (0.0, 0.5, 10.0, 20.0, 20.0)
 
 SEND: Final = "^POST /v1.0/users/[^/]+/messages/[^/]+/send$"
 DRAFT: Final = "^POST /v1.0/users/[^/]+/messages$"
@@ -21,8 +22,7 @@ THROTTLED: Final = {"status": 429, "code": "ApplicationThrottled", "headers": SO
 LOST: Final = {"effect": "after", "status": 504, "code": "UnknownError"}
 CUT: Final = {"effect": "after", "reset": True}
 FAULTS: Final[Sequence[Mapping[str, Any]]] = (
-    {"match": SEND, **LOST},
-    {"match": SEND, **CUT},
+    *2 * ({"match": SEND, **LOST}, {"match": SEND, **CUT}),  # what tempts most to send again
     {"match": SEND, **BUSY},
     {"match": SEND, **THROTTLED},
     {"match": SEND, "effect": "after", "headers": SOON},  # 202 with Retry-After: it is sent all the same
@@ -66,12 +66,12 @@ def draw(chance: random.Random, number: int, letters: int) -> Round:
         in_start=in_start,
         life_s=life_s,
         letters=sorted(chance.uniform(0, life_s) for _ in range(letters)),
-        faults=[] if chance.random() < CALM else [_fault(chance) for _ in range(chance.randint(1, 2))],
+        faults=[] if chance.random() < CALM else [_fault(chance) for _ in range(chance.randint(1, 3))],
         behaviour={
             "sent_copy_delay": chance.choice(SENT_COPY_DELAYS_S),
             "immutable_ids_survive_send": chance.random() < 0.5,
             "internet_message_id_survives_send": chance.random() < 0.5,
-            "draft_visible_while_sending": chance.random() < 0.5,
+            "draft_visible_while_sending": chance.random() < 0.7,
         },
     )
 
@@ -84,4 +84,4 @@ def _life_s(chance: random.Random) -> float:
 
 
 def _fault(chance: random.Random) -> Mapping[str, Any]:
-    return {**chance.choice(FAULTS), "skip": chance.randint(0, 2), "times": chance.randint(1, 2)}
+    return {**chance.choice(FAULTS), "skip": chance.randint(0, 1), "times": chance.randint(1, 4)}
