@@ -85,29 +85,14 @@ def burn(plan: Plan, watcher: Watcher = lambda diary: None) -> Fire:
         env = settings_for(microsoft, plan.folder)
         key = connect(env, microsoft)
         with Selma(env["GATEWAY_PUBLIC_URL"], key, microsoft, seed=plan.seed) as selma:
-            numbers = itertools.count()
-            for one in rounds(seed=plan.seed, letters=plan.letters, kills=plan.kills):
-                set_weather(admin, one)
-                live_and_die(one, env, selma, numbers, diary)
-                check_file(one, Path(env["GATEWAY_DATABASE"]), diary)
-                watcher(diary)
+            kill_again_and_again(plan, env, admin, selma, diary, watcher)
             set_fair_weather(admin)
-            with Process("serve", env=env) as gateway:
-                diary.ready_s.append(ready_after(gateway, time.perf_counter()))
-                selma.finish()
-                gateway.lives_until(time.perf_counter() + LINGERS_S)
-                gateway.kill()
-                listen_for_cries("the last gateway", gateway, diary)
+            live_a_last_time(env, selma, diary)
         at_rest = [ahead(plan, env, admin, by) for by in AHEAD]
         ledger = admin.get("/ledger").json()["items"]
         struck = Counter(kind_of(line) for line in admin.get("/faults").json()["struck"])
-    diary.violations += selma.complaints
     check_times(diary)
-    if len(selma.promised) != plan.letters:
-        diary.violations.append(f"{plan.letters - len(selma.promised)} letters were never answered with 202")
-    diary.violations += [
-        f"{one.unanswered:+} letters without their one reply" for one in at_rest[-1:] if one.unanswered
-    ]
+    check_answers(plan, selma, at_rest[-1], diary)
     return Fire(
         plan=plan,
         diary=diary,
@@ -145,6 +130,29 @@ def set_fair_weather(admin: httpx.Client) -> None:
     """Nothing goes wrong any more."""
     admin.delete("/faults").raise_for_status()
     admin.patch("/behaviour", json={"sent_copy_delay": 0.0}).raise_for_status()
+
+
+def kill_again_and_again(
+    plan: Plan, env: Mapping[str, str], admin: httpx.Client, selma: Selma, diary: Diary, watcher: Watcher
+) -> None:
+    """All lives that end with a kill."""
+    numbers = itertools.count()
+    for one in rounds(seed=plan.seed, letters=plan.letters, kills=plan.kills):
+        set_weather(admin, one)
+        live_and_die(one, env, selma, numbers, diary)
+        check_file(one, Path(env["GATEWAY_DATABASE"]), diary)
+        watcher(diary)
+
+
+def live_a_last_time(env: Mapping[str, str], selma: Selma, diary: Diary) -> None:
+    """Until every letter has its answer, and a little longer. The end is a kill all the same."""
+    born = time.perf_counter()
+    with Process("serve", env=env) as gateway:
+        diary.ready_s.append(ready_after(gateway, born))
+        selma.finish()
+        gateway.lives_until(time.perf_counter() + LINGERS_S)
+        gateway.kill()
+        listen_for_cries("the last gateway", gateway, diary)
 
 
 def live_and_die(one: Round, env: Mapping[str, str], selma: Selma, numbers: Iterator[int], diary: Diary) -> None:
@@ -192,6 +200,15 @@ def check_times(diary: Diary) -> None:
     """Every start was quick."""
     late = [taken for taken in diary.ready_s if taken > READY_WITHIN_S]
     diary.violations += [f"a start took {taken:.1f} s" for taken in late]
+
+
+def check_answers(plan: Plan, selma: Selma, last: AtRest, diary: Diary) -> None:
+    """Every letter was answered with 202 in the end, always the same, and every student's reply was brought once."""
+    diary.violations += selma.complaints
+    if unanswered := plan.letters - len(selma.promised):
+        diary.violations.append(f"{unanswered} letters were never answered with 202")
+    if last.unanswered:
+        diary.violations.append(f"{last.unanswered:+} letters without their one reply")
 
 
 def ahead(plan: Plan, env: Mapping[str, str], admin: httpx.Client, by: timedelta) -> AtRest:

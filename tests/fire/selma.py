@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Final, Self
 
@@ -46,8 +46,8 @@ class Selma:
         self._posts.append(self._pool.submit(self._insist, number))
 
     def finish(self) -> None:
-        """Wait until every letter has its answer. Raises what went wrong in posting."""
-        for post in self._posts:
+        """Wait until every letter has its answer, but not for ever. Raises what went wrong in posting."""
+        for post in wait(self._posts, timeout=PATIENCE_S).done:
             post.result()
 
     def _insist(self, number: int) -> None:
