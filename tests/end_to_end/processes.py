@@ -39,6 +39,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self._is_under_another = bool(under)
         self.seen: list[bytes] = []
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read)  # so that a chatty process never waits for us
@@ -83,6 +84,8 @@ class Process:
     def pid(self) -> int:
         """Of the command itself, not of what it runs under: strace takes no signals for it."""
         own = self.process.pid
+        if not self._is_under_another:
+            return own
         children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
         return int(children[0]) if children else own
 
