@@ -24,7 +24,10 @@ class TokenState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """`tenant_id` and `client_id` are both set or both missing. `token_problem` is a JSON object for people."""
+    """`tenant_id` and `client_id` are both set or both missing. `token_problem` is a JSON object for people.
+
+    No letter of the account leaves before `outbox_paused_until`: there was no token to send it with.
+    """
 
     id: str
     name: str
@@ -35,6 +38,7 @@ class Account:
     token_state: TokenState
     token_problem: dict[str, Any] | None
     token_checked_at: datetime | None
+    outbox_paused_until: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -51,6 +55,7 @@ class Account:
             token_state=TokenState(row["token_state"]),
             token_problem=None if row["token_problem"] is None else orjson.loads(row["token_problem"]),
             token_checked_at=moment_or_none(row["token_checked_at"]),
+            outbox_paused_until=moment_or_none(row["outbox_paused_until"]),
             created_at=moment(row["created_at"]),
             updated_at=moment(row["updated_at"]),
         )
@@ -74,6 +79,10 @@ UPDATE accounts SET token_state = 'unknown', token_problem = NULL, token_checked
 RECORD_TOKEN = """
 UPDATE accounts SET token_state = :state, token_problem = :problem, token_checked_at = :now WHERE id = :id
 """
+PAUSE_OUTBOX = """
+UPDATE accounts SET outbox_paused_until = max(coalesce(outbox_paused_until, 0), :until) WHERE id = :id
+"""
+RESUME_OUTBOX = "UPDATE accounts SET outbox_paused_until = NULL WHERE id = :id AND outbox_paused_until IS NOT NULL"
 
 
 def add(tx: Transaction, name: str, *, now: datetime) -> Account:
@@ -131,6 +140,7 @@ def configure(
             "now": now,
         },
     )
+    resume_outbox(tx, account_id)  # another credential may be the right one
     tx.announce("accounts")
 
 
@@ -152,3 +162,14 @@ def record_token(
     text = None if problem is None else orjson.dumps(problem).decode()
     tx.execute(RECORD_TOKEN, {"id": account_id, "state": state, "problem": text, "now": now})
     return (before.token_state, before.token_problem) != (state, problem)
+
+
+def pause_outbox(tx: Transaction, account_id: str, until: datetime) -> None:
+    """There is no token: no letter of the account is tried before `until`."""
+    tx.execute(PAUSE_OUTBOX, {"id": account_id, "until": until})
+
+
+def resume_outbox(tx: Transaction, account_id: str) -> None:
+    """There is a token again. Announces `outbox` if that is news."""
+    if tx.execute(RESUME_OUTBOX, {"id": account_id}).rowcount:
+        tx.announce("outbox")

@@ -19,11 +19,12 @@ HINT_LENGTH = 10
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """What a key may do. METRICS sees numbers and the mailboxes' addresses, never mail."""
 
     SEND = "send"
     READ = "read"
     SETTINGS = "settings"
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ SELECT events.* FROM events
                   AND thread_objects.object_id = :object_id AND thread_objects.thread_id = events.thread_id)
  ORDER BY events.seq LIMIT :limit
 """
+NEWEST = "SELECT coalesce(max(seq), 0) AS seq FROM sqlite_sequence WHERE name = 'events'"
+CONTINUE_FROM = "UPDATE sqlite_sequence SET seq = max(seq, :seq) WHERE name = 'events'"
 LAST = "SELECT coalesce(max(seq), 0) AS seq FROM events WHERE account_id = :account_id"
 
 
@@ -100,3 +102,13 @@ def of_object(
 def last_seq(tx: Transaction, account_id: str) -> int:
     """Where the log ends now; 0 when it is empty."""
     return int(tx.execute(LAST, {"account_id": account_id}).fetchone()["seq"])
+
+
+def newest(tx: Transaction) -> int:
+    """The number of the newest event that there ever was, of any account; 0 when there was none."""
+    return int(tx.execute(NEWEST).fetchone()["seq"])
+
+
+def continue_from(tx: Transaction, seq: int) -> None:
+    """Give no number again that whoever reads the log may have seen already."""
+    tx.execute(CONTINUE_FROM, {"seq": seq})

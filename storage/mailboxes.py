@@ -24,7 +24,10 @@ class MailboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
-    """`user_id` is the Graph object id, which outlives changes of the address. `problem` is for people."""
+    """`user_id` is the Graph object id, which outlives changes of the address. `problem` is for people.
+
+    Until `paused_until` nothing is tried here, until `next_letter_at` no letter leaves: its budget is spent.
+    """
 
     id: str
     account_id: str
@@ -34,6 +37,7 @@ class Mailbox:
     state: MailboxState
     problem: dict[str, Any] | None
     paused_until: datetime | None
+    next_letter_at: datetime | None
     validated_at: datetime | None
     created_at: datetime
 
@@ -49,6 +53,7 @@ class Mailbox:
             state=MailboxState(row["state"]),
             problem=None if row["problem"] is None else orjson.loads(row["problem"]),
             paused_until=moment_or_none(row["paused_until"]),
+            next_letter_at=moment_or_none(row["next_letter_at"]),
             validated_at=moment_or_none(row["validated_at"]),
             created_at=moment(row["created_at"]),
         )
@@ -78,6 +83,9 @@ RETURNING *
 """
 REMOVED = "UPDATE mailboxes SET state = 'removed', problem = NULL WHERE id = :id"
 PAUSE = "UPDATE mailboxes SET paused_until = max(coalesce(paused_until, 0), :until) WHERE id = :id"
+
+FORGET_BUDGET_WAITS = "UPDATE mailboxes SET next_letter_at = NULL WHERE next_letter_at IS NOT NULL"
+NEXT_LETTER_AT = "UPDATE mailboxes SET next_letter_at = :at WHERE id = :id"
 
 
 def add(tx: Transaction, account_id: str, address: str, *, now: datetime) -> Mailbox:
@@ -144,3 +152,13 @@ def mark_removed(tx: Transaction, mailbox_id: str) -> None:
 def pause(tx: Transaction, mailbox_id: str, until: datetime) -> None:
     """Graph asked for patience: no letter leaves this mailbox before `until`."""
     tx.execute(PAUSE, {"id": mailbox_id, "until": until})
+
+
+def next_letter_at(tx: Transaction, mailbox_id: str, at: datetime | None) -> None:
+    """When the budget lets the next letter leave; None: at once."""
+    tx.execute(NEXT_LETTER_AT, {"id": mailbox_id, "at": at})
+
+
+def forget_budget_waits(tx: Transaction) -> None:
+    """Every mailbox may try its next letter."""
+    tx.execute(FORGET_BUDGET_WAITS)

@@ -186,6 +186,7 @@ LETTERS = (
  LIMIT :limit
 """
 )
+LETTERS_OF_BATCH = LETTERS.replace("WHERE", "WHERE outbox.batch_id = :batch_id AND")
 BY_GRAPH_ID = SELECT_MESSAGE + " WHERE messages.mailbox_id = :mailbox_id AND messages.graph_id = :graph_id"
 BY_INTERNET_MESSAGE_ID = (
     SELECT_MESSAGE
@@ -305,10 +306,12 @@ def held_of_object(tx: Transaction, account_id: str, *, object_type: str, object
     return int(tx.execute(HELD_OF_OBJECT, question).fetchone()["held"])
 
 
-def letters(tx: Transaction, account_id: str, *, before_id: str | None = None, limit: int) -> list[Message]:
-    """Letters that went through our outbox, newest first."""
-    question = {"account_id": account_id, "before_id": before_id or "~", "limit": limit}
-    return [Message.from_row(row) for row in tx.execute(LETTERS, question)]
+def letters(
+    tx: Transaction, account_id: str, *, before_id: str | None = None, limit: int, batch_id: str | None = None
+) -> list[Message]:
+    """Letters that went through our outbox, newest first: all, or those of a batch."""
+    question = {"account_id": account_id, "before_id": before_id or "~", "limit": limit, "batch_id": batch_id}
+    return [Message.from_row(row) for row in tx.execute(LETTERS if batch_id is None else LETTERS_OF_BATCH, question)]
 
 
 def by_graph_id(tx: Transaction, mailbox_id: str, graph_id: str) -> Message | None:

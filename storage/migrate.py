@@ -1,5 +1,6 @@
 """Numbered migrations, forward only, each in its own transaction; `user_version` says how far a file is."""
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ def bring_up_to_date(connection: sqlite3.Connection, migrations: Sequence[Migrat
             f"The database is at version {version}, this release knows versions up to {newest}. "
             "Start the newer release of selma-gateway, or restore a backup made before it ran."
         )
+    # For scripts: what SQLite itself has not.
+    connection.create_function("sha256", 1, lambda content: hashlib.sha256(content).digest(), deterministic=True)
     for step in steps:
         if step.version > version:
             _take(connection, step)

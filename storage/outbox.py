@@ -1,31 +1,38 @@
 """The outbox: letters on their way. What a state means, and which may follow, is `gateway.sending.machine`'s."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from sqlite3 import IntegrityError, Row
+from sqlite3 import Row
 from typing import Any, Self
 
 import orjson
 
 from storage.database import Transaction, moment, moment_or_none
-from storage.errors import AlreadyExists, NotFound
+from storage.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """The sending of one message. `message_id` is the message's id; its content is there.
 
-    `next_attempt_at` is None once nothing more is to be done. `problem` is a JSON object for people.
-    `graph_id`, `conversation_id`, `internet_message_id` are the message's, read along.
+    `next_attempt_at` is None once nothing more is to be done. `problem` is a JSON object for people. `restored_at` is
+    set while a row that a backup brought back is in doubt, `tidy_at` while drafts of it may be left behind.
+    `recipients` is how many people it goes to. `graph_id`, `conversation_id`, `internet_message_id` are the message's,
+    read along.
     """
 
     message_id: str
     account_id: str
     mailbox_id: str
+    batch_id: str | None = None
+    in_reply_to: str | None = None
     send_uid: str
     importance: str
+    headers: tuple[tuple[str, str], ...] = ()
     metadata: dict[str, Any]
+    recipients: int = 1
+    send_at: datetime | None = None
     state: str
     state_since: datetime
     attempts: int
@@ -34,6 +41,8 @@ class Letter:
     lease_owner: str | None
     submitted_at: datetime | None
     still_draft_at: datetime | None
+    restored_at: datetime | None = None
+    tidy_at: datetime | None = None
     sent_at: datetime | None
     problem: dict[str, Any] | None
     created_at: datetime
@@ -49,9 +58,14 @@ class Letter:
             message_id=row["message_id"],
             account_id=row["account_id"],
             mailbox_id=row["mailbox_id"],
+            batch_id=row["batch_id"],
+            in_reply_to=row["in_reply_to"],
             send_uid=row["send_uid"],
             importance=row["importance"],
+            headers=tuple((name, value) for name, value in orjson.loads(row["headers"])),
             metadata=orjson.loads(row["metadata"]),
+            recipients=row["recipients"],
+            send_at=moment_or_none(row["send_at"]),
             state=row["state"],
             state_since=moment(row["state_since"]),
             attempts=row["attempts"],
@@ -60,6 +74,8 @@ class Letter:
             lease_owner=row["lease_owner"],
             submitted_at=moment_or_none(row["submitted_at"]),
             still_draft_at=moment_or_none(row["still_draft_at"]),
+            restored_at=moment_or_none(row["restored_at"]),
+            tidy_at=moment_or_none(row["tidy_at"]),
             sent_at=moment_or_none(row["sent_at"]),
             problem=None if row["problem"] is None else orjson.loads(row["problem"]),
             created_at=moment(row["created_at"]),
@@ -71,21 +87,23 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterAttachment:
-    """An attachment as SELMA posted it. Size in bytes."""
+class NewLetter:
+    """A letter for a message that was just inserted, as `insert` takes it."""
 
-    name: str
-    content_type: str
-    content_id: str | None
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RememberedKey:
-    """An idempotency key that was used, with what it was used for."""
-
-    fingerprint: bytes
     message_id: str
+    account_id: str
+    mailbox_id: str
+    send_uid: str
+    importance: str
+    metadata: dict[str, Any]
+    recipients: int
+    state: str
+    next_attempt_at: datetime
+    headers: tuple[tuple[str, str], ...] = ()
+    in_reply_to: str | None = None
+    send_at: datetime | None = None
+    batch_id: str | None = None
+    batch_position: int | None = None
 
 
 SELECT_LETTER = """
@@ -93,40 +111,44 @@ SELECT outbox.*, messages.thread_id, messages.graph_id, messages.conversation_id
   FROM outbox JOIN messages ON messages.id = outbox.message_id
 """
 INSERT = """
-INSERT INTO outbox (message_id, account_id, mailbox_id, send_uid, importance, metadata, state, state_since,
-                    next_attempt_at, created_at)
-VALUES (:message_id, :account_id, :mailbox_id, :send_uid, :importance, :metadata, :state, :now,
-        :next_attempt_at, :now)
-"""
-INSERT_ATTACHMENT = """
-INSERT INTO outbox_attachments (message_id, position, account_id, name, content_type, content_id, size, content)
-VALUES (:message_id, :position, :account_id, :name, :content_type, :content_id, :size, :content)
-"""
-ATTACHMENTS = """
-SELECT name, content_type, content_id, content FROM outbox_attachments
- WHERE message_id = :message_id ORDER BY position
+INSERT INTO outbox (message_id, account_id, mailbox_id, batch_id, batch_position, in_reply_to, send_uid, importance,
+                    headers, metadata, recipients, send_at, state, state_since, next_attempt_at, created_at)
+VALUES (:message_id, :account_id, :mailbox_id, :batch_id, :batch_position, :in_reply_to, :send_uid, :importance,
+        :headers, :metadata, :recipients, :send_at, :state, :now, :next_attempt_at, :now)
 """
 GET = SELECT_LETTER + " WHERE outbox.message_id = :message_id"
 BY_SEND_UID = SELECT_LETTER + " WHERE outbox.account_id = :account_id AND outbox.send_uid = lower(:send_uid)"
-CLAIM_DUE = """
+# Lane by lane, longest due first, and of each mailbox no more than it may have in hand; a mailbox that has spent its
+# budget of letters may still look for those that left. Between mailboxes: first whoever has least in hand.
+IN_LANE = """
+SELECT * FROM (SELECT message_id, lane, next_attempt_at FROM outbox
+                WHERE mailbox_id = box.id AND lane = {lane} AND next_attempt_at <= :now
+                  AND (lease_ends_at IS NULL OR lease_ends_at <= :now) AND {may_leave}
+                ORDER BY next_attempt_at, message_id LIMIT :per_mailbox)
+"""
+LOOKING = IN_LANE.format(lane=0, may_leave="1")
+MAY_LEAVE = "coalesce(box.next_letter_at, 0) <= :now"
+SINGLE = IN_LANE.format(lane=1, may_leave=MAY_LEAVE)
+BULK = IN_LANE.format(lane=2, may_leave=MAY_LEAVE)
+CLAIM_DUE = f"""
 UPDATE outbox SET lease_owner = :owner, lease_ends_at = :lease_ends_at, attempts = attempts + 1
  WHERE message_id IN (
        SELECT message_id FROM (
-              SELECT due.message_id, due.next_attempt_at,
+              SELECT due.message_id, due.lane, due.next_attempt_at,
                      row_number() OVER (PARTITION BY due.mailbox_id
-                                            ORDER BY due.next_attempt_at, due.message_id) AS place,
+                                            ORDER BY due.lane, due.next_attempt_at, due.message_id) AS place,
                      (SELECT count(*) FROM outbox AS held
                        WHERE held.mailbox_id = box.id AND held.lease_owner IS NOT NULL
                          AND held.lease_ends_at > :now) AS in_hand
                 FROM mailboxes AS box
+                JOIN accounts ON accounts.id = box.account_id
                 JOIN outbox AS due ON due.message_id IN (
-                     SELECT message_id FROM outbox
-                      WHERE mailbox_id = box.id AND next_attempt_at <= :now
-                        AND (lease_ends_at IS NULL OR lease_ends_at <= :now)
-                      ORDER BY next_attempt_at, message_id LIMIT :per_mailbox)
-               WHERE box.paused_until IS NULL OR box.paused_until <= :now)
+                     SELECT message_id FROM ({LOOKING} UNION ALL {SINGLE} UNION ALL {BULK}
+                      ORDER BY lane, next_attempt_at, message_id LIMIT :per_mailbox))
+               WHERE coalesce(box.paused_until, 0) <= :now
+                 AND coalesce(accounts.outbox_paused_until, 0) <= :now)
         WHERE place + in_hand <= :per_mailbox
-        ORDER BY next_attempt_at, message_id LIMIT :limit)
+        ORDER BY place + in_hand, lane, next_attempt_at, message_id LIMIT :limit)
 RETURNING message_id
 """
 CLAIMED = (
@@ -139,89 +161,113 @@ UPDATE = """
 UPDATE outbox
    SET state = :state, state_since = :state_since, attempts = :attempts, submits = :submits,
        next_attempt_at = :next_attempt_at, submitted_at = :submitted_at, still_draft_at = :still_draft_at,
-       sent_at = :sent_at, problem = :problem,
+       restored_at = :restored_at, tidy_at = :tidy_at, sent_at = :sent_at, problem = :problem,
        lease_owner = CASE WHEN :keep_lease THEN lease_owner END,
        lease_ends_at = CASE WHEN :keep_lease THEN lease_ends_at END
  WHERE message_id = :message_id
 """
 LEASED = "SELECT message_id FROM outbox WHERE lease_owner IS NOT NULL"
-NEXT_DUE = """
+UNFINISHED = "SELECT message_id FROM outbox WHERE next_attempt_at IS NOT NULL AND message_id > :after LIMIT :limit"
+UNFINISHED_OF_BATCH = (
+    SELECT_LETTER
+    + " WHERE outbox.batch_id = :batch_id AND outbox.next_attempt_at IS NOT NULL ORDER BY outbox.batch_position"
+)
+UNTIDY = "SELECT message_id FROM outbox WHERE tidy_at <= :now ORDER BY tidy_at LIMIT :limit"
+TIDIED = """
+UPDATE outbox SET tidy_at = :again_at
+ WHERE message_id = :message_id AND state_since = :state_since AND tidy_at IS NOT NULL
+"""
+LEAVE_UNTIDY = """
+UPDATE outbox SET tidy_at = :at WHERE message_id = :message_id AND state IN ('failed', 'cancelled') AND submits = 0
+"""
+FIRST_IN_LANE = """
+SELECT max(next_attempt_at, {not_before}) AS at
+  FROM (SELECT next_attempt_at FROM outbox
+         WHERE mailbox_id = box.id AND lane = {lane} AND next_attempt_at IS NOT NULL AND lease_owner IS NULL
+         ORDER BY next_attempt_at LIMIT 1)
+"""
+FIRST_IN_LANES = " UNION ALL ".join(
+    FIRST_IN_LANE.format(lane=lane, not_before="0" if lane == 0 else "coalesce(box.next_letter_at, 0)")
+    for lane in (0, 1, 2)
+)
+NEXT_DUE = f"""
 SELECT min(at) AS at FROM (
-       SELECT max(coalesce(box.paused_until, 0),
-                  (SELECT next_attempt_at FROM outbox
-                    WHERE mailbox_id = box.id AND next_attempt_at IS NOT NULL AND lease_owner IS NULL
-                    ORDER BY next_attempt_at LIMIT 1)) AS at
-         FROM mailboxes AS box
+       SELECT max(coalesce(box.paused_until, 0), coalesce(accounts.outbox_paused_until, 0),
+                  (SELECT min(at) FROM ({FIRST_IN_LANES}))) AS at
+         FROM mailboxes AS box JOIN accounts ON accounts.id = box.account_id
         UNION ALL
        SELECT max(next_attempt_at, lease_ends_at) FROM outbox WHERE lease_owner IS NOT NULL)
 """
 RENEW_SEND_UID = "UPDATE outbox SET send_uid = :send_uid WHERE message_id = :message_id"
 COUNTS = "SELECT state, count(*) AS letters FROM outbox WHERE account_id = :account_id GROUP BY state"
-REMEMBER = """
-INSERT INTO idempotency_keys (account_id, key, fingerprint, message_id, created_at)
-VALUES (:account_id, :key, :fingerprint, :message_id, :now)
+COUNTS_IN_STATES = """
+SELECT state, count(*) AS letters FROM outbox
+ WHERE account_id = :account_id AND state IN (SELECT value FROM json_each(:states)) GROUP BY state
 """
-RECALL = "SELECT fingerprint, message_id FROM idempotency_keys WHERE account_id = :account_id AND key = :key"
+IN_STATE = (
+    SELECT_LETTER
+    + """
+ WHERE outbox.account_id = :account_id AND outbox.state = :state AND outbox.message_id < :before_id
+ ORDER BY outbox.message_id DESC LIMIT :limit
+"""
+)
+OF_BATCH = (
+    SELECT_LETTER
+    + """
+ WHERE outbox.account_id = :account_id AND outbox.batch_id = :batch_id AND outbox.state = coalesce(:state, outbox.state)
+ ORDER BY outbox.message_id DESC LIMIT :limit
+"""
+)
+NEXT_TO_LEAVE = (
+    SELECT_LETTER
+    + """
+ WHERE outbox.message_id IN (
+       SELECT message_id FROM outbox
+        WHERE account_id = :account_id AND state IN (SELECT value FROM json_each(:states))
+        ORDER BY max(next_attempt_at, :now), lane, next_attempt_at, message_id LIMIT :limit)
+ ORDER BY max(outbox.next_attempt_at, :now), outbox.lane, outbox.next_attempt_at, outbox.message_id
+"""
+)
+OLDEST_DUE = """
+SELECT min(next_attempt_at) AS at FROM outbox
+ WHERE mailbox_id IN (SELECT id FROM mailboxes WHERE account_id = :account_id) AND next_attempt_at <= :now
+"""
+# Whoever meets what pauses a mailbox is itself put off until then, so the nearest in time tells why.
+PROBLEM_NEAR = """
+SELECT problem FROM outbox
+ WHERE mailbox_id = :mailbox_id AND next_attempt_at IS NOT NULL AND problem IS NOT NULL
+ ORDER BY abs(next_attempt_at - :at), message_id LIMIT 1
+"""
+WAITING = """
+SELECT count(*) AS letters, coalesce(sum(recipients), 0) AS recipients, max(next_attempt_at) AS last
+  FROM outbox
+ WHERE mailbox_id = :mailbox_id AND lane IN (1, 2) AND next_attempt_at IS NOT NULL
+"""
 
 
-def insert(
-    tx: Transaction,
-    *,
-    message_id: str,
-    account_id: str,
-    mailbox_id: str,
-    send_uid: str,
-    importance: str,
-    metadata: dict[str, Any],
-    state: str,
-    attachments: Sequence[LetterAttachment],
-    next_attempt_at: datetime,
-    now: datetime,
-) -> None:
+def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> None:
     """Put a message that was just inserted on its way. Announces `outbox`."""
     tx.execute(
         INSERT,
         {
-            "message_id": message_id,
-            "account_id": account_id,
-            "mailbox_id": mailbox_id,
-            "send_uid": send_uid,
-            "importance": importance,
-            "metadata": orjson.dumps(metadata).decode(),
-            "state": state,
-            "next_attempt_at": next_attempt_at,
+            "message_id": letter.message_id,
+            "account_id": letter.account_id,
+            "mailbox_id": letter.mailbox_id,
+            "batch_id": letter.batch_id,
+            "batch_position": letter.batch_position,
+            "in_reply_to": letter.in_reply_to,
+            "send_uid": letter.send_uid,
+            "importance": letter.importance,
+            "headers": orjson.dumps(letter.headers).decode(),
+            "metadata": orjson.dumps(letter.metadata).decode(),
+            "recipients": letter.recipients,
+            "send_at": letter.send_at,
+            "state": letter.state,
+            "next_attempt_at": letter.next_attempt_at,
             "now": now,
         },
     )
-    for position, attachment in enumerate(attachments):
-        tx.execute(
-            INSERT_ATTACHMENT,
-            {
-                "message_id": message_id,
-                "position": position,
-                "account_id": account_id,
-                "name": attachment.name,
-                "content_type": attachment.content_type,
-                "content_id": attachment.content_id,
-                "size": len(attachment.content),
-                "content": attachment.content,
-            },
-        )
     tx.announce("outbox")
-
-
-def attachments_of(tx: Transaction, message_id: str) -> list[LetterAttachment]:
-    """In the order SELMA gave them."""
-    rows = tx.execute(ATTACHMENTS, {"message_id": message_id})
-    return [
-        LetterAttachment(
-            name=row["name"],
-            content_type=row["content_type"],
-            content_id=row["content_id"],
-            content=row["content"],
-        )
-        for row in rows
-    ]
 
 
 def find(tx: Transaction, message_id: str) -> Letter | None:
@@ -249,7 +295,8 @@ def claim_due(
 ) -> list[Letter]:
     """Take what is due, longest due first; each is ours until the lease ends. The attempt counts from here.
 
-    Never more than `per_mailbox` of one mailbox are in hand at once, whoever holds them; none of a paused one.
+    Never more than `per_mailbox` of one mailbox are in hand at once, whoever holds them; none of a paused one. Single
+    letters go before those of a batch, and every mailbox has its turn.
     """
     claim = {
         "owner": owner,
@@ -277,6 +324,8 @@ def save(tx: Transaction, letter: Letter, *, keep_lease: bool = False) -> None:
             "next_attempt_at": letter.next_attempt_at,
             "submitted_at": letter.submitted_at,
             "still_draft_at": letter.still_draft_at,
+            "restored_at": letter.restored_at,
+            "tidy_at": letter.tidy_at,
             "sent_at": letter.sent_at,
             "problem": None if letter.problem is None else orjson.dumps(letter.problem).decode(),
             "keep_lease": keep_lease,
@@ -291,8 +340,36 @@ def leased(tx: Transaction) -> list[Letter]:
     return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
 
 
+def unfinished(tx: Transaction, *, after: str = "", limit: int) -> list[Letter]:
+    """Letters that are not over, of all accounts, in the order of their ids."""
+    ids = [row["message_id"] for row in tx.execute(UNFINISHED, {"after": after, "limit": limit})]
+    return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
+
+
+def unfinished_of(tx: Transaction, batch_id: str) -> list[Letter]:
+    """A batch's letters that are not over."""
+    return [Letter.from_row(row) for row in tx.execute(UNFINISHED_OF_BATCH, {"batch_id": batch_id})]
+
+
+def untidy(tx: Transaction, *, now: datetime, limit: int) -> list[Letter]:
+    """Letters that will not leave and may have left drafts behind, of all accounts."""
+    ids = [row["message_id"] for row in tx.execute(UNTIDY, {"now": now, "limit": limit})]
+    return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
+
+
+def tidied(tx: Transaction, letter: Letter, *, again_at: datetime | None) -> None:
+    """Nothing of it is left behind, or it is looked for again; unless the letter has gone another way meanwhile."""
+    question = {"message_id": letter.message_id, "state_since": letter.state_since, "again_at": again_at}
+    tx.execute(TIDIED, question)
+
+
+def leave_untidy(tx: Transaction, message_id: str, *, at: datetime) -> None:
+    """A draft was made of a letter that had just been given up, if it was."""
+    tx.execute(LEAVE_UNTIDY, {"message_id": message_id, "at": at})
+
+
 def next_due(tx: Transaction) -> datetime | None:
-    """When the next letter wants attention: it is due, its mailbox not paused, its lease if any at an end."""
+    """When the next letter wants attention: it is due, nothing holds it back, its lease if any is at an end."""
     return moment_or_none(tx.execute(NEXT_DUE).fetchone()["at"])
 
 
@@ -306,26 +383,53 @@ def counts(tx: Transaction, account_id: str) -> dict[str, int]:
     return {row["state"]: row["letters"] for row in tx.execute(COUNTS, {"account_id": account_id})}
 
 
-def remember_key(
-    tx: Transaction, account_id: str, key: str, *, fingerprint: bytes, message_id: str, now: datetime
-) -> None:
-    """Bind an idempotency key to what it was used for. Raises `AlreadyExists`."""
-    try:
-        tx.execute(
-            REMEMBER,
-            {
-                "account_id": account_id,
-                "key": key,
-                "fingerprint": fingerprint,
-                "message_id": message_id,
-                "now": now,
-            },
-        )
-    except IntegrityError as error:
-        raise AlreadyExists("This Idempotency-Key was used before.") from error
+def counts_in(tx: Transaction, account_id: str, states: Iterable[str]) -> dict[str, int]:
+    """The same for some states: cheap where those that are over are many."""
+    question = {"account_id": account_id, "states": orjson.dumps(sorted(states)).decode()}
+    return {row["state"]: row["letters"] for row in tx.execute(COUNTS_IN_STATES, question)}
 
 
-def recall_key(tx: Transaction, account_id: str, key: str) -> RememberedKey | None:
-    """What this idempotency key was used for, if ever."""
-    row = tx.execute(RECALL, {"account_id": account_id, "key": key}).fetchone()
-    return None if row is None else RememberedKey(fingerprint=row["fingerprint"], message_id=row["message_id"])
+def in_state(tx: Transaction, account_id: str, state: str, *, before_id: str | None = None, limit: int) -> list[Letter]:
+    """An account's letters in one state, newest first."""
+    question = {"account_id": account_id, "state": state, "before_id": before_id or "~", "limit": limit}
+    return [Letter.from_row(row) for row in tx.execute(IN_STATE, question)]
+
+
+def of_batch(tx: Transaction, account_id: str, batch_id: str, *, state: str | None = None, limit: int) -> list[Letter]:
+    """A batch's letters, newest first: all, or those in one state."""
+    question = {"account_id": account_id, "batch_id": batch_id, "state": state, "limit": limit}
+    return [Letter.from_row(row) for row in tx.execute(OF_BATCH, question)]
+
+
+def next_to_leave(
+    tx: Transaction, account_id: str, states: Iterable[str], *, now: datetime, limit: int
+) -> list[Letter]:
+    """An account's letters in these states, in the order in which they are taken: of those due, single ones first."""
+    question = {"account_id": account_id, "states": orjson.dumps(sorted(states)).decode(), "now": now, "limit": limit}
+    return [Letter.from_row(row) for row in tx.execute(NEXT_TO_LEAVE, question)]
+
+
+def oldest_due(tx: Transaction, account_id: str, now: datetime) -> datetime | None:
+    """Since when the letter that has been due for longest is due; None when none is."""
+    return moment_or_none(tx.execute(OLDEST_DUE, {"account_id": account_id, "now": now}).fetchone()["at"])
+
+
+def problem_near(tx: Transaction, mailbox_id: str, at: datetime) -> dict[str, Any] | None:
+    """Why a mailbox is paused until `at`, by what its letters met."""
+    row = tx.execute(PROBLEM_NEAR, {"mailbox_id": mailbox_id, "at": at}).fetchone()
+    return None if row is None else dict(orjson.loads(row["problem"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What is still to leave a mailbox: how many letters, to how many people, and when the last of them is due."""
+
+    letters: int
+    recipients: int
+    last_due: datetime | None
+
+
+def waiting(tx: Transaction, mailbox_id: str) -> Waiting:
+    """What is still to leave this mailbox."""
+    row = tx.execute(WAITING, {"mailbox_id": mailbox_id}).fetchone()
+    return Waiting(letters=row["letters"], recipients=row["recipients"], last_due=moment_or_none(row["last"]))

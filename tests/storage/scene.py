@@ -1,15 +1,19 @@
 """A school in rows: what most tests of storage need to stand there before they begin."""
 
+import hashlib
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from storage import Transaction, accounts, folders, mailboxes, messages, outbox, subscriptions, threads
+from storage import Transaction, accounts, files, folders, mailboxes, messages, outbox, subscriptions, threads
+from storage import attachments as letter_attachments
+from storage.attachments import LetterAttachment
+from storage.files import File
 from storage.folders import WellKnown
 from storage.messages import BodyType, Direction, Kind, Message, Placement, Recipients
 from storage.threads import Address, Object, ObjectType
@@ -69,7 +73,15 @@ def a_message(scene: Scene, message_id: str = "msg_1", **changes: Any) -> Messag
     return Message(**(values | changes))
 
 
-def post(tx: Transaction, scene: Scene, message_id: str = "msg_1", *, due: datetime = A_MONDAY, **changes: Any) -> None:
+def post(
+    tx: Transaction,
+    scene: Scene,
+    message_id: str = "msg_1",
+    *,
+    due: datetime = A_MONDAY,
+    attachments: Sequence[LetterAttachment] = (),
+    **changes: Any,
+) -> None:
     """A letter in the outbox."""
     messages.insert(tx, a_message(scene, message_id))
     values: dict[str, Any] = {
@@ -79,12 +91,39 @@ def post(tx: Transaction, scene: Scene, message_id: str = "msg_1", *, due: datet
         "send_uid": str(uuid.uuid4()),
         "importance": "normal",
         "metadata": {},
+        "recipients": 1,
         "state": "accepted",
-        "attachments": (),
         "next_attempt_at": due,
+    }
+    outbox.insert(tx, outbox.NewLetter(**(values | changes)), now=A_MONDAY)
+    letter_attachments.insert(tx, scene.account_id, message_id, attachments)
+
+
+def a_file(tx: Transaction, scene: Scene, content: bytes = b"x", **changes: Any) -> File:
+    """Something that can be attached."""
+    values: dict[str, Any] = {
+        "name": "offer.pdf",
+        "content_type": "application/pdf",
+        "content": content,
+        "sha256": hashlib.sha256(content).digest(),
+        "expires_at": A_MONDAY + HOUR,
         "now": A_MONDAY,
     }
-    outbox.insert(tx, **(values | changes))
+    return files.store(tx, scene.account_id, **(values | changes))
+
+
+def attached(file: File, position: int = 0, **changes: Any) -> LetterAttachment:
+    """The file as a letter brings it."""
+    values: dict[str, Any] = {
+        "position": position,
+        "name": file.name,
+        "content_type": file.content_type,
+        "content_id": None,
+        "size": file.size,
+        "sha256": file.sha256,
+        "file_id": file.id,
+    }
+    return LetterAttachment(**(values | changes))
 
 
 def subscribe(tx: Transaction, scene: Scene, *, now: datetime = A_MONDAY) -> subscriptions.Subscription:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import storage
-from storage import Transaction, accounts, chores, folders, hints, mailboxes, outbox
+from storage import Transaction, accounts, chores, folders, hints, idempotency_keys, mailboxes, outbox
 from storage.hints import HintOutcome, NewHint
 from storage.migrate import bring_up_to_date
 from tests.fakes.clock import A_MONDAY as NOW
@@ -148,22 +148,22 @@ class TestNextLetter:
 class TestIdempotencyKeys:
     def test_a_key_is_remembered_with_what_it_was_used_for(self, tx: Transaction, scene: Scene) -> None:
         post(tx, scene)
-        outbox.remember_key(tx, scene.account_id, "k", fingerprint=b"f" * 32, message_id="msg_1", now=NOW)
-        remembered = outbox.recall_key(tx, scene.account_id, "k")
-        assert remembered == outbox.RememberedKey(fingerprint=b"f" * 32, message_id="msg_1")
+        idempotency_keys.remember(tx, scene.account_id, "k", fingerprint=b"f" * 32, message_id="msg_1", now=NOW)
+        remembered = idempotency_keys.recall(tx, scene.account_id, "k")
+        assert remembered == idempotency_keys.RememberedKey(fingerprint=b"f" * 32, message_id="msg_1", batch_id=None)
 
     def test_a_key_is_used_once(self, tx: Transaction, scene: Scene) -> None:
         post(tx, scene)
-        outbox.remember_key(tx, scene.account_id, "k", fingerprint=b"f" * 32, message_id="msg_1", now=NOW)
+        idempotency_keys.remember(tx, scene.account_id, "k", fingerprint=b"f" * 32, message_id="msg_1", now=NOW)
         with pytest.raises(storage.AlreadyExists):
-            outbox.remember_key(tx, scene.account_id, "k", fingerprint=b"g" * 32, message_id="msg_1", now=NOW)
+            idempotency_keys.remember(tx, scene.account_id, "k", fingerprint=b"g" * 32, message_id="msg_1", now=NOW)
 
     def test_accounts_and_spellings_have_keys_of_their_own(self, tx: Transaction, scene: Scene) -> None:
         other = build(tx, "another school")
         post(tx, scene)
-        outbox.remember_key(tx, scene.account_id, "k", fingerprint=b"f" * 32, message_id="msg_1", now=NOW)
-        assert outbox.recall_key(tx, other.account_id, "k") is None
-        assert outbox.recall_key(tx, scene.account_id, "K") is None
+        idempotency_keys.remember(tx, scene.account_id, "k", fingerprint=b"f" * 32, message_id="msg_1", now=NOW)
+        assert idempotency_keys.recall(tx, other.account_id, "k") is None
+        assert idempotency_keys.recall(tx, scene.account_id, "K") is None
 
 
 def claim_folders(tx: Transaction, owner: str = "me", *, now: datetime = NOW) -> list[folders.Folder]:

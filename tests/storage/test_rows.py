@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import accounts, api_keys, events, messages, outbox, subscriptions, threads
+from storage import accounts, api_keys, attachments, events, files, messages, outbox, subscriptions, threads
 from storage.accounts import TokenState
 from storage.api_keys import Scope
 from storage.database import Transaction, microseconds, moment
@@ -20,7 +20,7 @@ from storage.migrate import bring_up_to_date
 from storage.subscriptions import SubscriptionState
 from storage.threads import Address
 from tests.fakes.clock import A_MONDAY
-from tests.storage.scene import Scene, a_message, build, post, subscribe
+from tests.storage.scene import Scene, a_file, a_message, attached, build, post, subscribe
 
 # SQLite keeps UTF-8, which has no halves of surrogate pairs.
 text = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -35,7 +35,7 @@ json = st.recursive(
     max_leaves=8,
 )
 documents = st.dictionaries(text, json, max_size=3)
-attachments = st.builds(
+attached_items = st.builds(
     Attachment,
     id=maybe_text,
     name=text,
@@ -87,7 +87,7 @@ def test_recipients(**lists: tuple[Address, ...]) -> None:
             "body_type": st.sampled_from(BodyType),
             "body": text,
             "preview": text,
-            "attachments": st.lists(attachments, max_size=3).map(tuple),
+            "attachments": st.lists(attached_items, max_size=3).map(tuple),
             "evidence": st.none() | documents,
             "created_by": maybe_text,
             "message_at": times,
@@ -209,10 +209,12 @@ def test_threads_and_participants(subject: str, names: list[Address]) -> None:
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
 def test_attachments_come_back_byte_for_byte(size: int) -> None:
     content = bytes(n % 256 for n in range(size))
-    given_ones = tuple(
-        outbox.LetterAttachment(name=name, content_type="application/pdf", content_id=name, content=content)
-        for name in ("b", "a")
-    )
     with a_school() as (tx, scene):
+        given_ones = [
+            attached(a_file(tx, scene, content), position, name=name, content_id=name)
+            for position, name in enumerate(("b", "a"))
+        ]
         post(tx, scene, attachments=given_ones)
-        assert outbox.attachments_of(tx, "msg_1") == list(given_ones)
+        found = attachments.of_letter(tx, "msg_1")
+        assert found == given_ones
+        assert {files.read(tx, one.file_id or "", start=0, length=one.size) for one in found} == {content}
