@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import httpx
 
 import storage
+from gateway.budgets import BudgetBook
 from gateway.clock import Clock
 from gateway.graph import (
     ClientSecret,
@@ -68,7 +69,9 @@ class Connections:
         http: httpx.AsyncClient,
         login_http: httpx.Client,
         observer: Observer = lambda call: None,
+        budgets: BudgetBook | None = None,
     ) -> None:
+        self._budgets = budgets or BudgetBook(store, clock, settings.limits)
         self._store = store
         self._key = key
         self._settings = settings
@@ -137,7 +140,14 @@ class Connections:
             self._store,
             self._clock,
         )
-        graph = GraphClient(self._http, tokens, endpoints.graph_url, clock=self._clock, observer=self._observer)
+        graph = GraphClient(
+            self._http,
+            tokens,
+            endpoints.graph_url,
+            clock=self._clock,
+            observer=self._observer,
+            budgets=self._budgets.of(account.id),
+        )
         return Connection(made_from=made_from, tokens=tokens, graph=graph)
 
 
@@ -203,6 +213,8 @@ def _record_token(
         }
     before = accounts.get(tx, account_id).token_state
     accounts.record_token(tx, account_id, state, problem=problem, now=now)
+    if state is TokenState.OK:
+        accounts.resume_outbox(tx, account_id)
     if state is TokenState.REFUSED and before is not TokenState.REFUSED and error is not None:
         data = {"code": error.kind.value, "aadsts": error.aadsts}
         events.record(tx, account_id, "credential.refused", data=data, now=now)

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 import storage
+from gateway.budgets import BudgetBook
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections
 from gateway.graph import Observer, build_http, build_login_http
@@ -27,7 +28,9 @@ from gateway.http.app import create_app
 from gateway.http.services import Services
 from gateway.master_key import unlock
 from gateway.readiness import Health
+from gateway.restored import Mark
 from gateway.schedule import Schedule
+from gateway.sending.tidy import Tidier
 from gateway.sending.worker import OutboxWorker
 from gateway.settings import Settings
 from gateway.setup.expiry import ExpiryWatch
@@ -44,6 +47,7 @@ DEFAULT_ACCOUNT: Final = "SELMA"
 OUTBOX_TICK: Final = timedelta(seconds=2)
 PULL_TICK: Final = timedelta(seconds=2)
 SUBSCRIPTION_TICK: Final = timedelta(seconds=15)
+BOOKS_TICK: Final = timedelta(seconds=5)
 CHORE_TICK: Final = timedelta(seconds=30)
 BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -58,18 +62,23 @@ class Gateway:
     clock: Clock
     store: storage.Store
     connections: Connections
+    budgets: BudgetBook
     setup: Setup
     outbox: OutboxWorker
     puller: Puller
     keeper: Keeper
+    tidier: Tidier
     expiry: ExpiryWatch
     housekeeping: Housekeeping
+    mark: Mark
     health: Health
     session_key: bytes
     stopping: asyncio.Event
 
     async def recover(self) -> None:
         """Take up what the last run left: letters in hand, folders being pulled, and all mail since."""
+        await self.mark.look()
+        await self.budgets.open()
         await self.outbox.recover()
         await self.store.write(_all_folders_are_free_and_due, now=self.clock.now())
         self.health.recovered = True
@@ -82,6 +91,7 @@ class Gateway:
             ("outbox", self.outbox.run, OUTBOX_TICK),
             ("pull", self.puller.run, PULL_TICK),
             ("subscriptions", self.keeper.run, SUBSCRIPTION_TICK),
+            ("books", self._keep_books, BOOKS_TICK),
             ("chores", self._do_chores, CHORE_TICK),
         ]
         await self.recover()
@@ -90,11 +100,22 @@ class Gateway:
                 for name, loop, interval in loops:
                     group.create_task(_endless(loop, schedule.every(interval)), name=name)
 
+    async def _keep_books(self, tick: asyncio.Event) -> None:
+        while True:
+            try:
+                await self.budgets.keep()
+                await self.mark.keep()
+            except storage.StorageUnavailable:
+                log.warning("books not kept: the store is not to be had")
+            tick.clear()
+            await tick.wait()
+
     async def _do_chores(self, tick: asyncio.Event) -> None:
         while True:
             try:
                 await self.expiry.run_due()
                 await self.connections.probe_due()
+                await self.tidier.run_due()
                 await self.housekeeping.run_due()
             except storage.StorageUnavailable:
                 log.warning("chores put off: the store is not to be had")
@@ -131,6 +152,7 @@ async def gateway(
         store = await stack.enter_async_context(storage.open_store(settings.database))
         key = await unlock(store, settings, clock)
         await store.write(ensure_account, now=clock.now())
+        budgets = BudgetBook(store, clock, settings.limits)
         connections = Connections(
             store,
             key,
@@ -141,6 +163,7 @@ async def gateway(
             if login_http is not None
             else stack.enter_context(build_login_http(settings.ca_file)),
             observer=observer,
+            budgets=budgets,
         )
         stopping, session_key = asyncio.Event(), key.derive("sessions")
         health = Health(store, clock)
@@ -164,12 +187,15 @@ async def gateway(
             clock=clock,
             store=store,
             connections=connections,
+            budgets=budgets,
             setup=setup,
-            outbox=OutboxWorker(store, connections, clock, owner=owner),
+            outbox=OutboxWorker(store, connections, clock, owner=owner, allowance=settings.rules.allowance),
             puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
             keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
+            tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),
             housekeeping=Housekeeping(store, clock),
+            mark=Mark(settings.database, store, clock),
             health=health,
             stopping=stopping,
         )

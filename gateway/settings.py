@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.graph import check_origin
+from gateway.graph import LARGEST_ATTACHMENT, Limits, check_origin
+from gateway.sending.rules import Allowance, Rules
 from storage.vault import MasterKey
 
 PREFIX: Final = "GATEWAY_"
@@ -41,6 +42,31 @@ class Settings:
     ca_file: Path | None = None
     log_level: str = "info"
     sweep_interval: timedelta = timedelta(seconds=600)
+    largest_request: int = 16 * 1024 * 1024
+    largest_attachment: int = LARGEST_ATTACHMENT
+    largest_letter: int = LARGEST_ATTACHMENT
+    letters_per_minute: int = Allowance().letters_per_minute
+    recipients_per_day: int = Allowance().recipients_per_day
+    mailbox_concurrency: int = Limits().at_once
+    requests_per_10_minutes: int = Limits().requests
+    upload_bytes_per_5_minutes: int = Limits().upload_bytes
+
+    @property
+    def rules(self) -> Rules:
+        """What letters may be, and how many of them may leave."""
+        return Rules(
+            largest_letter=self.largest_letter,
+            allowance=Allowance(letters_per_minute=self.letters_per_minute, recipients_per_day=self.recipients_per_day),
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """What may be asked of one mailbox."""
+        return Limits(
+            at_once=self.mailbox_concurrency,
+            requests=self.requests_per_10_minutes,
+            upload_bytes=self.upload_bytes_per_5_minutes,
+        )
 
     @property
     def local_url(self) -> str:
@@ -74,6 +100,15 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 0 <= int(text) <= 65535:
         raise ValueError(f"“{text}” is not a port number from 0 to 65535 (0 takes any free one).")
     return int(text)
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"“{text}” is not a number from {least} to {most}.")
+        return int(text)
+
+    return read
 
 
 def _sweep_interval(text: str) -> timedelta:
@@ -150,6 +185,55 @@ SETTINGS: Final = (
         default="600",
         read=_sweep_interval,
         help="Seconds after which a folder is pulled though no notification came.",
+    ),
+    Setting(
+        name="largest_request",
+        default="16777216",
+        read=_number(1024, 2**30),
+        help="Bytes of the JSON that posts a letter or a batch. What is larger gets 413.",
+    ),
+    Setting(
+        name="largest_attachment",
+        default="150000000",
+        read=_number(1, LARGEST_ATTACHMENT),
+        help="Bytes of one uploaded file. Microsoft 365 takes 150 MB; what is larger gets 413.",
+    ),
+    Setting(
+        name="largest_letter",
+        default="150000000",
+        read=_number(1, LARGEST_ATTACHMENT),
+        help="Bytes of all attachments of a letter. Exchange's own limit is 35 MB unless an admin raised it; what is "
+        "larger gets 413.",
+    ),
+    Setting(
+        name="letters_per_minute",
+        default="30",
+        read=_number(1, 100_000),
+        help="Letters that may leave one mailbox in a minute. 30 is Exchange Online's limit.",
+    ),
+    Setting(
+        name="recipients_per_day",
+        default="10000",
+        read=_number(1, 10_000_000),
+        help="Recipients that one mailbox may write to in 24 hours. 10,000 is Exchange Online's limit.",
+    ),
+    Setting(
+        name="mailbox_concurrency",
+        default="4",
+        read=_number(1, 64),
+        help="Calls to Microsoft Graph that may be under way in one mailbox. 4 is Graph's limit for an app.",
+    ),
+    Setting(
+        name="requests_per_10_minutes",
+        default="10000",
+        read=_number(100, 100_000_000),
+        help="Calls to Microsoft Graph about one mailbox in 10 minutes. 10,000 is Graph's limit for an app.",
+    ),
+    Setting(
+        name="upload_bytes_per_5_minutes",
+        default="150000000",
+        read=_number(4_000_000, 10**12),
+        help="Bytes uploaded to one mailbox in 5 minutes. 150 MB is Graph's limit for an app.",
     ),
 )
 

@@ -1,63 +1,42 @@
-"""Taking a letter in, and what people may do with it afterwards. Each function is one transaction's work."""
+"""Taking letters in, one or many. Each function is one transaction's work."""
 
 import hashlib
 import uuid
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
-import orjson
-
-from gateway.sending import machine
+from gateway.sending import budget
+from gateway.sending.answering import as_answer, original_of
+from gateway.sending.attached import attach, described
 from gateway.sending.machine import State
-from gateway.sending.record import tell, write_down
-from gateway.threads.html import html_as_text, preview_of
-from storage import Transaction, mailboxes, messages, outbox, threads
+from gateway.sending.posted import (
+    InBatch,
+    KeyReused,
+    LetterRefused,
+    MailboxNotValidated,
+    NewLetter,
+    UnknownMailbox,
+)
+from gateway.sending.record import tell
+from gateway.sending.rules import Allowance, Rules
+from storage import (
+    Transaction,
+    attachments,
+    batches,
+    events,
+    idempotency_keys,
+    mailboxes,
+    messages,
+    outbox,
+    threads,
+)
+from storage.idempotency_keys import RememberedKey
 from storage.ids import new_id
 from storage.mailboxes import Mailbox, MailboxState
-from storage.messages import Attachment, BodyType, Direction, Kind, Message, Placement, Recipients
-from storage.outbox import LetterAttachment
-from storage.threads import Address, Object
-
-
-class LetterRefused(Exception):
-    """The letter cannot be taken; the text is a sentence for people. Nothing of it is kept."""
-
-
-class UnknownMailbox(LetterRefused):
-    """The sender is not one of the account's mailboxes."""
-
-
-class MailboxNotValidated(LetterRefused):
-    """The sender's mailbox has not been proved to work, or has ceased to."""
-
-
-class KeyReused(LetterRefused):
-    """The idempotency key was used for another letter."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewLetter:
-    """A letter as SELMA posted it, every value already checked at the edge. `sender` is a mailbox's address.
-
-    `send_at` is aware; None, or a time that has passed, means now.
-    """
-
-    sender: str
-    to: tuple[Address, ...]
-    cc: tuple[Address, ...] = ()
-    bcc: tuple[Address, ...] = ()
-    reply_to: tuple[Address, ...] = ()
-    subject: str
-    body_type: BodyType
-    body: str
-    attachments: tuple[LetterAttachment, ...] = ()
-    objects: tuple[Object, ...] = ()
-    created_by: str | None = None
-    importance: str = "normal"
-    metadata: dict[str, Any] = field(default_factory=dict)
-    send_at: datetime | None = None
+from storage.messages import Direction, Kind, Message, Placement, Recipients
+from storage.threads import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +47,15 @@ class Accepted:
     repeated: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedBatch:
+    """The same for a batch."""
+
+    batch_id: str
+    repeated: bool
+
+
+DEFAULT_RULES: Final = Rules()
 NOT_VALIDATED: Final = {
     MailboxState.ADDED: "has not been validated yet. Validate it under Mailbox Set-up, then post the letter again.",
     MailboxState.REFUSED: "failed its validation. Mailbox Set-up says what is wrong with it; validate it anew.",
@@ -75,63 +63,71 @@ NOT_VALIDATED: Final = {
 
 
 def accept(
-    tx: Transaction, account_id: str, letter: NewLetter, *, idempotency_key: str | None, now: datetime
+    tx: Transaction,
+    account_id: str,
+    letter: NewLetter,
+    *,
+    idempotency_key: str | None,
+    rules: Rules = DEFAULT_RULES,
+    now: datetime,
 ) -> Accepted:
     """Take the letter in: once this is committed, it will be sent or somebody will hear why not.
 
     The same key with the same letter is answered as the first time, for as long as the letter is kept.
-    Raises `KeyReused`, `UnknownMailbox`, `MailboxNotValidated`.
+    Raises `LetterRefused`'s children.
     """
-    print_of_it = fingerprint(letter)
+    known = _recalled(tx, account_id, idempotency_key, letter.fingerprint)
+    if known is not None and known.message_id is not None:
+        return Accepted(message_id=known.message_id, repeated=True)
+    message_id = _take(tx, account_id, letter, rules, now)
     if idempotency_key is not None:
-        known = outbox.recall_key(tx, account_id, idempotency_key)
-        if known is not None and known.fingerprint == print_of_it:
-            return Accepted(message_id=known.message_id, repeated=True)
-        if known is not None:
-            raise KeyReused("This Idempotency-Key was used before, for another letter. Use a new key for each letter.")
-    mailbox = _usable_mailbox(tx, account_id, letter.sender)
-    message_id = _store(tx, mailbox, letter, now)
-    if idempotency_key is not None:
-        outbox.remember_key(tx, account_id, idempotency_key, fingerprint=print_of_it, message_id=message_id, now=now)
-    tell(tx, outbox.get(tx, account_id, message_id), now)
+        idempotency_keys.remember(
+            tx, account_id, idempotency_key, fingerprint=letter.fingerprint, message_id=message_id, now=now
+        )
     return Accepted(message_id=message_id, repeated=False)
 
 
-def fingerprint(letter: NewLetter) -> bytes:
-    """What makes two posted letters the same: SHA-256 of all they say, attachments by their own SHA-256."""
-    said = asdict(letter) | {
-        "sender": letter.sender.casefold(),
-        "attachments": [_digested(one) for one in letter.attachments],
-        "send_at": None if letter.send_at is None else letter.send_at.astimezone(UTC),
-    }
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
+def accept_batch(
+    tx: Transaction,
+    account_id: str,
+    letters: Sequence[NewLetter],
+    *,
+    name: str | None,
+    created_by: str | None,
+    idempotency_key: str | None,
+    rules: Rules = DEFAULT_RULES,
+    now: datetime,
+) -> AcceptedBatch:
+    """Take many letters in, all or none: each its own draft, tag and thread. Raises `InBatch`, `KeyReused`."""
+    print_of_it = hashlib.sha256(b"".join(letter.fingerprint for letter in letters)).digest()
+    known = _recalled(tx, account_id, idempotency_key, print_of_it)
+    if known is not None and known.batch_id is not None:
+        return AcceptedBatch(batch_id=known.batch_id, repeated=True)
+    batch_id = batches.insert(tx, account_id, name=name, created_by=created_by, letters=len(letters), now=now)
+    for position, letter in enumerate(letters):
+        try:
+            _take(tx, account_id, letter, rules, now, batch=(batch_id, position))
+        except LetterRefused as error:
+            raise InBatch(position) from error
+    batches.forecast(tx, batch_id, done_by=done_by(tx, batch_id, rules.allowance, now))
+    if idempotency_key is not None:
+        idempotency_keys.remember(tx, account_id, idempotency_key, fingerprint=print_of_it, batch_id=batch_id, now=now)
+    data = {"batch_id": batch_id, "percent": 0, "letters": {"queued": len(letters)}}
+    events.record(tx, account_id, "batch.accepted", data=data, now=now)
+    return AcceptedBatch(batch_id=batch_id, repeated=False)
 
 
-def cancel(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None:
-    """Do not send a letter that has not left. Raises `storage.NotFound`, `storage.Conflict`."""
-    letter = outbox.get(tx, account_id, message_id)
-    write_down(tx, letter, machine.cancel(letter, now), now)
+def done_by(tx: Transaction, batch_id: str, allowance: Allowance, now: datetime) -> datetime:
+    """When a batch will be over by its mailboxes' budgets, with all that waits there, if nothing goes wrong."""
+    senders = batches.mailboxes_of(tx, batch_id)
+    return max((budget.done_by(tx, mailbox_id, allowance, now) for mailbox_id in senders), default=now)
 
 
-def retry(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None:
-    """Send a failed letter after all; or, as a person's choice, one that needs review anew, with a new tag.
-
-    Of the latter nobody knows whether it left, so the new one may be a second. Raises `storage.NotFound`, `Conflict`.
-    """
-    letter = outbox.get(tx, account_id, message_id)
-    if letter.state != State.NEEDS_REVIEW:
-        write_down(tx, letter, machine.retry(letter, now), now, retried=True)
-        return
-    again = machine.resend(letter, str(uuid.uuid4()), now)
-    outbox.renew_send_uid(tx, message_id, again.send_uid)
-    messages.forget_item(tx, message_id)
-    write_down(tx, letter, again, now, resent=True)
-
-
-def close(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None:
-    """Leave a letter that needs review as it is. Raises `storage.NotFound`, `storage.Conflict`."""
-    letter = outbox.get(tx, account_id, message_id)
-    write_down(tx, letter, machine.close(letter, now), now)
+def _recalled(tx: Transaction, account_id: str, key: str | None, print_of_it: bytes) -> RememberedKey | None:
+    known = None if key is None else idempotency_keys.recall(tx, account_id, key)
+    if known is not None and known.fingerprint != print_of_it:
+        raise KeyReused("This Idempotency-Key was used before, for something else. Use a new key for each letter.")
+    return known
 
 
 def _usable_mailbox(tx: Transaction, account_id: str, address: str) -> Mailbox:
@@ -143,32 +139,67 @@ def _usable_mailbox(tx: Transaction, account_id: str, address: str) -> Mailbox:
     return mailbox
 
 
-def _store(tx: Transaction, mailbox: Mailbox, letter: NewLetter, now: datetime) -> str:
-    account_id = mailbox.account_id
-    thread_id = threads.create(tx, account_id, mailbox.id, subject=letter.subject, now=now)
-    threads.link(tx, account_id, thread_id, letter.objects)
-    threads.add_participants(tx, account_id, thread_id, _outsiders(mailbox, letter))
-    message = _message(mailbox, thread_id, letter, now)
-    messages.insert(tx, message)
+def _take(
+    tx: Transaction,
+    account_id: str,
+    letter: NewLetter,
+    rules: Rules,
+    now: datetime,
+    *,
+    batch: tuple[str, int] | None = None,
+) -> str:
+    mailbox = _usable_mailbox(tx, account_id, letter.sender)
+    original = original_of(tx, mailbox, letter.in_reply_to)
+    if original is not None:
+        letter = as_answer(letter, original)
+    message = _message(mailbox, _thread(tx, mailbox, letter, original, now), letter, now)
+    attached = attach(tx, account_id, letter.attachments, largest=rules.largest_letter, now=now)
+    messages.insert(tx, replace(message, attachments=tuple(described(one) for one in attached)))
     outbox.insert(
         tx,
-        message_id=message.id,
-        account_id=account_id,
-        mailbox_id=mailbox.id,
-        send_uid=str(uuid.uuid4()),
-        importance=letter.importance,
-        metadata=letter.metadata,
-        state=State.ACCEPTED.value,
-        attachments=letter.attachments,
-        next_attempt_at=max(letter.send_at or now, now),
+        outbox.NewLetter(
+            message_id=message.id,
+            account_id=account_id,
+            mailbox_id=mailbox.id,
+            send_uid=str(uuid.uuid4()),
+            importance=letter.importance,
+            headers=letter.headers,
+            metadata=letter.metadata,
+            recipients=len(letter.to) + len(letter.cc) + len(letter.bcc),
+            in_reply_to=letter.in_reply_to,
+            send_at=letter.send_at,
+            batch_id=None if batch is None else batch[0],
+            batch_position=None if batch is None else batch[1],
+            state=State.ACCEPTED.value,
+            next_attempt_at=max(letter.send_at or now, now) + _in_turn(batch),
+        ),
         now=now,
     )
-    threads.summarise(tx, thread_id)
+    attachments.insert(tx, account_id, message.id, attached)
+    threads.summarise(tx, message.thread_id)
+    if batch is None:
+        tell(tx, outbox.get(tx, account_id, message.id), now)
     return message.id
 
 
+def _in_turn(batch: tuple[str, int] | None) -> timedelta:
+    """The letters of a batch are due one after the other, so that they leave as they were posted."""
+    return timedelta(microseconds=0 if batch is None else batch[1])
+
+
+def _thread(tx: Transaction, mailbox: Mailbox, letter: NewLetter, original: Message | None, now: datetime) -> str:
+    """The thread that the letter stands in: its own, or that of the mail it answers."""
+    account_id = mailbox.account_id
+    if original is None:
+        thread_id = threads.create(tx, account_id, mailbox.id, subject=letter.subject or "", now=now)
+    else:
+        thread_id = original.thread_id
+    threads.link(tx, account_id, thread_id, letter.objects)
+    threads.add_participants(tx, account_id, thread_id, _outsiders(mailbox, letter))
+    return thread_id
+
+
 def _message(mailbox: Mailbox, thread_id: str, letter: NewLetter, now: datetime) -> Message:
-    text = html_as_text(letter.body) if letter.body_type is BodyType.HTML else letter.body
     return Message(
         id=new_id("msg", now),
         account_id=mailbox.account_id,
@@ -180,13 +211,13 @@ def _message(mailbox: Mailbox, thread_id: str, letter: NewLetter, now: datetime)
         graph_id=None,
         conversation_id=None,
         internet_message_id=None,
-        subject=letter.subject,
+        subject=letter.subject or "",
         sender=Address(name=mailbox.display_name, address=mailbox.address),
         recipients=Recipients(to=letter.to, cc=letter.cc, bcc=letter.bcc, reply_to=letter.reply_to),
         body_type=letter.body_type,
         body=letter.body,
-        preview=preview_of(text),
-        attachments=tuple(_described(one) for one in letter.attachments),
+        preview=letter.preview,
+        attachments=(),
         evidence=None,
         created_by=letter.created_by,
         message_at=now,
@@ -198,19 +229,3 @@ def _outsiders(mailbox: Mailbox, letter: NewLetter) -> Iterable[Address]:
     """Whoever may be expected to write in: everybody addressed, also in bcc, and where replies are asked to go."""
     everybody = (*letter.reply_to, *letter.bcc, *letter.cc, *letter.to)
     return (one for one in everybody if one.address.casefold() != mailbox.address.casefold())
-
-
-def _described(attachment: LetterAttachment) -> Attachment:
-    return Attachment(
-        id=None,
-        name=attachment.name,
-        content_type=attachment.content_type,
-        size=len(attachment.content),
-        is_inline=attachment.content_id is not None,
-        content_id=attachment.content_id,
-    )
-
-
-def _digested(attachment: LetterAttachment) -> dict[str, Any]:
-    named = asdict(replace(attachment, content=b""))
-    return named | {"content": hashlib.sha256(attachment.content).hexdigest()}

@@ -6,24 +6,28 @@ caller lets go of it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from gateway.graph import Message as Item
-from gateway.sending import machine
-from gateway.sending.errors import Verdict, internal
+from gateway.sending import budget, machine
+from gateway.sending.draft import Original, Parts, divide, payload_of
+from gateway.sending.errors import Pause, Verdict, internal
 from gateway.sending.machine import State
 from gateway.sending.recognise import SentItem, identify, mark_sent
 from gateway.sending.record import write_down
-from storage import Transaction, folders, mailboxes, messages, outbox
+from gateway.sending.rules import Allowance
+from storage import Transaction, accounts, attachments, files, folders, mailboxes, messages, outbox
+from storage.attachments import LetterAttachment
 from storage.folders import WellKnown
 from storage.mailboxes import MailboxState
 from storage.messages import Message
-from storage.outbox import Letter, LetterAttachment
+from storage.outbox import Letter
 
 # Longer than the longest a letter is carried without a pause; see carry.CARRY_LIMIT.
 LEASE: Final = timedelta(minutes=15)
+RESTORED_AT_ONCE: Final = 1000  # letters in memory
 SENT_ITEMS_AFTER: Final = timedelta(seconds=5)  # the Sent copy is there by then, as a rule
 
 
@@ -36,20 +40,50 @@ class Claim:
     lease_ends_at: datetime
 
 
+class Limits(TypedDict):
+    """Within which a letter may be submitted."""
+
+    allowance: Allowance
+    lease_ends_at: datetime
+    now: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a letter says."""
+    """What a letter says. `inside` are the attachments that its draft is made with, read whole only when it is made.
+
+    `original` is the mail that it answers; one that is no longer known in its mailbox is None, as for any other letter.
+    """
 
     message: Message
-    attachments: list[LetterAttachment]
+    original: Original | None
+    inside: list[tuple[LetterAttachment, bytes]]
+    separate: tuple[LetterAttachment, ...]
 
 
 def content(tx: Transaction, letter: Letter) -> Content:
     """What the letter says."""
+    message = messages.get(tx, letter.account_id, letter.message_id)
+    given = tuple(attachments.of_letter(tx, letter.message_id))
+    parts = Parts(inside=(), separate=given)
+    if letter.in_reply_to is None:
+        parts = divide(payload_of(letter, message), given)
+    wanted = parts.inside if letter.state == State.DRAFTING else ()
     return Content(
-        message=messages.get(tx, letter.account_id, letter.message_id),
-        attachments=outbox.attachments_of(tx, letter.message_id),
+        message=message,
+        original=_original(tx, letter),
+        inside=[(one, files.read(tx, one.file_id or "", start=0, length=one.size)) for one in wanted],
+        separate=parts.separate,
     )
+
+
+def _original(tx: Transaction, letter: Letter) -> Original | None:
+    if letter.in_reply_to is None:
+        return None
+    answered = messages.get(tx, letter.account_id, letter.in_reply_to)
+    if answered.graph_id is None or answered.mailbox_id != letter.mailbox_id:
+        return None
+    return Original(graph_id=answered.graph_id, subject=answered.subject)
 
 
 def recover(tx: Transaction, *, now: datetime) -> int:
@@ -57,7 +91,18 @@ def recover(tx: Transaction, *, now: datetime) -> int:
     left = outbox.leased(tx)
     for letter in left:
         write_down(tx, letter, machine.lease_lost(letter, now), now)
+    mailboxes.forget_budget_waits(tx)  # reckoned by the last run's clock; asked anew before each letter
     return len(left)
+
+
+def doubt_all(tx: Transaction, *, now: datetime) -> int:
+    """After a backup was restored: every letter that is not over is looked for first; how many those are."""
+    doubted, after = 0, ""
+    while some := outbox.unfinished(tx, after=after, limit=RESTORED_AT_ONCE):
+        for letter in some:
+            write_down(tx, letter, machine.restored(letter, now), now)
+        doubted, after = doubted + len(some), some[-1].message_id
+    return doubted
 
 
 def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: datetime) -> list[Claim]:
@@ -81,10 +126,20 @@ def drafted(tx: Transaction, claimed: Letter, item: Item, *, now: datetime) -> L
     """The draft was made, or an earlier one found: which item it is, and its conversation, from now on the thread's."""
     letter = _held(tx, claimed)
     if letter is None:
+        outbox.leave_untidy(tx, claimed.message_id, at=now)
         return None
+    if item.id != letter.graph_id:
+        attachments.forget_uploads(tx, letter.message_id)
     identify(tx, letter, item_of(item), now=now)
     letter = outbox.find(tx, letter.message_id) or letter  # with the ids that were just written
     return write_down(tx, letter, machine.drafted(letter, now), now, keep_lease=True)
+
+
+def drafted_and_intended(tx: Transaction, claimed: Letter, item: Item, **limits: Unpack[Limits]) -> Letter | None:
+    """Both at once, where nothing outside lies between: the draft is whole as soon as it is there."""
+    if drafted(tx, claimed, item, now=limits["now"]) is None:
+        return None
+    return intend(tx, claimed, **limits)
 
 
 def draft_vanished(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:
@@ -98,14 +153,32 @@ def draft_failed(tx: Transaction, claimed: Letter, verdict: Verdict, *, now: dat
     return _step(tx, claimed, lambda letter: machine.draft_failed(letter, verdict, now), now)
 
 
-def intend(tx: Transaction, claimed: Letter, *, lease_ends_at: datetime, now: datetime) -> Letter | None:
-    """The last word before `/send`: only who gets a letter back from this may submit it."""
+def uploaded(
+    tx: Transaction, claimed: Letter, attachment: LetterAttachment, *, url: str | None, offset: int
+) -> LetterAttachment:
+    """So far the upload of this attachment has come; without a URL it is over, or begins anew."""
+    if _held(tx, claimed) is not None:
+        attachments.uploaded(tx, claimed.message_id, attachment.position, url=url, offset=offset)
+    return replace(attachment, upload_url=url, upload_offset=offset)
+
+
+def intend(tx: Transaction, claimed: Letter, **limits: Unpack[Limits]) -> Letter | None:
+    """The last word before `/send`: only who gets a letter back from this may submit it.
+
+    It is counted here, so a letter that the mailbox may not send yet is handed back and waits as a draft.
+    """
     letter = _held(tx, claimed)
+    allowance, lease_ends_at, now = limits["allowance"], limits["lease_ends_at"], limits["now"]
     if letter is None or now >= lease_ends_at:
         return None
     if letter.graph_id is None:
         write_down(tx, letter, machine.draft_vanished(letter, now), now)
         return None
+    may_leave_at = budget.may_leave_at(tx, letter.mailbox_id, letter.recipients, allowance, now)
+    if may_leave_at > now:
+        write_down(tx, letter, machine.held_back(letter, may_leave_at), now)
+        return None
+    budget.spend(tx, letter, allowance, now)
     return write_down(tx, letter, machine.intend(letter, now, lease_ends_at), now, keep_lease=True)
 
 
@@ -204,5 +277,7 @@ def _step(tx: Transaction, claimed: Letter, decide: Callable[[Letter], Letter], 
 
 
 def _pause(tx: Transaction, claimed: Letter, verdict: Verdict, now: datetime) -> None:
-    if verdict.pause:
+    if verdict.pause is Pause.MAILBOX:
         mailboxes.pause(tx, claimed.mailbox_id, now + verdict.after)
+    elif verdict.pause is Pause.ACCOUNT:
+        accounts.pause_outbox(tx, claimed.account_id, now + verdict.after)

@@ -1,20 +1,20 @@
-"""The draft of a letter, as Graph takes it; and what of it is already in the mailbox. Pure.
+"""The draft of a letter, as Graph takes it: what makes it in one call, and what follows. Pure.
 
-Source: https://learn.microsoft.com/graph/api/user-post-messages
+Sources: https://learn.microsoft.com/graph/api/user-post-messages,
+https://learn.microsoft.com/graph/api/message-createreply, https://learn.microsoft.com/graph/api/message-update
 """
 
 import base64
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from gateway.graph import AttachmentInfo
 from gateway.graph import Message as Item
+from storage.attachments import LetterAttachment
 from storage.messages import Message
-from storage.outbox import Letter, LetterAttachment
+from storage.outbox import Letter
 from storage.threads import Address
 
 TAG: Final = "String {7d0b5a52-9a3c-4a0e-9f0e-3d1c2b7e5a41} Name SelmaSendUid"
@@ -25,16 +25,23 @@ LARGEST_REQUEST_BYTES: Final = 3_500_000  # Graph takes 4 MB; base64 included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """What makes the draft in one call, and the attachments that do not fit into that and follow one by one."""
+class Original:
+    """The mail that a letter answers, as it stands in the mailbox."""
 
-    payload: dict[str, Any]
+    graph_id: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Which attachments go along when the draft is made, and which follow one by one."""
+
     inside: tuple[LetterAttachment, ...]
     separate: tuple[LetterAttachment, ...]
 
 
-def compose(letter: Letter, message: Message, attachments: Sequence[LetterAttachment]) -> Draft:
-    """The mailbox that it is posted to is the sender: no `from` is set."""
+def payload_of(letter: Letter, message: Message) -> dict[str, Any]:
+    """All of a letter but its attachments. The mailbox that it is posted to is the sender: no `from` is set."""
     payload: dict[str, Any] = {
         "subject": message.subject,
         "body": {"contentType": message.body_type.value, "content": message.body},
@@ -43,15 +50,39 @@ def compose(letter: Letter, message: Message, attachments: Sequence[LetterAttach
         "bccRecipients": _recipients(message.recipients.bcc),
         "replyTo": _recipients(message.recipients.reply_to),
         "importance": letter.importance,
-        "singleValueExtendedProperties": [{"id": TAG, "value": letter.send_uid}],
+        **_tag(letter),
     }
-    inside, separate = _divide(attachments, LARGEST_REQUEST_BYTES - len(orjson.dumps(payload)))
-    if inside:
-        payload["attachments"] = [file_attachment(one) for one in inside]
-    return Draft(payload=payload, inside=inside, separate=separate)
+    return payload | _headers(letter)
 
 
-def file_attachment(attachment: LetterAttachment) -> dict[str, Any]:
+def reply_at_birth(letter: Letter, message: Message) -> dict[str, Any]:
+    """What of an answer can be said only when its draft is made: headers. The tag, so that it is found at once where
+    Graph takes it here; the docs promise that only for what follows."""
+    return {"toRecipients": _recipients(message.recipients.to), **_tag(letter), **_headers(letter)}
+
+
+def reply_changes(letter: Letter, message: Message, original: Original) -> dict[str, Any]:
+    """What makes Graph's draft of an answer the letter that was posted. Its own subject is left to Graph."""
+    changes = payload_of(letter, message)
+    changes.pop("internetMessageHeaders", None)
+    if message.subject == reply_subject(original.subject):
+        del changes["subject"]
+    return changes
+
+
+def reply_subject(subject: str) -> str:
+    """The subject of an answer, as Exchange makes it."""
+    return subject if subject[:3].casefold() == "re:" else f"RE: {subject}"
+
+
+def with_attachments(payload: Mapping[str, Any], inside: Sequence[tuple[LetterAttachment, bytes]]) -> dict[str, Any]:
+    """The same with the attachments that fit into one request."""
+    if not inside:
+        return dict(payload)
+    return {**payload, "attachments": [file_attachment(one, content) for one, content in inside]}
+
+
+def file_attachment(attachment: LetterAttachment, content: bytes) -> dict[str, Any]:
     """An attachment as Graph takes it; one with a content id is shown inside the HTML.
 
     Source: https://learn.microsoft.com/graph/api/message-post-attachments
@@ -60,7 +91,7 @@ def file_attachment(attachment: LetterAttachment) -> dict[str, Any]:
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": attachment.name,
         "contentType": attachment.content_type,
-        "contentBytes": base64.b64encode(attachment.content).decode(),
+        "contentBytes": base64.b64encode(content).decode(),
         "isInline": attachment.content_id is not None,
     }
     if attachment.content_id is not None:
@@ -68,17 +99,18 @@ def file_attachment(attachment: LetterAttachment) -> dict[str, Any]:
     return payload
 
 
-def missing(draft: Draft, present: Iterable[AttachmentInfo]) -> list[LetterAttachment]:
-    """Which of the separate attachments are not yet on the draft. They are told apart by name."""
-    there = Counter(one.name for one in present)
-    there.subtract(one.name for one in draft.inside)
-    absent = []
-    for one in draft.separate:
-        if there[one.name] > 0:
-            there[one.name] -= 1
+def divide(payload: Mapping[str, Any], attachments: Sequence[LetterAttachment]) -> Parts:
+    """Into one request goes what fits, in the order in which it was posted."""
+    room = LARGEST_REQUEST_BYTES - len(orjson.dumps(payload)) - len(',"attachments":[]')
+    inside, separate = [], []
+    for one in attachments:
+        size = len(orjson.dumps(file_attachment(one, b""))) + (one.size + 2) // 3 * 4 + len(",")
+        if size <= room:
+            inside.append(one)
+            room -= size
         else:
-            absent.append(one)
-    return absent
+            separate.append(one)
+    return Parts(inside=tuple(inside), separate=tuple(separate))
 
 
 def oldest_first(items: Iterable[Item]) -> list[Item]:
@@ -86,23 +118,18 @@ def oldest_first(items: Iterable[Item]) -> list[Item]:
     return sorted(items, key=lambda item: (item.created_at is None, item.created_at, item.id))
 
 
+def _tag(letter: Letter) -> dict[str, Any]:
+    return {"singleValueExtendedProperties": [{"id": TAG, "value": letter.send_uid}]}
+
+
+def _headers(letter: Letter) -> dict[str, Any]:
+    if not letter.headers:
+        return {}
+    return {"internetMessageHeaders": [{"name": name, "value": value} for name, value in letter.headers]}
+
+
 def _recipients(people: Iterable[Address]) -> list[dict[str, Any]]:
     return [
         {"emailAddress": {"address": one.address} if one.name is None else {"name": one.name, "address": one.address}}
         for one in people
     ]
-
-
-def _divide(
-    attachments: Sequence[LetterAttachment], room: int
-) -> tuple[tuple[LetterAttachment, ...], tuple[LetterAttachment, ...]]:
-    inside, separate = [], []
-    for one in attachments:
-        described = len(orjson.dumps(file_attachment(replace(one, content=b""))))
-        size = described + (len(one.content) + 2) // 3 * 4 + len(',"attachments":[]')
-        if size <= room:
-            inside.append(one)
-            room -= size
-        else:
-            separate.append(one)
-    return tuple(inside), tuple(separate)

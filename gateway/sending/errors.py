@@ -1,7 +1,7 @@
 """What a failure of Graph or Entra means for a letter: again later, fail with a reason, or ask a person. Pure.
 
-One table, for the steps before the submission; the same reasons are kept when a submission is refused, but there no
-answer except 202 is believed. Codes: https://learn.microsoft.com/graph/errors and the pages of the calls.
+`RULES` is the one table, for the steps before the submission; the same reasons are kept when a submission is refused,
+but there no answer except 202 is believed. Codes: https://learn.microsoft.com/graph/errors and the pages of the calls.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from gateway.graph import (
     BadRequest,
     GraphError,
     NotFound,
+    OutOfSpace,
+    OverBudget,
     Throttled,
     TokenError,
     TooLarge,
@@ -23,6 +25,7 @@ from gateway.graph import (
     Unavailable,
     Unreachable,
 )
+from gateway.sending.reasons import problem
 
 Failure = GraphError | TokenError | NotConnected
 FAILURES: Final = (GraphError, TokenError, NotConnected)
@@ -36,14 +39,37 @@ class Outcome(StrEnum):
     ASK = "ask"
 
 
+class Pause(StrEnum):
+    """Who waits along, because it would meet the same."""
+
+    LETTER = "letter"
+    MAILBOX = "mailbox"
+    ACCOUNT = "account"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`after` is when to try again; `pause` whether the whole mailbox waits as long. `problem` is for people."""
+    """`after` is when to try again; `pause` who waits as long. `problem` is for people."""
 
     outcome: Outcome
     problem: dict[str, Any]
     after: timedelta
-    pause: bool
+    pause: Pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A row of the table: failures with one of these codes, else of this kind, mean this.
+
+    `after` is when to try again; None: after a wait that grows. With `pause`, the whole mailbox waits.
+    """
+
+    reason: str
+    outcome: Outcome
+    codes: tuple[str, ...] = ()
+    kind: type[GraphError] | None = None
+    after: timedelta | None = None
+    pause: Pause = Pause.LETTER
 
 
 FIRST_BACKOFF: Final = timedelta(seconds=5)
@@ -58,148 +84,59 @@ PATIENCE: Final = timedelta(hours=24)
 CREDENTIAL_PATIENCE: Final = timedelta(days=7)
 CREDENTIAL_CODES: Final = frozenset({"not_connected", "no_token"})
 
-# Each reason with what to do about it: (explanation, cure).
-PLAINLY: Final[Mapping[str, tuple[str, str]]] = {
-    "not_connected": (
-        "This account is not connected to Microsoft 365 yet.",
-        "Enter tenant ID, client ID and client secret under Account-Level Configuration; the letter then leaves.",
-    ),
-    "no_token": ("Entra gives no token.", "Check the connection under Account-Level Configuration."),
-    "recipients": (
-        "Microsoft 365 does not accept one of the recipients.",
-        "Check the addresses and post a new letter.",
-    ),
-    "too_large": (
-        "The letter with its attachments is larger than the mailbox may send.",
-        "Post a new letter with smaller attachments.",
-    ),
-    "send_as": (
-        "Microsoft 365 does not let the app send from this address.",
-        "Ask the tenant's admin about Send As rights, or send from another mailbox.",
-    ),
-    "mailbox": (
-        "Microsoft 365 cannot serve this mailbox now: it may have lost its licence, moved or been deleted.",
-        "Check the mailbox in the Microsoft 365 admin center, then validate it again under Mailbox Set-up.",
-    ),
-    "access": (
-        "The app may not use this mailbox.",
-        "Check the app's permissions and the policy that limits it to some mailboxes. A change takes up to 2 hours.",
-    ),
-    "quota": (
-        "The mailbox is full, or has sent as much as it may for now.",
-        "Make room in the mailbox, or wait: the gateway tries again.",
-    ),
-    "throttled": ("Microsoft 365 asks for patience with this mailbox.", "Nothing to do: the gateway tries again."),
-    "unavailable": ("Microsoft 365 has trouble at the moment.", "Nothing to do: the gateway tries again."),
-    "unreachable": (
-        "Microsoft 365 cannot be reached.",
-        "Check the gateway's network. The gateway tries again.",
-    ),
-    "item_gone": (
-        "The letter's draft is not in the mailbox any more.",
-        "Nothing to do: the gateway looks whether it was sent.",
-    ),
-    "not_understood": (
-        "Microsoft 365 refused the letter for a reason that the gateway does not know.",
-        "Look at the code. The letter was not sent; it can be sent anew or closed.",
-    ),
-    "unexpected": (
-        "Microsoft 365 answered in a way that is not documented.",
-        "Nothing to do: the gateway tries again. If it lasts, report it with the request id.",
-    ),
-    "internal": (
-        "The gateway stumbled over this letter. This is a fault of the gateway.",
-        "Please report it with the letter's id. The gateway tries again.",
-    ),
-    "interrupted": (
-        "The gateway was interrupted while it sent this letter.",
-        "Nothing to do: the gateway looks for it in the mailbox.",
-    ),
-    "not_seen": (
-        "Microsoft 365 accepted the letter, but it has not appeared in Sent Items.",
-        "Nothing to do: the gateway goes on looking.",
-    ),
-    "not_found": (
-        "The letter was handed to Microsoft 365, but it is neither in Sent Items nor among the drafts.",
-        "Look in the mailbox whether it was sent, then send it anew or close it.",
-    ),
-    "accepted_but_draft": (
-        "Microsoft 365 accepted the letter, but it is still a draft.",
-        "Look in the mailbox whether it was sent, then send it anew or close it.",
-    ),
-    "stays_draft": (
-        "The letter was handed to Microsoft 365 several times and is still a draft.",
-        "Look at the draft in the mailbox, then send the letter anew or close it.",
-    ),
-    "cannot_look": (
-        "The letter was handed to Microsoft 365, but the mailbox could not be read since to see whether it was sent.",
-        "Look in the mailbox whether it was sent, then send it anew or close it.",
-    ),
-    "draft_vanished": (
-        "The letter's draft was handed to Microsoft 365 before and has disappeared since.",
-        "Look in the mailbox whether it was sent, then send it anew or close it.",
-    ),
-    "mailbox_removed": (
-        "The mailbox was removed from the gateway before the letter left.",
-        "Post a new letter from another mailbox.",
-    ),
-    "closed": ("A person closed this letter.", ""),
-}
-
 A = Outcome.AGAIN
 F = Outcome.FAIL
+M = Pause.MAILBOX
 
-BY_CODE: Final[Mapping[str, tuple[Outcome, str]]] = {
-    code.casefold(): (outcome, reason)
-    for outcome, reason, codes in (
-        (F, "recipients", ("ErrorInvalidRecipients",)),
-        (F, "too_large", ("ErrorMessageSizeExceeded",)),
-        (F, "send_as", ("ErrorSendAsDenied",)),
-        (A, "mailbox", ("MailboxNotEnabledForRESTAPI", "ErrorMailboxNotEnabledForRESTAPI", "ResourceNotFound")),
-        (A, "item_gone", ("ErrorItemNotFound",)),
-        (A, "mailbox", ("ErrorInvalidUser", "Request_ResourceNotFound")),
-        (A, "access", ("ErrorAccessDenied", "Authorization_RequestDenied", "NoPermissionsInAccessToken")),
-        (A, "quota", ("ErrorQuotaExceeded", "ErrorSubmissionQuotaExceeded")),
-    )
-    for code in codes
-}
-BY_KIND: Final[tuple[tuple[type[GraphError], Outcome, str], ...]] = (
-    (Throttled, A, "throttled"),
-    (TooLarge, F, "too_large"),
-    (AccessDenied, A, "access"),
-    (Unauthorized, A, "access"),
-    (NotFound, A, "mailbox"),
-    (Unreachable, A, "unreachable"),
-    (Unavailable, A, "unavailable"),
-    (BadRequest, Outcome.ASK, "not_understood"),
+# A code counts more than a kind; the first row that fits counts. Throttled is throttled, whatever its code.
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(reason="budget", outcome=A, kind=OverBudget, after=THROTTLED_RETRY, pause=M),
+    Rule(reason="throttled", outcome=A, kind=Throttled, after=THROTTLED_RETRY, pause=M),
+    Rule(reason="recipients", outcome=F, codes=("ErrorInvalidRecipients",)),
+    Rule(reason="too_large", outcome=F, codes=("ErrorMessageSizeExceeded",), kind=TooLarge),
+    Rule(reason="send_as", outcome=F, codes=("ErrorSendAsDenied",)),
+    Rule(
+        reason="headers",
+        outcome=F,
+        codes=("InvalidInternetMessageHeader", "InvalidInternetMessageHeaderCollection"),
+    ),
+    Rule(reason="item_gone", outcome=A, codes=("ErrorItemNotFound",)),
+    Rule(
+        reason="mailbox",
+        outcome=A,
+        codes=(
+            "MailboxNotEnabledForRESTAPI",
+            "ErrorMailboxNotEnabledForRESTAPI",
+            "ResourceNotFound",
+            "ErrorInvalidUser",
+            "Request_ResourceNotFound",
+        ),
+        kind=NotFound,
+        after=MAILBOX_RETRY,
+        pause=M,
+    ),
+    Rule(
+        reason="access",
+        outcome=A,
+        codes=("ErrorAccessDenied", "Authorization_RequestDenied", "NoPermissionsInAccessToken"),
+        kind=AccessDenied,
+        after=MAILBOX_RETRY,
+        pause=M,
+    ),
+    Rule(reason="access", outcome=A, kind=Unauthorized, after=MAILBOX_RETRY, pause=M),
+    Rule(
+        reason="quota",
+        outcome=A,
+        codes=("ErrorQuotaExceeded", "ErrorSubmissionQuotaExceeded", "ErrorExceededMessageLimit"),
+        kind=OutOfSpace,
+        after=MAILBOX_RETRY,
+        pause=M,
+    ),
+    Rule(reason="unreachable", outcome=A, kind=Unreachable, after=NETWORK_RETRY, pause=M),
+    Rule(reason="unavailable", outcome=A, kind=Unavailable),
+    Rule(reason="not_understood", outcome=Outcome.ASK, kind=BadRequest),
+    Rule(reason="unexpected", outcome=A, kind=GraphError),
 )
-MAILBOX_WIDE: Final[Mapping[str, timedelta]] = {
-    "throttled": THROTTLED_RETRY,
-    "mailbox": MAILBOX_RETRY,
-    "access": MAILBOX_RETRY,
-    "quota": MAILBOX_RETRY,
-    "unreachable": NETWORK_RETRY,
-}
-
-
-def problem(code: str, *, because: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """A reason as it is stored and shown: `code`, `explanation`, `cure`; what is not known is left out.
-
-    `because` is the reason that led to this one.
-    """
-    explanation, cure = PLAINLY[code]
-    cause = None if because is None else {name: value for name, value in because.items() if name != "because"}
-    return {
-        name: value
-        for name, value in {
-            "code": code,
-            "explanation": explanation,
-            "cure": cure or None,
-            "because": cause,
-            **more,
-        }.items()
-        if value is not None
-    }
 
 
 def patience(why: Mapping[str, Any] | None) -> timedelta:
@@ -216,7 +153,8 @@ def judge(failure: Failure, attempts: int) -> Verdict:
     """What this failure means for a letter that nothing was submitted of."""
     match failure:
         case NotConnected():
-            return Verdict(outcome=A, problem=problem("not_connected"), after=CREDENTIAL_RETRY, pause=True)
+            why = problem("not_connected")
+            return Verdict(outcome=A, problem=why, after=CREDENTIAL_RETRY, pause=Pause.ACCOUNT)
         case TokenError():
             return _no_token(failure)
         case GraphError():
@@ -225,49 +163,54 @@ def judge(failure: Failure, attempts: int) -> Verdict:
 
 def internal(attempts: int) -> Verdict:
     """A fault of ours met this letter: later, so that the others go on."""
-    return Verdict(outcome=A, problem=problem("internal"), after=max(backoff(attempts), CREDENTIAL_RETRY), pause=False)
+    after = max(backoff(attempts), CREDENTIAL_RETRY)
+    return Verdict(outcome=A, problem=problem("internal"), after=after, pause=Pause.LETTER)
+
+
+def ask(reason: str) -> Verdict:
+    """Something that only a person can settle."""
+    return Verdict(outcome=Outcome.ASK, problem=problem(reason), after=timedelta(0), pause=Pause.LETTER)
+
+
+def fail(reason: str) -> Verdict:
+    """Something that cannot be mended."""
+    return Verdict(outcome=F, problem=problem(reason, final=True), after=timedelta(0), pause=Pause.LETTER)
 
 
 def _no_token(failure: TokenError) -> Verdict:
     why = problem("no_token", kind=failure.kind.value, aadsts=failure.aadsts, correlation_id=failure.correlation_id)
     why |= {"explanation": failure.explanation, "cure": failure.cure}
     after = max(failure.retry_after or CREDENTIAL_RETRY, CREDENTIAL_RETRY)
-    return Verdict(outcome=A, problem=why, after=after, pause=True)
+    return Verdict(outcome=A, problem=why, after=after, pause=Pause.ACCOUNT)
 
 
 def _graph_error(failure: GraphError, attempts: int) -> Verdict:
-    outcome, reason = _outcome(failure)
+    rule = rule_for(failure)
     why = problem(
-        reason,
+        rule.reason,
         graph_code=failure.code or None,
         status=failure.status,
         detail=failure.message[:500] or None,
         request_id=failure.request_id,
-        final=True if outcome is Outcome.FAIL else None,
+        final=True if rule.outcome is F else None,
     )
-    after = MAILBOX_WIDE.get(reason) or backoff(attempts)
+    after = rule.after or backoff(attempts)
     if failure.retry_after is not None:
-        after = failure.retry_after if reason == "throttled" else max(after, failure.retry_after)
-    return Verdict(
-        outcome=outcome,
-        problem=why,
-        after=after,
-        pause=outcome is A and _concerns_all(failure, reason),
-    )
+        after = failure.retry_after if isinstance(failure, Throttled) else max(after, failure.retry_after)
+    return Verdict(outcome=rule.outcome, problem=why, after=after, pause=_who_waits(failure, rule))
 
 
-def _concerns_all(failure: GraphError, reason: str) -> bool:
+def _who_waits(failure: GraphError, rule: Rule) -> Pause:
     """Whether other letters of the mailbox would meet the same. An answer that was lost says nothing of them."""
-    if isinstance(failure, Unreachable):
-        return not failure.sent
-    return reason in MAILBOX_WIDE or failure.retry_after is not None
+    if rule.outcome is not A or (isinstance(failure, Unreachable) and failure.sent):
+        return Pause.LETTER
+    return Pause.MAILBOX if failure.retry_after is not None else rule.pause
 
 
-def _outcome(failure: GraphError) -> tuple[Outcome, str]:
-    known = BY_CODE.get(failure.code.casefold())
-    if known is not None and not isinstance(failure, Throttled):
-        return known
-    for kind, outcome, reason in BY_KIND:
-        if isinstance(failure, kind):
-            return outcome, reason
-    return A, "unexpected"
+def rule_for(failure: GraphError) -> Rule:
+    """The row of the table that this failure falls under."""
+    if not isinstance(failure, Throttled):
+        for rule in RULES:
+            if failure.is_code(*rule.codes):
+                return rule
+    return next(rule for rule in RULES if rule.kind is not None and isinstance(failure, rule.kind))

@@ -1,10 +1,10 @@
 """Looking for a letter in its mailbox, and what the reads prove."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from gateway.graph import AttachmentInfo, NotFound
+from gateway.graph import AttachmentInfo, NotFound, UploadSession
 from gateway.graph import Message as Item
 from gateway.sending.draft import TAG, oldest_first
 from storage.outbox import Letter
@@ -23,9 +23,21 @@ SELECT: Final = (
 class Mailer(Protocol):
     """What sending needs of Graph; `gateway.graph.GraphClient` is one. Raises GraphError and TokenError."""
 
-    async def create_draft(self, user: str, payload: dict[str, Any]) -> Item: ...
+    async def create_draft(self, user: str, payload: Mapping[str, Any]) -> Item: ...
 
-    async def add_attachment(self, user: str, message_id: str, payload: dict[str, Any]) -> AttachmentInfo: ...
+    async def create_reply(self, user: str, message_id: str, message: Mapping[str, Any]) -> Item: ...
+
+    async def update_message(self, user: str, message_id: str, changes: Mapping[str, Any]) -> Item: ...
+
+    async def create_upload_session(
+        self, user: str, message_id: str, *, name: str, content_type: str, size: int, content_id: str | None
+    ) -> UploadSession: ...
+
+    async def upload_piece(self, url: str, piece: bytes, *, offset: int, total: int, user: str) -> int | None: ...
+
+    def attachment_bytes(self, user: str, message_id: str, attachment_id: str) -> AsyncIterator[bytes]: ...
+
+    async def add_attachment(self, user: str, message_id: str, payload: Mapping[str, Any]) -> AttachmentInfo: ...
 
     async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]: ...
 
@@ -58,6 +70,10 @@ class Found:
     def has_draft(self, graph_id: str | None) -> bool:
         """Whether the very item that was submitted is still a draft. A stray one with the same tag proves nothing."""
         return any(item.id == graph_id for item in self.drafts)
+
+    def proves_a_draft(self, letter: Letter) -> bool:
+        """Whether the letter is still a draft; one that was never submitted may be any with its tag."""
+        return bool(self.drafts) if letter.submits == 0 else self.has_draft(letter.graph_id)
 
 
 async def look(graph: Mailer, user: str, letter: Letter) -> Found:

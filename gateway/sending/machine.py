@@ -5,6 +5,8 @@
                                    │           ▼                  │
                                    └─a draft─ UNKNOWN ◀───────────┘ ─no proof in time─▶ NEEDS_REVIEW
 
+A row that a restored backup brought back is UNKNOWN first, whatever it was: what it says of the mailbox is old.
+
 A second `/send` for one send_uid is issued only when Graph never answered the first with 202 and reads have shown the
 item still to be a draft after the settle time. What Graph accepted is never submitted again by the machine: if it is
 not seen in Sent, a person decides.
@@ -16,7 +18,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.sending.errors import Outcome, Verdict, patience, problem
+from gateway.sending.errors import Outcome, Verdict, patience
+from gateway.sending.reasons import problem
 from storage import Conflict
 from storage.outbox import Letter
 
@@ -41,12 +44,12 @@ S = State
 
 # SENT can follow almost anything: whoever sees the item in Sent knows better than any row.
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    S.ACCEPTED: frozenset({S.DRAFTING, S.FAILED, S.CANCELLED, S.SENT}),
-    S.DRAFTING: frozenset({S.DRAFTED, S.FAILED, S.NEEDS_REVIEW, S.CANCELLED, S.SENT}),
-    S.DRAFTED: frozenset({S.SUBMITTING, S.DRAFTING, S.FAILED, S.NEEDS_REVIEW, S.CANCELLED, S.SENT}),
+    S.ACCEPTED: frozenset({S.DRAFTING, S.FAILED, S.CANCELLED, S.SENT, S.UNKNOWN}),
+    S.DRAFTING: frozenset({S.DRAFTED, S.FAILED, S.NEEDS_REVIEW, S.CANCELLED, S.SENT, S.UNKNOWN}),
+    S.DRAFTED: frozenset({S.SUBMITTING, S.DRAFTING, S.FAILED, S.NEEDS_REVIEW, S.CANCELLED, S.SENT, S.UNKNOWN}),
     S.SUBMITTING: frozenset({S.SUBMITTED, S.UNKNOWN, S.DRAFTED, S.FAILED, S.SENT, S.BOUNCED}),
     S.SUBMITTED: frozenset({S.UNKNOWN, S.SENT, S.BOUNCED}),
-    S.UNKNOWN: frozenset({S.DRAFTED, S.FAILED, S.NEEDS_REVIEW, S.SENT, S.BOUNCED}),
+    S.UNKNOWN: frozenset({S.ACCEPTED, S.DRAFTED, S.FAILED, S.NEEDS_REVIEW, S.SENT, S.BOUNCED}),
     S.SENT: frozenset({S.BOUNCED}),
     S.BOUNCED: frozenset(),
     S.FAILED: frozenset({S.ACCEPTED, S.SENT}),
@@ -80,6 +83,7 @@ SETTLED_AFTER: Final = timedelta(minutes=15)  # only then is "still a draft" bel
 SETTLED_APART: Final = timedelta(minutes=1)  # … and only of two reads this far apart
 REVIEW_AFTER: Final = timedelta(minutes=30)  # uncertain for so long: a person decides
 MAX_SUBMITS: Final = 3
+TIDY_AFTER: Final = timedelta(minutes=3)  # by then a draft that was being made when it was given up is there
 
 
 class ImpossibleTransition(Exception):
@@ -97,6 +101,9 @@ def _to(letter: Letter, state: State, now: datetime, **changes: Any) -> Letter:
         raise ImpossibleTransition(f"{letter.message_id}: {before} → {state}")
     if state in FINISHED:
         changes["next_attempt_at"] = None
+    # A draft that nobody sends any more must not lie where somebody could send it by hand.
+    left_behind = state in (S.FAILED, S.CANCELLED) and letter.attempts > 0 and letter.submits == 0
+    changes["tidy_at"] = now + TIDY_AFTER if left_behind else None
     return replace(letter, state=state.value, state_since=now, **changes)
 
 
@@ -148,6 +155,12 @@ def mailbox_removed(letter: Letter, now: datetime) -> Letter:
     """The mailbox was removed before the letter left."""
     _expect(letter, *UNSENT)
     return _to(letter, S.FAILED, now, problem=problem("mailbox_removed"))
+
+
+def held_back(letter: Letter, at: datetime) -> Letter:
+    """The mailbox has sent as much as it may: the draft waits, and its patience counts from when it may leave."""
+    _expect(letter, S.DRAFTED)
+    return replace(letter, next_attempt_at=at, still_draft_at=at, problem=problem("budget"))
 
 
 # Submitting
@@ -203,7 +216,7 @@ def ambiguous(letter: Letter, verdict: Verdict | None, now: datetime) -> Letter:
 
 def sent(letter: Letter, sent_at: datetime, now: datetime) -> Letter:
     """The item was seen and is not a draft."""
-    return _to(letter, S.SENT, now, sent_at=sent_at, problem=None)
+    return _to(letter, S.SENT, now, sent_at=sent_at, restored_at=None, problem=None)
 
 
 def still_draft(letter: Letter, now: datetime) -> Letter:
@@ -213,19 +226,23 @@ def still_draft(letter: Letter, now: datetime) -> Letter:
     if letter.state == S.SUBMITTED:
         return _unseen(replace(letter, still_draft_at=first), now)
     settled = now - letter.state_since >= SETTLED_AFTER and now - first >= SETTLED_APART
+    if settled and _never_submitted(letter):
+        return _as_before_the_backup(letter, now)
     if not settled or letter.submitted_at is not None:
         return _unproved(replace(letter, still_draft_at=first), now, "accepted_but_draft")
     if letter.problem is not None and letter.problem.get("final"):
         return _to(letter, S.FAILED, now, problem=letter.problem)
     if letter.submits >= MAX_SUBMITS:
         return _to(letter, S.NEEDS_REVIEW, now, problem=problem("stays_draft", because=letter.problem))
-    return _to(letter, S.DRAFTED, now, next_attempt_at=now, still_draft_at=None)
+    return _to(letter, S.DRAFTED, now, next_attempt_at=now, still_draft_at=None, restored_at=None)
 
 
 def not_found(letter: Letter, now: datetime) -> Letter:
     """Every read succeeded and none found the item."""
     _expect(letter, S.SUBMITTED, S.UNKNOWN)
     letter = replace(letter, still_draft_at=None)
+    if _never_submitted(letter) and now - letter.state_since >= REVIEW_AFTER:
+        return _as_before_the_backup(letter, now)
     return _unseen(letter, now) if letter.state == S.SUBMITTED else _unproved(letter, now, "not_found")
 
 
@@ -260,6 +277,44 @@ def next_look(letter: Letter, now: datetime) -> datetime:
 
 
 # Interruptions
+
+
+def restored(letter: Letter, now: datetime) -> Letter:
+    """A backup was restored: since it was made, the letter may have gone any way. It is looked for before all else."""
+    if letter.state == S.UNKNOWN:
+        return replace(letter, state_since=now, restored_at=now, still_draft_at=None, next_attempt_at=now)
+    if letter.state == S.SUBMITTED:
+        return replace(letter, restored_at=now, next_attempt_at=now)
+    return _to(
+        letter,
+        S.UNKNOWN,
+        now,
+        restored_at=now,
+        still_draft_at=None,
+        problem=problem("restored", because=letter.problem),
+        next_attempt_at=now,
+    )
+
+
+def _never_submitted(letter: Letter) -> bool:
+    """Only a restored row can be UNKNOWN without a submission that it knows of."""
+    return letter.state == S.UNKNOWN and letter.submits == 0
+
+
+def _as_before_the_backup(letter: Letter, now: datetime) -> Letter:
+    """Reads over the whole mailbox, long after the restoring, show that it has not left: it goes its way.
+
+    Its first step looks for the tag, since this is not its first attempt, and adopts a draft if there is one.
+    """
+    return _to(
+        letter,
+        S.ACCEPTED,
+        now,
+        restored_at=None,
+        still_draft_at=None,
+        problem=None,
+        next_attempt_at=max(letter.send_at or now, now),
+    )
 
 
 def lease_lost(letter: Letter, now: datetime) -> Letter:

@@ -1,12 +1,15 @@
-"""Writing a decision down: the row, and the event that tells SELMA of it, in one transaction."""
+"""Writing a decision down: the row, and the events that tell SELMA of it, in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from gateway.sending.machine import State, shown
-from storage import Transaction, events, outbox
+from gateway.sending.machine import FINISHED, State, shown
+from storage import Transaction, batches, events, outbox
 from storage.outbox import Letter
+
+STEP_PERCENT: Final = 10
 
 EVENTS: Final[Mapping[State, str]] = {
     State.ACCEPTED: "message.accepted",
@@ -24,9 +27,28 @@ def write_down(
 ) -> Letter:
     """Keep what was decided of a letter; returns it. Entering a state that SELMA wants to know of is an event."""
     outbox.save(tx, after, keep_lease=keep_lease)
-    if after.state != before.state and State(after.state) in EVENTS:
+    if after.state == before.state:
+        return after
+    if State(after.state) in EVENTS:
         tell(tx, after, now, **data)
+    if after.batch_id is not None and State(after.state) in FINISHED and State(before.state) not in FINISHED:
+        tell_of_batch(tx, after.batch_id, now)
     return after
+
+
+def tell_of_batch(tx: Transaction, batch_id: str, now: datetime) -> None:
+    """Record how far a batch is, whenever another tenth of it is over; and its end."""
+    batch = batches.by_id(tx, batch_id)
+    still_open = batches.open_letters(tx, batch_id)
+    percent = (batch.letters - still_open) * 100 // batch.letters // STEP_PERCENT * STEP_PERCENT
+    if percent <= batch.told_percent and still_open > 0:
+        return
+    batches.told(tx, batch_id, percent)
+    letters = Counter[str]()
+    for state, count in batches.counts(tx, batch_id).items():
+        letters[shown(state)] += count
+    data = {"batch_id": batch_id, "percent": percent, "letters": dict(letters)}
+    events.record(tx, batch.account_id, "batch.progress" if still_open else "batch.finished", data=data, now=now)
 
 
 def tell(tx: Transaction, letter: Letter, now: datetime, **data: Any) -> None:

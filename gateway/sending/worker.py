@@ -10,15 +10,16 @@ from gateway.clock import Clock
 from gateway.sending import commits
 from gateway.sending.carry import Carrier
 from gateway.sending.looking import GraphSource
+from gateway.sending.rules import Allowance
 from gateway.waiting import first_of
 from storage import StorageUnavailable, Store, outbox
 
 log = logging.getLogger(__name__)
 
 CONCURRENCY: Final = 24
-# Graph serves four calls of an app to one mailbox at once, of all kinds: one is left for reading the mailbox.
-# A letter makes one call at a time. https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits
-PER_MAILBOX: Final = 3
+# As many calls as Graph serves of an app in one mailbox; a letter makes one at a time. Whoever reads the mailbox
+# meanwhile waits its turn with them: gateway.graph.budget. https://learn.microsoft.com/graph/throttling-limits
+PER_MAILBOX: Final = 4
 LONGEST_WAIT: Final = timedelta(minutes=1)
 SHORTEST_WAIT: Final = timedelta(seconds=1)
 STORE_RETRY: Final = timedelta(seconds=5)
@@ -39,6 +40,7 @@ class OutboxWorker:
         clock: Clock,
         *,
         owner: str,
+        allowance: Allowance = Allowance(),  # noqa: B008 - frozen
         concurrency: int = CONCURRENCY,
         per_mailbox: int = PER_MAILBOX,
     ) -> None:
@@ -47,7 +49,7 @@ class OutboxWorker:
         self._owner = owner
         self._concurrency = concurrency
         self._per_mailbox = per_mailbox
-        self._carrier = Carrier(store, graphs, clock)
+        self._carrier = Carrier(store, graphs, clock, allowance)
 
     async def recover(self) -> None:
         """At start: letters that a dead process had in hand are free again; what was being submitted is uncertain."""

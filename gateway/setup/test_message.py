@@ -5,7 +5,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.clock import Clock
-from gateway.sending.accept import NewLetter, accept
+from gateway.sending.accept import accept
+from gateway.sending.posted import NewLetter
 from gateway.setup.account import BadConfiguration
 from gateway.setup.values import address_problem
 from storage import Store, Transaction, accounts, mailboxes

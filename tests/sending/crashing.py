@@ -17,6 +17,7 @@ class Crashes:
     """Counts steps and dies at the one that is asked for, by name or by number."""
 
     at_step: str | None = None
+    skip: int = 0  # so often it is passed by before
     after_steps: int | None = None
     reached: list[str] = field(default_factory=list)
     dead: bool = False
@@ -24,7 +25,8 @@ class Crashes:
     def step(self, name: str) -> None:
         if not self.dead:
             self.reached.append(name)
-            self.dead = name == self.at_step or len(self.reached) == self.after_steps
+            here = name == self.at_step and self.reached.count(name) > self.skip
+            self.dead = here or len(self.reached) == self.after_steps
         if self.dead:
             raise CrashNow(name)
 

@@ -4,24 +4,36 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.sending.accept import (
+from gateway.sending.accept import accept
+from gateway.sending.choices import cancel
+from gateway.sending.posted import (
     KeyReused,
     MailboxNotValidated,
-    NewLetter,
+    NewAttachment,
+    TooMuchAttached,
+    UnknownFile,
     UnknownMailbox,
-    accept,
-    cancel,
-    fingerprint,
 )
-from storage import Conflict, NotFound, Transaction, accounts, events, mailboxes, messages, outbox, threads
+from gateway.sending.rules import Rules
+from storage import (
+    Conflict,
+    NotFound,
+    Transaction,
+    accounts,
+    attachments,
+    events,
+    files,
+    mailboxes,
+    messages,
+    threads,
+)
 from storage.messages import BodyType
-from storage.outbox import LetterAttachment
 from storage.threads import Address, Object, ObjectType
 from tests.sending.conftest import SENDER, Office, a_letter
 
 STUDENT = Object(type=ObjectType.STUDENT, id="S1001")
 ENROLMENT = Object(type=ObjectType.ENROLMENT, id="E77")
-LOGO = LetterAttachment(name="logo.png", content_type="image/png", content_id="logo", content=b"png")
+LOGO = NewAttachment(name="logo.png", content_type="image/png", content_id="logo", content=b"png")
 
 
 def rows(tx: Transaction, table: str) -> int:
@@ -78,7 +90,7 @@ async def test_fifty_posts_of_one_key_at_once_are_one_letter(office: Office) -> 
 
 async def test_the_same_key_for_another_letter_is_refused(office: Office) -> None:
     await office.post(key="k")
-    with pytest.raises(KeyReused, match="another letter"):
+    with pytest.raises(KeyReused, match="something else"):
         await office.post(a_letter(subject="Another"), key="k")
     assert await office.store.read(rows, "outbox") == 1
 
@@ -134,12 +146,12 @@ async def test_a_mailbox_that_is_not_validated_sends_nothing_and_says_why(office
 )
 def test_letters_that_differ_anywhere_have_different_fingerprints(changes: dict) -> None:
     one = a_letter(attachments=(LOGO,))
-    assert fingerprint(one) != fingerprint(NewLetter(**{**_fields(one), **changes}))
+    assert one.fingerprint != replace(one, **changes).fingerprint
 
 
 def test_a_fingerprint_does_not_depend_on_the_order_of_metadata_or_the_case_of_the_sender() -> None:
     one = a_letter(metadata={"a": 1, "b": 2})
-    assert fingerprint(one) == fingerprint(a_letter(metadata={"b": 2, "a": 1}, sender=SENDER.upper()))
+    assert one.fingerprint == a_letter(metadata={"b": 2, "a": 1}, sender=SENDER.upper()).fingerprint
 
 
 async def test_a_cancelled_letter_is_never_sent(office: Office) -> None:
@@ -166,8 +178,48 @@ async def test_another_accounts_letter_can_not_be_touched(office: Office) -> Non
 
 async def test_the_attachments_are_kept_as_they_were_posted(office: Office) -> None:
     message_id = await office.post(a_letter(attachments=(LOGO,)))
-    assert await office.store.read(outbox.attachments_of, message_id) == [LOGO]
+    [kept] = await office.store.read(attachments.of_letter, message_id)
+    assert (kept.name, kept.content_type, kept.content_id, kept.size) == ("logo.png", "image/png", "logo", 3)
+    assert await office.store.read(files.read, kept.file_id or "", start=0, length=9) == b"png"
 
 
-def _fields(letter: NewLetter) -> dict:
-    return {name: getattr(letter, name) for name in letter.__dataclass_fields__}
+async def test_one_uploaded_file_goes_with_many_letters(office: Office) -> None:
+    now = office.clock.now()
+    file = await office.store.write(
+        files.store,
+        office.account_id,
+        name="terms.pdf",
+        content_type="application/pdf",
+        content=b"terms",
+        sha256=bytes(32),
+        expires_at=now,
+        now=now,
+    )
+    named = NewAttachment(name=None, content_type=None, file_id=file.id)
+    renamed = NewAttachment(name="conditions.pdf", content_type="application/x-pdf", file_id=file.id)
+    letters = [await office.post(a_letter(attachments=(one,))) for one in (named, renamed)]
+    kept = [(await office.store.read(attachments.of_letter, one))[0] for one in letters]
+    assert [one.name for one in kept] == ["terms.pdf", "conditions.pdf"]
+    assert {one.file_id for one in kept} == {file.id}
+    assert await office.store.write(files.forget_expired, office.account_id, now=now) == 0, "letters need it"
+
+
+async def test_a_file_that_is_not_there_is_refused_and_nothing_is_kept(office: Office) -> None:
+    gone = NewAttachment(name="a.pdf", content_type=None, file_id="fil_gone")
+    with pytest.raises(UnknownFile, match="Attachment 2 "):
+        await office.post(a_letter(attachments=(LOGO, gone)))
+    assert await office.store.read(rows, "files") == 0
+
+
+async def test_attachments_may_not_be_larger_together_than_a_letter_may_be(office: Office) -> None:
+    pair = tuple(NewAttachment(name=name, content_type="text/plain", content=b"x" * 600) for name in ("a", "b"))
+    with pytest.raises(TooMuchAttached, match="1,200 bytes together; a letter may have 1,000"):
+        await office.store.write(
+            accept,
+            office.account_id,
+            a_letter(attachments=pair),
+            idempotency_key=None,
+            rules=Rules(largest_letter=1000),
+            now=office.clock.now(),
+        )
+    assert await office.store.read(rows, "messages") == 0

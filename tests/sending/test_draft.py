@@ -5,10 +5,19 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.graph import AttachmentInfo, AttachmentKind
-from gateway.sending.draft import LARGEST_REQUEST_BYTES, TAG, Draft, compose, missing
+from gateway.sending.draft import (
+    LARGEST_REQUEST_BYTES,
+    TAG,
+    Original,
+    divide,
+    payload_of,
+    reply_at_birth,
+    reply_changes,
+    reply_subject,
+    with_attachments,
+)
+from storage.attachments import LetterAttachment
 from storage.messages import BodyType, Direction, Kind, Message, Placement, Recipients
-from storage.outbox import LetterAttachment
 from storage.threads import Address
 from tests.sending.test_machine import State, letter
 
@@ -48,21 +57,26 @@ def message(**changes: Any) -> Message:
 
 
 def attachment(name: str, size: int, content_id: str | None = None) -> LetterAttachment:
-    return LetterAttachment(name=name, content_type="image/png", content_id=content_id, content=b"\x00" * size)
-
-
-def draft(*attachments: LetterAttachment, **changes: Any) -> Draft:
-    return compose(letter(State.DRAFTING, send_uid="0b2e"), message(**changes), attachments)
-
-
-def on_draft(name: str) -> AttachmentInfo:
-    return AttachmentInfo(
-        id=name, name=name, content_type=None, size=1, is_inline=False, content_id=None, kind=AttachmentKind.FILE
+    return LetterAttachment(
+        position=0,
+        name=name,
+        content_type="image/png",
+        content_id=content_id,
+        size=size,
+        sha256=bytes(32),
+        file_id="fil_1",
     )
 
 
+def payload(*, headers: tuple[tuple[str, str], ...] = (), **changes: Any) -> dict[str, Any]:
+    return payload_of(letter(State.DRAFTING, send_uid="0b2e", headers=headers), message(**changes))
+
+
+THE_TAG = [{"id": TAG, "value": "0b2e"}]
+
+
 def test_a_draft_says_all_that_the_letter_says_and_carries_its_tag() -> None:
-    assert draft().payload == {
+    assert payload() == {
         "subject": "Your enrolment",
         "body": {"contentType": "html", "content": "<p>Kia ora</p>"},
         "toRecipients": [{"emailAddress": {"name": "Ngātā, “Aroha” 🎓", "address": "aroha@student.example"}}],
@@ -70,8 +84,16 @@ def test_a_draft_says_all_that_the_letter_says_and_carries_its_tag() -> None:
         "bccRecipients": [{"emailAddress": {"address": "file@school.example"}}],
         "replyTo": [{"emailAddress": {"name": "Help", "address": "help@school.example"}}],
         "importance": "normal",
-        "singleValueExtendedProperties": [{"id": TAG, "value": "0b2e"}],
+        "singleValueExtendedProperties": THE_TAG,
     }
+
+
+def test_headers_of_the_senders_own_go_along() -> None:
+    made = payload(headers=(("x-selma-run", "7"), ("X-Auto-Response-Suppress", "OOF")))
+    assert made["internetMessageHeaders"] == [
+        {"name": "x-selma-run", "value": "7"},
+        {"name": "X-Auto-Response-Suppress", "value": "OOF"},
+    ]
 
 
 def test_the_tag_is_the_one_that_letters_have_had_for_ever() -> None:
@@ -79,11 +101,11 @@ def test_the_tag_is_the_one_that_letters_have_had_for_ever() -> None:
 
 
 def test_plain_text_stays_plain_text() -> None:
-    assert draft(body_type=BodyType.TEXT, body="a < b").payload["body"] == {"contentType": "text", "content": "a < b"}
+    assert payload(body_type=BodyType.TEXT, body="a < b")["body"] == {"contentType": "text", "content": "a < b"}
 
 
 def test_an_inline_image_is_named_by_its_content_id() -> None:
-    (sent,) = draft(attachment("logo.png", 3, content_id="logo")).payload["attachments"]
+    (sent,) = with_attachments(payload(), [(attachment("logo.png", 3, "logo"), b"\x00" * 3)])["attachments"]
     assert sent == {
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": "logo.png",
@@ -101,25 +123,53 @@ def test_an_inline_image_is_named_by_its_content_id() -> None:
         ([2_000_000, 2_000_000], 1, 1),
         ([2_900_000, 1000], 1, 1),
         ([2_600_000, 1000, 1000], 3, 0),
+        ([100_000_000, 1000], 1, 1),
         ([], 0, 0),
     ],
 )
 def test_attachments_travel_in_the_draft_as_far_as_they_fit(sizes: list[int], inside: int, separate: int) -> None:
-    made = draft(*[attachment(f"{n}.png", size) for n, size in enumerate(sizes)])
-    assert (len(made.inside), len(made.separate)) == (inside, separate)
-    assert len(orjson.dumps(made.payload)) < LARGEST_REQUEST_BYTES
+    parts = divide(payload(), [attachment(f"{n}.png", size) for n, size in enumerate(sizes)])
+    assert (len(parts.inside), len(parts.separate)) == (inside, separate)
+    made = with_attachments(payload(), [(one, b"\x00" * one.size) for one in parts.inside])
+    assert len(orjson.dumps(made)) < LARGEST_REQUEST_BYTES
 
 
 def test_a_body_that_fills_the_request_leaves_all_attachments_to_follow() -> None:
-    made = draft(attachment("a.png", 10), body="x" * LARGEST_REQUEST_BYTES)
-    assert [one.name for one in made.separate] == ["a.png"]
-    assert "attachments" not in made.payload
+    parts = divide(payload(body="x" * LARGEST_REQUEST_BYTES), [attachment("a.png", 10)])
+    assert [one.name for one in parts.separate] == ["a.png"]
+    assert "attachments" not in with_attachments(payload(), [])
 
 
-def test_of_attachments_with_one_name_as_many_are_missing_as_are_not_there() -> None:
-    made = draft(*[attachment("same.png", 2_500_000)] * 3)
-    assert (len(made.inside), len(made.separate)) == (1, 2)
-    assert len(missing(made, [])) == 2 + 0
-    assert len(missing(made, [on_draft("same.png")])) == 2
-    assert len(missing(made, [on_draft("same.png")] * 2)) == 1
-    assert missing(made, [on_draft("same.png")] * 3) == []
+class TestAnswers:
+    WROTE = Original(graph_id="item-7", subject="A question")
+    HEADERS = (("x-selma-run", "7"),)
+
+    def test_only_when_it_is_made_can_a_draft_get_its_headers(self) -> None:
+        born = reply_at_birth(letter(State.DRAFTING, send_uid="0b2e", headers=self.HEADERS), message())
+        assert born["internetMessageHeaders"] == [{"name": "x-selma-run", "value": "7"}]
+        assert born["singleValueExtendedProperties"] == THE_TAG
+        assert "body" not in born
+        changes = reply_changes(letter(State.DRAFTING, headers=self.HEADERS), message(), self.WROTE)
+        assert "internetMessageHeaders" not in changes
+
+    def test_its_own_subject_is_left_to_graph_so_that_the_conversation_goes_on(self) -> None:
+        answer = letter(State.DRAFTING, send_uid="0b2e")
+        assert "subject" not in reply_changes(answer, message(subject="RE: A question"), self.WROTE)
+        assert reply_changes(answer, message(subject="Your place"), self.WROTE)["subject"] == "Your place"
+
+    def test_what_was_posted_replaces_what_graph_put_there(self) -> None:
+        changes = reply_changes(letter(State.DRAFTING, send_uid="0b2e"), message(), self.WROTE)
+        assert changes["body"] == {"contentType": "html", "content": "<p>Kia ora</p>"}
+        assert changes["singleValueExtendedProperties"] == THE_TAG
+        assert {"toRecipients", "ccRecipients", "bccRecipients", "replyTo", "importance"} <= set(changes)
+
+    @pytest.mark.parametrize(
+        ("subject", "answer"),
+        [
+            ("A question", "RE: A question"),
+            ("Re: A question", "Re: A question"),
+            ("Report", "RE: Report"),
+        ],
+    )
+    def test_the_subject_of_an_answer(self, subject: str, answer: str) -> None:
+        assert reply_subject(subject) == answer

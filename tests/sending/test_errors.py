@@ -10,6 +10,8 @@ from gateway.graph import (
     EntraUnavailable,
     GraphError,
     NotFound,
+    OutOfSpace,
+    OverBudget,
     Throttled,
     TooLarge,
     Unauthorized,
@@ -17,32 +19,37 @@ from gateway.graph import (
     UnexpectedAnswer,
     Unreachable,
 )
-from gateway.sending.errors import PLAINLY, Failure, backoff, judge, problem
+from gateway.sending.errors import RULES, Failure, backoff, judge
+from gateway.sending.reasons import PLAINLY, problem
 
 
 @pytest.mark.parametrize(
     ("failure", "outcome", "code", "pause"),
     [
-        (BadRequest(status=400, code="ErrorInvalidRecipients"), "fail", "recipients", False),
-        (TooLarge(status=413), "fail", "too_large", False),
-        (TooLarge(status=400, code="ErrorMessageSizeExceeded"), "fail", "too_large", False),
-        (AccessDenied(status=403, code="ErrorSendAsDenied"), "fail", "send_as", False),
-        (NotFound(status=404, code="MailboxNotEnabledForRESTAPI"), "again", "mailbox", True),
-        (NotFound(status=404, code="ResourceNotFound"), "again", "mailbox", True),
-        (NotFound(status=404, code="errorItemNotFound"), "again", "item_gone", False),
-        (AccessDenied(status=403, code="ErrorAccessDenied"), "again", "access", True),
-        (Unauthorized(status=401, code="InvalidAuthenticationToken"), "again", "access", True),
-        (GraphError(status=507, code="ErrorQuotaExceeded"), "again", "quota", True),
-        (Throttled(status=429, code="ErrorQuotaExceeded"), "again", "throttled", True),
-        (Unavailable(status=500), "again", "unavailable", False),
-        (Unavailable(status=503, retry_after=timedelta(seconds=60)), "again", "unavailable", True),
-        (Unreachable(sent=False), "again", "unreachable", True),
-        (Unreachable(sent=True), "again", "unreachable", False),
-        (BadRequest(status=400, code="SomethingNew"), "ask", "not_understood", False),
-        (UnexpectedAnswer(status=200), "again", "unexpected", False),
-        (CredentialRefused("expired"), "again", "no_token", True),
-        (EntraUnavailable("busy"), "again", "no_token", True),
-        (NotConnected("acc_1"), "again", "not_connected", True),
+        (BadRequest(status=400, code="ErrorInvalidRecipients"), "fail", "recipients", "letter"),
+        (TooLarge(status=413), "fail", "too_large", "letter"),
+        (TooLarge(status=400, code="ErrorMessageSizeExceeded"), "fail", "too_large", "letter"),
+        (AccessDenied(status=403, code="ErrorSendAsDenied"), "fail", "send_as", "letter"),
+        (NotFound(status=404, code="MailboxNotEnabledForRESTAPI"), "again", "mailbox", "mailbox"),
+        (NotFound(status=404, code="ResourceNotFound"), "again", "mailbox", "mailbox"),
+        (NotFound(status=404, code="errorItemNotFound"), "again", "item_gone", "letter"),
+        (AccessDenied(status=403, code="ErrorAccessDenied"), "again", "access", "mailbox"),
+        (Unauthorized(status=401, code="InvalidAuthenticationToken"), "again", "access", "mailbox"),
+        (GraphError(status=507, code="ErrorQuotaExceeded"), "again", "quota", "mailbox"),
+        (OutOfSpace(status=507), "again", "quota", "mailbox"),
+        (BadRequest(status=400, code="ErrorSubmissionQuotaExceeded"), "again", "quota", "mailbox"),
+        (BadRequest(status=400, code="InvalidInternetMessageHeaderCollection"), "fail", "headers", "letter"),
+        (OverBudget(retry_after=timedelta(seconds=9)), "again", "budget", "mailbox"),
+        (Throttled(status=429, code="ErrorQuotaExceeded"), "again", "throttled", "mailbox"),
+        (Unavailable(status=500), "again", "unavailable", "letter"),
+        (Unavailable(status=503, retry_after=timedelta(seconds=60)), "again", "unavailable", "mailbox"),
+        (Unreachable(sent=False), "again", "unreachable", "mailbox"),
+        (Unreachable(sent=True), "again", "unreachable", "letter"),
+        (BadRequest(status=400, code="SomethingNew"), "ask", "not_understood", "letter"),
+        (UnexpectedAnswer(status=200), "again", "unexpected", "letter"),
+        (CredentialRefused("expired"), "again", "no_token", "account"),
+        (EntraUnavailable("busy"), "again", "no_token", "account"),
+        (NotConnected("acc_1"), "again", "not_connected", "account"),
     ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'code', '')}" if isinstance(value, Exception) else "",
 )
@@ -77,3 +84,12 @@ def test_every_reason_is_a_sentence(code: str) -> None:
     explanation, cure = PLAINLY[code]
     assert explanation.endswith(".")
     assert cure == "" or cure.endswith(".")
+
+
+def test_each_row_of_the_table_has_its_reason_in_plain_words() -> None:
+    assert {rule.reason for rule in RULES} <= set(PLAINLY)
+
+
+def test_no_code_stands_in_two_rows() -> None:
+    codes = [code for rule in RULES for code in rule.codes]
+    assert len(codes) == len(set(codes))

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.sending.rules import Allowance
 from gateway.sending.worker import OutboxWorker
 from storage import StorageUnavailable, Store, outbox
 from tests.sending.conftest import Office, a_letter
@@ -107,6 +108,7 @@ async def test_a_full_disk_stops_nothing_for_good_and_forgets_no_202(
 
 
 async def test_a_hundred_letters_of_one_mailbox_all_leave(office: Office) -> None:
+    office.new_worker(allowance=Allowance(letters_per_minute=100))
     async with running(office):
         ids = [await office.post() for _ in range(100)]
         for message_id in ids:

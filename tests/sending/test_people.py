@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from gateway.graph import BadRequest
-from gateway.sending.accept import cancel, close, retry
+from gateway.sending.choices import cancel, close, retry
 from gateway.sending.recognise import SentItem, recognise_sent
 from tests.sending.conftest import Office
 from tests.sending.fake_mailbox import Fault, When
@@ -66,5 +66,6 @@ async def test_a_letter_cancelled_while_its_draft_is_made_is_not_sent_and_leaves
         await asked.wait()
         await office.store.write(cancel, office.account_id, message_id, now=office.clock.now())
         office.mail.gate.set()
+    await office.tidier.run_due()
     assert (await office.state(message_id), office.mail.drafts()) == ("cancelled", [])
     assert office.mail.called("send_draft") == 0

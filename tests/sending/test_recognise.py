@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.sending.accept import cancel
+from gateway.sending.choices import cancel
 from gateway.sending.recognise import SentItem, letter_of, mark_bounced, recognise_sent
 from storage import messages
 from storage.messages import Attachment

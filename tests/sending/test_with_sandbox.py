@@ -1,7 +1,8 @@
 """The same through the real client, against a Microsoft 365 that knows nothing of ours."""
 
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import pytest
 
 from gateway.graph import GraphClient
 from gateway.sandbox import Behaviour, Effect, Fault, Sandbox, school
+from gateway.sandbox.faults import throttling
+from gateway.sandbox.ledger import LedgerEntry
 from gateway.sandbox.school import School
 from gateway.sending.draft import TAG
+from gateway.sending.posted import NewAttachment
+from gateway.sending.tidy import Tidier
 from gateway.sending.worker import OutboxWorker
 from storage import accounts, open_store
 from storage.messages import BodyType
-from storage.outbox import LetterAttachment
 from storage.threads import Address
 from tests.fakes.clock import FakeClock
-from tests.sending.conftest import Office, a_letter, add_mailbox
+from tests.sending.conftest import Office, a_letter, a_mail_came, add_mailbox
+from tests.sending.fake_mailbox import StoredItem
 
 ORIGIN = "https://graph.microsoft.com"
 SEND = r"^POST /v1.0/users/.*/send$"
@@ -88,6 +93,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             account_id=account.id,
             mailbox_id=mailbox_id,
             worker=OutboxWorker(store, graphs, clock, owner="first"),
+            tidier=Tidier(store, graphs, clock),
         )
         yield Scene(office=office, sandbox=sandbox, graph=await graphs.graph(account.id), mailbox=sender)
 
@@ -102,9 +108,9 @@ async def test_a_letter_arrives_in_sent_items(scene: Scene) -> None:
 
 async def test_a_letter_with_everything_arrives_whole(scene: Scene) -> None:
     files = (
-        LetterAttachment(name="logo.png", content_type="image/png", content_id="logo", content=b"png"),
-        LetterAttachment(name="a.pdf", content_type="application/pdf", content_id=None, content=b"a" * 2_900_000),
-        LetterAttachment(name="b.pdf", content_type="application/pdf", content_id=None, content=b"b" * 2_900_000),
+        NewAttachment(name="logo.png", content_type="image/png", content_id="logo", content=b"png"),
+        NewAttachment(name="a.pdf", content_type="application/pdf", content_id=None, content=b"a" * 2_900_000),
+        NewAttachment(name="b.pdf", content_type="application/pdf", content_id=None, content=b"b" * 2_900_000),
     )
     message_id = await scene.post(
         cc=(Address(name="Ngātā, “Tama” 🎓", address="tama@home.example"),),
@@ -146,3 +152,114 @@ async def test_an_answer_to_the_draft_that_was_lost_makes_no_second_draft(scene:
         await scene.office.pass_time(timedelta(minutes=1))
         await scene.sandbox.settle()
     await scene.assert_sent_once(message_id)
+
+
+def contents(entry: LedgerEntry) -> dict[str, str]:
+    return {one.name: one.sha256 for one in entry.attachments}
+
+
+async def test_a_large_attachment_leaves_as_it_was_posted_though_pieces_break(scene: Scene) -> None:
+    content = bytes(number % 251 for number in range(251)) * 40_000
+    scene.sandbox.faults.add(Fault(match="^PUT ", skip=1, times=1, reset=True, effect=Effect.AFTER))
+    scene.sandbox.faults.add(Fault(match="^PUT ", skip=1, times=1, status=503))
+    message_id = await scene.post(
+        attachments=(
+            NewAttachment(name="prospectus.pdf", content_type="application/pdf", content=content),
+            NewAttachment(name="photo.png", content_type="image/png", content_id="photo", content=content[:4_000_000]),
+        )
+    )
+    for _ in range(10):
+        await scene.office.pass_time(timedelta(minutes=1))
+        await scene.sandbox.settle()
+    await scene.assert_sent_once(message_id)
+    [entry] = scene.sandbox.world.ledger
+    assert contents(entry) == {
+        "prospectus.pdf": hashlib.sha256(content).hexdigest(),
+        "photo.png": hashlib.sha256(content[:4_000_000]).hexdigest(),
+    }
+
+
+NAMES = ["Ngata, Aroha", 'Aroha "Roha" Ngatā', "x@y.example", "Tāne 🎓 Māhuta", "O’Brien; (Year 9) <admin>", "名前"]
+
+
+async def test_names_of_every_kind_arrive_as_they_were_given(scene: Scene) -> None:
+    people = tuple(Address(name=name, address=f"s{number}@home.example") for number, name in enumerate(NAMES))
+    message_id = await scene.post(to=people[:2], cc=people[2:4], reply_to=people[4:5], bcc=people[5:])
+    await scene.office.worker.run_due()
+    await scene.sandbox.settle()
+    await scene.office.pass_time(timedelta(minutes=1))
+    await scene.assert_sent_once(message_id)
+    [entry] = scene.sandbox.world.ledger
+    arrived = [*entry.to, *entry.cc, *entry.reply_to, *entry.bcc]
+    assert [(one.name, one.address) for one in arrived] == [(one.name, one.address) for one in people]
+
+
+async def test_headers_of_the_senders_own_and_its_importance_arrive(scene: Scene) -> None:
+    await scene.post(headers=(("x-selma-run", "7"), ("X-Auto-Response-Suppress", "OOF")), importance="high")
+    await scene.office.worker.run_due()
+    await scene.sandbox.settle()
+    [entry] = scene.sandbox.world.ledger
+    assert set(entry.headers) == {("x-selma-run", "7"), ("X-Auto-Response-Suppress", "OOF")}
+    assert entry.importance == "high"
+
+
+@pytest.mark.parametrize("takes_the_tag", [True, False])
+async def test_an_answer_is_a_reply_in_the_conversation_and_says_what_was_posted(
+    scene: Scene, takes_the_tag: bool
+) -> None:
+    world = scene.sandbox.world
+    world.behaviour = replace(world.behaviour, reply_drafts_take_extended_properties=takes_the_tag)
+    asked = world.deliver(
+        scene.mailbox, from_="aroha@student.example", subject="A question", html="<p>When does it begin?</p>"
+    )
+    item = StoredItem(
+        id=asked.immutable_id,
+        user=scene.mailbox,
+        tag="",
+        payload={},
+        created_at=scene.office.clock.now(),
+        conversation_id=asked.conversation_id,
+        internet_message_id=asked.internet_message_id,
+        attachments=[],
+    )
+    office = scene.office
+    original = await office.store.write(a_mail_came, office.account_id, office.mailbox_id, item, now=office.clock.now())
+    given = NewAttachment(name="dates.txt", content_type="text/plain", content=b"In March.")
+    message_id = await scene.post(
+        in_reply_to=original, subject=None, to=(), attachments=(given,), headers=(("x-selma-run", "7"),)
+    )
+    await office.worker.run_due()
+    await scene.sandbox.settle()
+    await office.pass_time(timedelta(minutes=1))
+    await scene.assert_sent_once(message_id)
+    [entry] = world.ledger
+    assert entry.in_reply_to == asked.internet_message_id
+    assert entry.recipients == ("aroha@student.example",)
+    assert contents(entry) == {"dates.txt": hashlib.sha256(b"In March.").hexdigest()}
+    assert ("x-selma-run", "7") in entry.headers
+    letter = await office.letter(message_id)
+    assert letter.conversation_id == asked.conversation_id
+    sent = await scene.graph.get_message(scene.mailbox, letter.graph_id or "", select=("subject", "body"))
+    assert (sent.subject or "").casefold() == "re: a question"
+    assert "When does it begin?" not in (sent.body_html or "")
+    assert "Kia ora" in (sent.body_html or "")
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+async def test_retry_after_is_obeyed_in_both_of_its_forms(scene: Scene, form: str) -> None:
+    scene.sandbox.faults.add(throttling("^POST /v1.0/users/[^/]*/messages$", retry_after="40", form=form))
+    message_id = await scene.post()
+    await scene.office.worker.run_due()
+    await scene.office.pass_time(timedelta(seconds=38))
+    assert await scene.office.state(message_id) == "drafting"
+    await scene.office.pass_time(timedelta(seconds=3))
+    assert await scene.office.state(message_id) == "submitted"
+
+
+async def test_of_a_mailbox_no_more_is_asked_at_once_than_graph_allows(scene: Scene) -> None:
+    world = scene.sandbox.world
+    for _ in range(20):
+        await scene.post()
+    await scene.office.worker.run_due()
+    assert world.limits.refused["concurrency"] == 0
+    assert world.limits.busiest[scene.mailbox] <= 4

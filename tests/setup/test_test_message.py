@@ -1,7 +1,7 @@
 import pytest
 
 import storage
-from gateway.sending.accept import MailboxNotValidated
+from gateway.sending.posted import MailboxNotValidated
 from gateway.setup.account import BadConfiguration
 from gateway.setup.test_message import send_test_message
 from storage import accounts, mailboxes, messages, outbox, threads

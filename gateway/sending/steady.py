@@ -1,0 +1,37 @@
+"""The store as the worker needs it: what Graph has done is not forgotten because the file cannot be written now."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from gateway.clock import Clock
+from storage import StorageUnavailable, Store, Transaction
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRY: Final = timedelta(seconds=2)
+
+
+class SteadyStore:
+    """Writes, and goes on trying while that is not possible."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def write(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Store.write`, however long it takes."""
+        while True:
+            try:
+                return await self._store.write(work, *args, **kwargs)
+            except StorageUnavailable:
+                log.warning("the store is not to be had; trying again")
+                await self._clock.sleep(RETRY)
+
+    async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Store.read`."""
+        return await self._store.read(work, *args, **kwargs)
