@@ -42,6 +42,7 @@ class MailReader(Protocol):
         link: str | None = None,
         since: datetime | None = None,
         select: Sequence[str],
+        expand_properties: Sequence[str] = (),
         page_size: int = 50,
     ) -> DeltaPage: ...
 

@@ -8,7 +8,7 @@ from gateway.sending.recognise import SentItem, recognise_sent
 from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
 from gateway.threads.sift import Watched
 from gateway.threads.storing import Outcome, Settled, adopt, as_message, attachments, says_more, stored_copies
-from storage import Transaction, events, messages, threads
+from storage import Conflict, Transaction, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 
@@ -27,6 +27,8 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
         return Settled(outcome=Outcome.STORED)
     if messages.by_graph_id(tx, mailbox_id, item.id) is not None:
         return Settled(outcome=Outcome.STORED)
+    if item.body is None:
+        raise Conflict("The letter that this was taken for is gone: it is to be read whole.")
     verdict = _judge(tx, watched, item)
     copies = stored_copies(tx, watched, item, Direction.OUT)
     if copies and (isinstance(verdict, NotOurs) or copies[0].thread_id == verdict.thread_id):

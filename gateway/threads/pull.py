@@ -14,8 +14,9 @@ from typing import Any, Final
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import BadRequest, ForeignUrl, Gone, GraphError, Message, TokenError
+from gateway.sending.draft import TAG
 from gateway.threads.graph import METADATA, GraphSource, MailReader
-from gateway.threads.keep import Kept, keep
+from gateway.threads.keep import DELETED, Kept, keep
 from gateway.threads.problems import plainly, wait_after
 from gateway.threads.sift import Sieve, Sifted, Watched
 from gateway.waiting import first_of
@@ -158,6 +159,7 @@ class Puller:
                 link=link,
                 since=folder.watch_since,
                 select=METADATA,
+                expand_properties=() if watched.is_inbox else (TAG,),
                 page_size=PAGE_SIZE,
             )
             sifted = await sieve.sift([item for item in page.items if isinstance(item, Message)])
@@ -174,7 +176,9 @@ class Puller:
         """Those whose mail the delta has not shown; whether there are more of them than fit in one go."""
         due = await self._store.read(hints.due, watched.folder.id, self._clock.now(), limit=HINTS_AT_ONCE)
         if due:
-            await self._keep(watched, await sieve.look_up({hint.message_id for hint in due}), None)
+            deleted = {hint.message_id for hint in due if hint.change_type == DELETED}
+            found = await sieve.look_up({hint.message_id for hint in due}, deleted=deleted)
+            await self._keep(watched, found, None)
         return len(due) == HINTS_AT_ONCE
 
     async def _keep(self, watched: Watched, sifted: Sifted, link: str | None) -> Kept:

@@ -1,11 +1,11 @@
-"""Finding out what of a folder's mail is ours, with as little reading of the rest as can be.
+"""Finding out what of a folder's mail is ours, with as little reading as can be.
 
 Of mail that is not ours we see its ids, its sender and its times, and, in the Inbox, its headers; nothing of that is
 kept. What is ours is read whole.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,7 +14,7 @@ from gateway.sending.draft import TAG
 from gateway.threads.graph import METADATA, WHOLE, MailReader
 from gateway.threads.kinds import MESSAGE_CLASS
 from gateway.threads.matching import references, usable_message_id
-from storage import Store, Transaction, messages, threads
+from storage import Store, Transaction, messages, outbox, threads
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox
 from storage.messages import Direction
@@ -44,7 +44,8 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
-    """What became of some mail. `ours` was read whole, of the `unrelated` the metadata; the others are Graph ids.
+    """What became of some mail. `ours` was read whole, but for Sent copies of letters, which say nothing new; of the
+    `unrelated` we have the metadata; the others are Graph ids.
 
     `missing`: Graph knows no such item now. `failed`: it could not be read. `history` has, for each conversation that
     headers alone tie to us, the mail that is in it already.
@@ -74,17 +75,26 @@ class Sieve:
         sifted = await self._sift(mail, asked={})
         return replace(sifted, unrelated=(*sifted.unrelated, *drafts))
 
-    async def look_up(self, ids: Iterable[str]) -> Sifted:
-        """What was announced and has not shown up. A draft is not there yet: it may be on its way out."""
-        outcomes = await self._get(ids, (*METADATA, *self._witness))
+    async def look_up(self, ids: Iterable[str], *, deleted: Container[str] = frozenset()) -> Sifted:
+        """What was announced and has not shown up. A draft is not there yet: it may be on its way out.
+
+        What is stored and needs nothing more is not asked for, as it was announced late, or once more; unless it is
+        said to be `deleted`.
+        """
+        ids = frozenset(ids)
+        settled = await self._store.read(_settled, self._watched, [id for id in ids if id not in deleted])
+        outcomes = await self._get(ids - settled, (*METADATA, *self._witness))
         found, missing, failed = told_apart(outcomes)
         drafts = frozenset(message.id for message in found if message.is_draft)
         mail = {message.id: message for message in found if message.id not in drafts}
         sifted = await self._sift(list(mail.values()), asked=mail)
-        return replace(sifted, missing=sifted.missing | missing | drafts, failed=sifted.failed | failed)
+        missing |= sifted.missing | drafts
+        return replace(sifted, known=sifted.known | settled, missing=missing, failed=sifted.failed | failed)
 
     async def _sift(self, mail: Sequence[Message], asked: Mapping[str, Message]) -> Sifted:
-        known, tied = await self._store.read(_what_we_know, self._watched, mail)
+        known, letters, tied = await self._store.read(_what_we_know, self._watched, mail)
+        recognised = [message for message in mail if message.id in letters]
+        mail = [message for message in mail if message.id not in letters]
         strange = [message.id for message in mail if message.id not in known | tied]
         more, missing, failed = told_apart(
             await self._get([id for id in strange if id not in asked], ("id", *self._witness))
@@ -94,7 +104,7 @@ class Sieve:
         wanted = [message.id for message in mail if message.id in tied | named]
         ours, missing_now, failed_now = await self._read_whole(wanted)
         return Sifted(
-            ours=tuple(ours),
+            ours=(*recognised, *ours),
             known=known,
             unrelated=tuple(one for one in mail if one.id not in known | tied | named | missing | failed),
             missing=missing | missing_now,
@@ -171,21 +181,36 @@ def told_apart(
     return found, missing, failed
 
 
-def _what_we_know(tx: Transaction, watched: Watched, mail: Sequence[Message]) -> tuple[frozenset[str], frozenset[str]]:
-    """The ids of mail that is stored and needs nothing more, and of mail that is tied to us by its own ids."""
-    known, tied = set(), set()
+def _what_we_know(
+    tx: Transaction, watched: Watched, mail: Sequence[Message]
+) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The ids of mail that is stored and needs nothing more; of letters of ours whose Sent copy this is, of which we
+    know all that it says; and of mail that is tied to us by its own ids."""
+    known, letters, tied = set(), set(), set()
     for message in mail:
         stored = messages.by_graph_id(tx, watched.mailbox.id, message.id)
-        if stored is not None and (watched.is_inbox or _is_settled(stored)):
+        if stored is not None and (watched.is_inbox or stored.status in SETTLED):
             known.add(message.id)
+        elif not watched.is_inbox and _is_letter(tx, watched, message, stored):
+            letters.add(message.id)
         elif stored is not None or is_tied(tx, watched, message):
             tied.add(message.id)
-    return frozenset(known), frozenset(tied)
+    return frozenset(known), frozenset(letters), frozenset(tied)
 
 
-def _is_settled(stored: messages.Message) -> bool:
-    """Whether a Sent copy has nothing more to tell: it was recognised, and its attachments have their ids."""
-    return stored.status in SETTLED and all(one.id for one in stored.attachments)
+def _settled(tx: Transaction, watched: Watched, ids: Iterable[str]) -> frozenset[str]:
+    """Those of these ids that are stored and need nothing more."""
+    found = {id: messages.by_graph_id(tx, watched.mailbox.id, id) for id in ids}
+    return frozenset(id for id, stored in found.items() if stored and (watched.is_inbox or stored.status in SETTLED))
+
+
+def _is_letter(tx: Transaction, watched: Watched, message: Message, stored: messages.Message | None) -> bool:
+    """By our tag, or by the id that its draft had."""
+    tag = message.extended_property(TAG)
+    letter = outbox.by_send_uid(tx, watched.mailbox.account_id, tag) if tag else None
+    if letter is not None:
+        return letter.mailbox_id == watched.mailbox.id
+    return stored is not None and stored.status is not None
 
 
 def is_tied(tx: Transaction, watched: Watched, message: Message) -> bool:

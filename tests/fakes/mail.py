@@ -98,6 +98,7 @@ class FakeMail:
     """The ids of all that was read with its body."""
     deltas: int = 0
     page_size: int = 50
+    asked: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def graph(self, account_id: str) -> "FakeMail":
@@ -146,6 +147,7 @@ class FakeMail:
         link: str | None = None,
         since: datetime | None = None,
         select: Sequence[str],
+        expand_properties: Sequence[str] = (),
         page_size: int = 50,
     ) -> DeltaPage:
         self.deltas += 1
@@ -174,6 +176,7 @@ class FakeMail:
         )
 
     async def get_messages(self, user: str, requests: Sequence[MessageRequest]) -> dict[str, Message | GraphError]:
+        self.asked += [request.id for request in requests]
         return {request.id: self._read(user, request) for request in requests}
 
     async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.graph import Message as Item
-from gateway.sending.accept import NewLetter, accept
+from gateway.sending.accept import accept
 from gateway.sending.draft import TAG
+from gateway.sending.posted import NewLetter
 from gateway.threads.pull import Puller
 from storage import (
     Store,

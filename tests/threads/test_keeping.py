@@ -277,6 +277,15 @@ async def test_our_letter_to_a_mailbox_of_ours_is_one_message_and_its_answer_joi
 # Sent Items
 
 
+@pytest.mark.parametrize("by", ["tag", "id"])
+async def test_the_sent_copy_of_a_letter_costs_no_call_beside_the_delta(school: School, by: str) -> None:
+    letter = await school.write_to(AROHA)
+    letter.seen_in_sent_items(**({"extended_properties": {}} if by == "id" else {"id": "another-id"}))
+    await school.pull()
+    assert (await school.store.read(outbox.get, school.account_id, letter.id)).state == "sent"
+    assert school.mail.asked == []
+
+
 async def test_our_letter_is_recognised_in_sent_items(school: School) -> None:
     letter = await school.write_to(AROHA)
     letter.seen_in_sent_items(id="another id", conversation_id="another", internet_message_id="<exchange@made.this>")
@@ -317,6 +326,16 @@ async def test_a_draft_is_left_alone(school: School) -> None:
     school.arrive("d1", sender=AROHA, conversation=letter.conversation, is_draft=True)
     await school.pull()
     assert await school.stored() == []
+
+
+async def test_what_is_announced_late_or_once_more_is_not_read_again(school: School) -> None:
+    letter = await school.write_to(AROHA)
+    school.arrive("r1", sender=AROHA, conversation=letter.conversation)
+    await school.pull()
+    school.mail.asked.clear()
+    await school.hint("r1")
+    await school.sweep()
+    assert (await school.outcomes(), school.mail.asked) == (["stored"], [])
 
 
 async def test_deletion_in_the_mailbox_deletes_nothing_here(school: School) -> None:

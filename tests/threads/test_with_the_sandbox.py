@@ -12,7 +12,8 @@ from gateway.graph import GraphClient
 from gateway.sandbox import Address as Person
 from gateway.sandbox import Behaviour, Sandbox, school
 from gateway.sandbox.school import School
-from gateway.sending.accept import NewLetter, accept
+from gateway.sending.accept import accept
+from gateway.sending.posted import NewLetter
 from gateway.sending.worker import OutboxWorker
 from gateway.threads.pull import Puller
 from storage import Store, accounts, events, folders, mailboxes, messages, open_store
