@@ -9,24 +9,31 @@ from starlette.middleware import Middleware
 
 from gateway.http import (
     account,
+    batches,
     docs,
     events,
     explanations,
+    files,
     health,
     mailboxes,
     messages,
+    metrics,
     problems,
+    replies,
     subscriptions,
     threads,
     webhooks,
 )
-from gateway.http.middleware import BodyLimit, LastNet, RequestId, SecurityHeaders
+from gateway.http.middleware import BodyLimit, LastNet, RequestId, SecurityHeaders, body_limits
 from gateway.http.pages import page_routes
 from gateway.http.routing import Operation, routes_of
 from gateway.http.services import Services
 
 OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *messages.OPERATIONS,
+    *batches.OPERATIONS,
+    *files.OPERATIONS,
+    *replies.OPERATIONS,
     *threads.OPERATIONS,
     *account.OPERATIONS,
     *mailboxes.OPERATIONS,
@@ -41,13 +48,15 @@ def create_app(services: Services) -> Starlette:
         *webhooks.routes(services),
         *routes_of(OPERATIONS, services),
         *health.routes(services),
+        *metrics.routes(services),
         *docs.routes(OPERATIONS),
         *explanations.routes(),
         *page_routes(services),
     ]
+    limit = Middleware(BodyLimit, limits=body_limits(services.settings))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(RequestId), Middleware(SecurityHeaders), Middleware(LastNet), Middleware(BodyLimit)],
+        middleware=[Middleware(RequestId), Middleware(SecurityHeaders), Middleware(LastNet), limit],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are

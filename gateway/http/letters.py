@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from gateway.sending.machine import shown
 from gateway.threads.views import MessageView, message_view
@@ -12,6 +12,16 @@ from storage.messages import Attachment, Placement
 from storage.threads import Address, Object
 
 Status = Literal["queued", "sending", "submitted", "sent", "bounced", "failed", "needs_review", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderView:
+    """A header of the sender's own."""
+
+    name: str
+    value: str
+
+
 Importance = Literal["low", "normal", "high"]
 
 
@@ -19,13 +29,19 @@ Importance = Literal["low", "normal", "high"]
 class AcceptedView:
     """A letter as it was accepted: the same for every use of its Idempotency-Key, so `status` is always `queued`.
 
-    `GET` its `Location` says how it stands now.
+    `GET` its `Location` says how it stands now. `note` is something to know for next time.
     """
 
     id: str
     status: Literal["queued"]
     thread_id: str
     created_at: datetime
+    note: str | None = None
+
+
+WITHOUT_KEY: Final = (
+    "This was posted without an Idempotency-Key: posting it again, after a lost answer too, makes a second letter."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +65,11 @@ class LetterView:
     objects: Sequence[Object]
     created_by: str | None
     importance: Importance
+    headers: Sequence[HeaderView]
     metadata: dict[str, Any]
+    in_reply_to: str | None
+    batch_id: str | None
+    send_at: datetime | None
     problem: dict[str, Any] | None
     graph_id: str | None
     conversation_id: str | None
@@ -71,14 +91,23 @@ class WholeMessageView(MessageView):
     created_at: datetime
     importance: str | None
     metadata: dict[str, Any] | None
+    in_reply_to: str | None
+    batch_id: str | None
+    send_at: datetime | None
     next_attempt_at: datetime | None
     submitted_at: datetime | None
 
 
-def accepted_view(tx: Transaction, account_id: str, message_id: str) -> AcceptedView:
+def accepted_view(tx: Transaction, account_id: str, message_id: str, *, with_key: bool) -> AcceptedView:
     """Raises `NotFound`."""
     letter = outbox.get(tx, account_id, message_id)
-    return AcceptedView(id=letter.message_id, status="queued", thread_id=letter.thread_id, created_at=letter.created_at)
+    return AcceptedView(
+        id=letter.message_id,
+        status="queued",
+        thread_id=letter.thread_id,
+        created_at=letter.created_at,
+        note=None if with_key else WITHOUT_KEY,
+    )
 
 
 def whole_message(tx: Transaction, account_id: str, message_id: str) -> WholeMessageView:
@@ -96,14 +125,19 @@ def whole_message(tx: Transaction, account_id: str, message_id: str) -> WholeMes
         created_at=message.created_at,
         importance=None if letter is None else letter.importance,
         metadata=None if letter is None else letter.metadata,
+        in_reply_to=None if letter is None else letter.in_reply_to,
+        batch_id=None if letter is None else letter.batch_id,
+        send_at=None if letter is None else letter.send_at,
         next_attempt_at=None if letter is None else letter.next_attempt_at,
         submitted_at=None if letter is None else letter.submitted_at,
     )
 
 
-def newest_letters(tx: Transaction, account_id: str, *, before_id: str | None, limit: int) -> Sequence[LetterView]:
-    """Newest first."""
-    found = messages.letters(tx, account_id, before_id=before_id, limit=limit)
+def newest_letters(
+    tx: Transaction, account_id: str, *, before_id: str | None, limit: int, batch_id: str | None = None
+) -> Sequence[LetterView]:
+    """Newest first: all, or those of a batch."""
+    found = messages.letters(tx, account_id, before_id=before_id, limit=limit, batch_id=batch_id)
     return [_letter_view(tx, one) for one in found]
 
 
@@ -126,7 +160,11 @@ def _letter_view(tx: Transaction, message: messages.Message) -> LetterView:
         objects=threads.objects_of(tx, message.thread_id),
         created_by=message.created_by,
         importance=importance,
+        headers=[HeaderView(name=name, value=value) for name, value in letter.headers],
         metadata=letter.metadata,
+        in_reply_to=letter.in_reply_to,
+        batch_id=letter.batch_id,
+        send_at=letter.send_at,
         problem=letter.problem,
         graph_id=message.graph_id,
         conversation_id=message.conversation_id,

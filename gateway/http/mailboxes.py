@@ -77,7 +77,7 @@ async def validate(call: Call[schemas.Nothing]) -> Response:
 
 async def send_test_message(call: Call[schemas.TestLetter]) -> Response:
     message_id = await call.services.setup.send_test_message(call.account_id, call.path("address"), call.given.to)
-    view = await call.services.store.read(accepted_view, call.account_id, message_id)
+    view = await call.services.store.read(accepted_view, call.account_id, message_id, with_key=True)
     return json_response(view, HTTPStatus.ACCEPTED, {"location": f"/v1/messages/{message_id}"})
 
 

@@ -1,9 +1,10 @@
 """`/v1/messages`: letters, from the post to the Sent folder."""
 
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.responses import Response
 
@@ -20,41 +21,84 @@ from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import (
     CONFLICT,
     IDEMPOTENCY_KEY_REUSED,
+    LETTER_TOO_LARGE,
     MAILBOX_NOT_VALIDATED,
     NOT_FOUND,
+    UNKNOWN_FILE,
     UNKNOWN_MAILBOX,
+    UNKNOWN_ORIGINAL,
 )
-from gateway.http.problems import BadValue, about, invalid
+from gateway.http.problems import BadValue, Problem, about, as_problem, invalid
 from gateway.http.routing import Call, Operation, json_response
-from gateway.sending.accept import MailboxNotValidated, NewLetter, UnknownMailbox, accept, cancel, retry
+from gateway.sending import choices
+from gateway.sending.accept import accept
+from gateway.sending.posted import (
+    LetterRefused,
+    MailboxNotValidated,
+    NewAttachment,
+    NewLetter,
+    TooMuchAttached,
+    UnknownFile,
+    UnknownMailbox,
+    UnknownOriginal,
+)
+from gateway.sending.rules import Rules
 from storage import Transaction
 from storage.api_keys import Scope
 from storage.messages import BodyType
-from storage.outbox import LetterAttachment
 from storage.threads import Address, Cursor, Object
+
+
+class Choice(Protocol):
+    """One of `gateway.sending.choices`."""
+
+    def __call__(self, tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None: ...
+
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 IDEMPOTENCY_KEY_FORM: Final = re.compile(r"[ -~]{1,255}")
 
 
 async def post(call: Call[schemas.NewMessage]) -> Response:
-    key = _idempotency_key(call)
+    return await take_in(call, letter_of(call.given, sender=call.given.from_, in_reply_to=call.given.in_reply_to))
+
+
+async def take_in(call: Call[Any], letter: NewLetter) -> Response:
+    """Accept a letter and say so."""
+    key, rules = idempotency_key(call), call.services.settings.rules
     try:
-        view, repeated = await call.services.store.write(_accept, call.account_id, _letter(call.given), key, call.now)
-    except (UnknownMailbox, MailboxNotValidated) as error:
-        raise about(error, "/from") from error
+        view, repeated = await call.services.store.write(_accept, call.account_id, letter, key, rules, call.now)
+    except LetterRefused as error:
+        raise refused(error) from error
     headers = {"location": f"/v1/messages/{view.id}"} | ({"idempotent-replayed": "true"} if repeated else {})
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 
 
 def _accept(
-    tx: Transaction, account_id: str, letter: NewLetter, key: str | None, now: datetime
+    tx: Transaction, account_id: str, letter: NewLetter, key: str | None, rules: Rules, now: datetime
 ) -> tuple[AcceptedView, bool]:
-    accepted = accept(tx, account_id, letter, idempotency_key=key, now=now)
-    return accepted_view(tx, account_id, accepted.message_id), accepted.repeated
+    accepted = accept(tx, account_id, letter, idempotency_key=key, rules=rules, now=now)
+    return accepted_view(tx, account_id, accepted.message_id, with_key=key is not None), accepted.repeated
 
 
-def _idempotency_key(call: Call[Any]) -> str | None:
+# Which value of the letter a refusal is about.
+ABOUT: Final[Mapping[type[LetterRefused], str]] = {
+    UnknownMailbox: "/from",
+    MailboxNotValidated: "/from",
+    UnknownOriginal: "/in_reply_to",
+    UnknownFile: "/attachments",
+    TooMuchAttached: "/attachments",
+}
+
+
+def refused(error: LetterRefused, *, place: str = "") -> Problem:
+    """The problem of a letter that cannot be taken; `place` is where it stands in the body."""
+    pointer = ABOUT.get(type(error))
+    return as_problem(error) if pointer is None else about(error, place + pointer)
+
+
+def idempotency_key(call: Call[Any]) -> str | None:
+    """The header's value, if there is one. Raises `Problem` (422)."""
     key = reading.header(call.request, IDEMPOTENCY_KEY)
     if key is not None and not IDEMPOTENCY_KEY_FORM.fullmatch(key):
         detail = "This must be 1 to 255 printable ASCII characters."
@@ -62,9 +106,10 @@ def _idempotency_key(call: Call[Any]) -> str | None:
     return key
 
 
-def _letter(given: schemas.NewMessage) -> NewLetter:
+def letter_of(given: schemas.Letter, *, sender: str, in_reply_to: str | None) -> NewLetter:
+    """What was posted, as the outbox takes it."""
     return NewLetter(
-        sender=given.from_,
+        sender=sender,
         to=_people(given.to),
         cc=_people(given.cc),
         bcc=_people(given.bcc),
@@ -73,15 +118,21 @@ def _letter(given: schemas.NewMessage) -> NewLetter:
         body_type=BodyType.TEXT if given.html is None else BodyType.HTML,
         body=given.html or given.text or "",
         attachments=tuple(
-            LetterAttachment(
-                name=one.name, content_type=one.content_type, content_id=one.content_id, content=one.content
+            NewAttachment(
+                name=one.name,
+                content_type=one.content_type,
+                content_id=one.content_id,
+                content=one.content,
+                file_id=one.file,
             )
             for one in given.attachments
         ),
+        headers=tuple((one.name, one.value) for one in given.headers),
         objects=tuple(Object(type=one.type, id=one.id) for one in given.objects),
         created_by=given.created_by,
         importance=given.importance,
         metadata=given.metadata,
+        in_reply_to=in_reply_to,
         send_at=given.send_at,
     )
 
@@ -90,10 +141,12 @@ def _people(people: list[schemas.Person]) -> tuple[Address, ...]:
     return tuple(Address(name=one.name, address=one.address) for one in people)
 
 
-async def list_letters(call: Call[schemas.PageQuery]) -> Response:
+async def list_letters(call: Call[schemas.LettersQuery]) -> Response:
     cursor, limit = from_text(call.given.after), call.given.limit
     before_id = None if cursor is None else cursor.id
-    found = await call.services.store.read(newest_letters, call.account_id, before_id=before_id, limit=limit + 1)
+    found = await call.services.store.read(
+        newest_letters, call.account_id, before_id=before_id, limit=limit + 1, batch_id=call.given.batch
+    )
     items, following = page_of(found, limit, lambda one: Cursor(at=one.created_at, id=one.id))
     return json_response(Page(items=items, next=following))
 
@@ -102,24 +155,31 @@ async def show(call: Call[schemas.Nothing]) -> Response:
     return json_response(await call.services.store.read(whole_message, call.account_id, call.path("id")))
 
 
-async def cancel_one(call: Call[schemas.Nothing]) -> Response:
-    return json_response(await call.services.store.write(_cancel, call.account_id, call.path("id"), call.now))
+def _by_choice(choice: Choice) -> Callable[[Call[schemas.Nothing]], Awaitable[Response]]:
+    """The operation that does what a person or SELMA decides of one letter, and shows it as it then is."""
+
+    def choose(tx: Transaction, account_id: str, message_id: str, now: datetime) -> WholeMessageView:
+        choice(tx, account_id, message_id, now=now)
+        return whole_message(tx, account_id, message_id)
+
+    async def do(call: Call[schemas.Nothing]) -> Response:
+        return json_response(await call.services.store.write(choose, call.account_id, call.path("id"), call.now))
+
+    return do
 
 
-async def retry_one(call: Call[schemas.Nothing]) -> Response:
-    return json_response(await call.services.store.write(_retry, call.account_id, call.path("id"), call.now))
-
-
-def _cancel(tx: Transaction, account_id: str, message_id: str, now: datetime) -> WholeMessageView:
-    cancel(tx, account_id, message_id, now=now)
-    return whole_message(tx, account_id, message_id)
-
-
-def _retry(tx: Transaction, account_id: str, message_id: str, now: datetime) -> WholeMessageView:
-    retry(tx, account_id, message_id, now=now)
-    return whole_message(tx, account_id, message_id)
-
-
+WITH_KEY: Final = {
+    "Idempotency-Key": "Yours, 1 to 255 printable ASCII characters: the same key and letter, one letter, for as long "
+    "as the letter is kept. Without it, posting again makes a second letter."
+}
+POSTING: Final = (
+    UNKNOWN_MAILBOX,
+    MAILBOX_NOT_VALIDATED,
+    UNKNOWN_ORIGINAL,
+    UNKNOWN_FILE,
+    LETTER_TOO_LARGE,
+    IDEMPOTENCY_KEY_REUSED,
+)
 OPERATIONS: Final = (
     Operation(
         method="POST",
@@ -130,15 +190,15 @@ OPERATIONS: Final = (
         does=post,
         gives=AcceptedView,
         status=HTTPStatus.ACCEPTED,
-        headers={"Idempotency-Key": "Yours, 1 to 255 printable ASCII characters: the same key and letter, one letter."},
-        problems=(UNKNOWN_MAILBOX, MAILBOX_NOT_VALIDATED, IDEMPOTENCY_KEY_REUSED),
+        headers=WITH_KEY,
+        problems=POSTING,
     ),
     Operation(
         method="GET",
         path="/v1/messages",
         scope=Scope.READ,
         summary="The letters, newest first",
-        takes=schemas.PageQuery,
+        takes=schemas.LettersQuery,
         does=list_letters,
         gives=Page[LetterView],
     ),
@@ -158,7 +218,7 @@ OPERATIONS: Final = (
         scope=Scope.SEND,
         summary="Do not send a letter that has not left",
         takes=schemas.Nothing,
-        does=cancel_one,
+        does=_by_choice(choices.cancel),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -168,7 +228,17 @@ OPERATIONS: Final = (
         scope=Scope.SEND,
         summary="Send a letter that failed, or that needed a person's decision",
         takes=schemas.Nothing,
-        does=retry_one,
+        does=_by_choice(choices.retry),
+        gives=WholeMessageView,
+        problems=(NOT_FOUND, CONFLICT),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/messages/{id}/close",
+        scope=Scope.SEND,
+        summary="Leave a letter that needed a person's decision as it is",
+        takes=schemas.Nothing,
+        does=_by_choice(choices.close),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
     ),

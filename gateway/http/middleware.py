@@ -12,12 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.problem_types import BAD_REQUEST, BODY_TOO_LARGE
 from gateway.http.problems import Problem, log_unforeseen, request_id, response_for
+from gateway.settings import Settings
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+FILES: Final = "/v1/files"
 
-# By the beginning of the path; the first that fits counts. A letter carries its attachments, in base64.
-BODY_LIMITS: Final[Sequence[tuple[str, int]]] = (("/v1/messages", 16 * MIB), ("", 256 * KIB))
+OTHER_BODIES: Final = 256 * KIB
 
 DISCARD_FOR_S: Final = 0.5
 QUIET_AFTER_S: Final = 0.1
@@ -97,10 +98,17 @@ class LastNet:
                 await response_for(error, request_id(scope))(scope, receive, send)
 
 
+def body_limits(settings: Settings) -> Sequence[tuple[str, int]]:
+    """By the beginning of the path; the first that fits counts. Letters carry small attachments in base64."""
+    letters = ("/v1/messages", "/v1/batches", "/v1/threads")
+    largest = [(path, settings.largest_request) for path in letters]
+    return (*largest, (FILES, settings.largest_attachment), ("", OTHER_BODIES))
+
+
 class BodyLimit:
     """Refuses a body that is too large: at once when it says so, else as soon as it has come too far."""
 
-    def __init__(self, app: ASGIApp, limits: Sequence[tuple[str, int]] = BODY_LIMITS) -> None:
+    def __init__(self, app: ASGIApp, limits: Sequence[tuple[str, int]]) -> None:
         self._app = app
         self._limits = limits
 

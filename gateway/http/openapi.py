@@ -37,6 +37,8 @@ Times are RFC 3339 in UTC. Lists are pages `{"items", "next"}`: give `next` as `
 ALWAYS: Final = (NOT_AUTHENTICATED, MISSING_SCOPE, INVALID_REQUEST, INTERNAL_ERROR, UNAVAILABLE)
 WITH_BODY: Final = (MALFORMED_JSON, BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
 
+RAW: Final = (BAD_REQUEST, BODY_TOO_LARGE)
+
 PATH_PART: Final = re.compile(r"{(\w+)(:\w+)?}")
 
 PROBLEM_SCHEMA: Final[Mapping[str, Any]] = {
@@ -147,6 +149,8 @@ def _operation(operation: Operation[Any], schemas: _Schemas) -> dict[str, Any]:
     if has_body(operation):
         content = {"application/json": {"schema": schemas.taken(operation)}}
         described["requestBody"] = {"required": True, "content": content}
+    if operation.raw:
+        described["requestBody"] = {"required": True, "content": {"*/*": {"schema": {}}}}
     return described
 
 
@@ -174,7 +178,8 @@ def _responses(operation: Operation[Any], schemas: _Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": operation.status.phrase}
     if operation.gives is not None:
         success["content"] = {operation.media_type: {"schema": schemas.given(operation)}}
-    can_be = (*ALWAYS, *(WITH_BODY if operation.takes_body else ()), *operation.problems)
+    can_be = (*ALWAYS, *(WITH_BODY if operation.takes_body else ()), *(RAW if operation.raw else ()))
+    can_be = (*can_be, *operation.problems)
     by_status: dict[str, list[ProblemType]] = {}
     for problem in can_be:
         by_status.setdefault(str(int(problem.status)), []).append(problem)

@@ -90,7 +90,7 @@ UNSUPPORTED_MEDIA_TYPE: Final = _type(
     "unsupported-media-type",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "The body must be JSON",
-    "Send `Content-Type: application/json`, in UTF-8 and without `Content-Encoding`.",
+    "Send `Content-Type: application/json`, in UTF-8 and without `Content-Encoding`. Only files have another type.",
 )
 INVALID_REQUEST: Final = _type(
     "invalid-request",
@@ -117,6 +117,31 @@ MAILBOX_NOT_VALIDATED: Final = _type(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "The sender's mailbox is not validated",
     "The mailbox is known, but it was never proved to work, or it failed. Validate it, then post the letter again.",
+)
+UNKNOWN_ORIGINAL: Final = _type(
+    "unknown-original",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The message to answer cannot be answered",
+    "`in_reply_to` names a message of either direction that stands in a thread, in the mailbox that the answer is "
+    "sent from, and that has left if it is a letter. `detail` says what is amiss.",
+)
+UNKNOWN_FILE: Final = _type(
+    "unknown-file",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "An attachment names a file that is not here",
+    "Files are uploaded by `POST /v1/files` and kept for a day, or as long as a letter needs them. Upload it again.",
+)
+LETTER_TOO_LARGE: Final = _type(
+    "letter-too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The attachments together are too large",
+    "`detail` gives the limit in bytes. Nothing of the letter was kept; its uploaded files are.",
+)
+TOO_MUCH_WAITING: Final = _type(
+    "too-much-waiting",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "Too much that was uploaded waits for a letter",
+    "Files are kept for a day until a letter names them, and not without bounds. Post the letters, or upload later.",
 )
 INTERNAL_ERROR: Final = _type(
     "internal-error",
@@ -156,6 +181,10 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         IDEMPOTENCY_KEY_REUSED,
         UNKNOWN_MAILBOX,
         MAILBOX_NOT_VALIDATED,
+        UNKNOWN_ORIGINAL,
+        UNKNOWN_FILE,
+        LETTER_TOO_LARGE,
+        TOO_MUCH_WAITING,
         INTERNAL_ERROR,
         MICROSOFT_365,
         UNAVAILABLE,

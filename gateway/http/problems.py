@@ -26,17 +26,27 @@ from gateway.http.problem_types import (
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL_ERROR,
     INVALID_REQUEST,
+    LETTER_TOO_LARGE,
     MAILBOX_NOT_VALIDATED,
     METHOD_NOT_ALLOWED,
     MICROSOFT_365,
     NOT_CONNECTED,
     NOT_FOUND,
     UNAVAILABLE,
+    UNKNOWN_FILE,
     UNKNOWN_MAILBOX,
+    UNKNOWN_ORIGINAL,
     UNSUPPORTED_MEDIA_TYPE,
     ProblemType,
 )
-from gateway.sending.accept import KeyReused, MailboxNotValidated, UnknownMailbox
+from gateway.sending.posted import (
+    KeyReused,
+    MailboxNotValidated,
+    TooMuchAttached,
+    UnknownFile,
+    UnknownMailbox,
+    UnknownOriginal,
+)
 from gateway.setup.account import BadConfiguration
 from subscriptions.handshake import BadHandshake
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
@@ -108,6 +118,9 @@ PROBLEMS: Final[Mapping[type[Exception], Rule]] = {
     KeyReused: Rule(type=IDEMPOTENCY_KEY_REUSED),
     UnknownMailbox: Rule(type=UNKNOWN_MAILBOX),
     MailboxNotValidated: Rule(type=MAILBOX_NOT_VALIDATED),
+    UnknownOriginal: Rule(type=UNKNOWN_ORIGINAL),
+    UnknownFile: Rule(type=UNKNOWN_FILE),
+    TooMuchAttached: Rule(type=LETTER_TOO_LARGE),
     NotConnected: Rule(type=NOT_CONNECTED),
     BadHandshake: Rule(type=BAD_REQUEST),
     MalformedNotification: Rule(type=BAD_REQUEST),

@@ -53,6 +53,8 @@ class Call(Generic[T]):
 class Operation(Generic[T]):
     """`takes` is the body of a POST or PUT and the query of anything else; `gives` the type of the answer's JSON.
 
+    With `raw` the body is no JSON but bytes of any type, which `does` reads as they come, and `takes` is the query.
+
     `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
     problems that every operation has.
     """
@@ -68,11 +70,12 @@ class Operation(Generic[T]):
     media_type: str = "application/json"
     headers: Mapping[str, str] | None = None
     problems: Sequence[ProblemType] = ()
+    raw: bool = False
 
     @property
     def takes_body(self) -> bool:
         """Whether what it takes stands in the body."""
-        return self.method in METHODS_WITH_BODY
+        return self.method in METHODS_WITH_BODY and not self.raw
 
     async def answer(self, services: Services, request: Request) -> Response:
         """Let in, check, do."""

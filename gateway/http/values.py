@@ -37,6 +37,8 @@ MEDIA_TYPE: Final = re.compile(
     rf"[0-9A-Za-z][0-9A-Za-z!#$&^_.+-]{{0,126}}/[0-9A-Za-z][0-9A-Za-z!#$&^_.+-]{{0,126}}"
     rf"(; ?{_TOKEN}=({_TOKEN}|\"[ !#-\[\]-~]*\"))*"
 )
+HEADER_NAME: Final = re.compile(r"[Xx]-[A-Za-z0-9](?:[A-Za-z0-9-]{0,60}[A-Za-z0-9])?")
+PRINTABLE_ASCII: Final = re.compile(r"[!-~](?:[ -~]{0,898}[!-~])?")
 VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 
 
@@ -124,6 +126,20 @@ def content_id(text: str) -> str:
     return visible_ascii(text)
 
 
+def header_name(text: str) -> str:
+    """A header of the sender's own. Source: https://learn.microsoft.com/graph/api/resources/internetmessageheader"""
+    if not HEADER_NAME.fullmatch(text):
+        raise ValueError("The name of a header begins with x- and has letters, digits and hyphens, such as x-selma-id.")
+    return text
+
+
+def header_value(text: str) -> str:
+    """What fits into one header line (RFC 5322 section 2.1.1), so that nothing is folded or encoded on the way."""
+    if not PRINTABLE_ASCII.fullmatch(text):
+        raise ValueError("The value of a header is 1 to 900 printable ASCII characters.")
+    return text
+
+
 def from_base64(value: object) -> object:
     """The bytes; anything but a string is left for the type check."""
     if not isinstance(value, str):
@@ -133,7 +149,10 @@ def from_base64(value: object) -> object:
     except (binascii.Error, ValueError):
         raise ValueError("This must be base64 (RFC 4648 section 4), without line breaks.") from None
     if len(content) >= LARGEST_ATTACHMENT:
-        raise ValueError(f"An attachment must be smaller than {LARGEST_ATTACHMENT:,} bytes.")
+        raise ValueError(
+            f"Content given here must be smaller than {LARGEST_ATTACHMENT:,} bytes. Upload it by POST /v1/files and "
+            "name its id as file."
+        )
     return content
 
 
@@ -206,6 +225,14 @@ MailBody = Annotated[str, AfterValidator(mail_body)]
 FileName = Annotated[str, StringConstraints(max_length=255), AfterValidator(file_name)]
 MediaType = Annotated[str, StringConstraints(max_length=255), AfterValidator(media_type)]
 ContentId = Annotated[str, StringConstraints(max_length=200), AfterValidator(content_id)]
+HeaderName = Annotated[
+    str, AfterValidator(header_name), WithJsonSchema({"type": "string", "pattern": f"^{HEADER_NAME.pattern}$"})
+]
+HeaderValue = Annotated[
+    str, AfterValidator(header_value), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 900})
+]
+RowId = Annotated[str, StringConstraints(max_length=64), AfterValidator(visible_ascii)]
+BatchName = Annotated[str, StringConstraints(max_length=200), AfterValidator(not_blank), AfterValidator(one_line)]
 ObjectId = Annotated[str, StringConstraints(max_length=200), AfterValidator(object_id)]
 Base64 = Annotated[bytes, BeforeValidator(from_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
 Moment = Annotated[

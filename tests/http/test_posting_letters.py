@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.http import values
-from storage import events, outbox
+from storage import attachments, events, files
 from tests.http.scene import MAILBOX, UNPROVED, Scene, a_letter
 from tests.http.shape import assert_bad_values, assert_problem
 
@@ -24,7 +24,7 @@ async def test_a_good_letter_is_accepted_and_found_at_its_location(scene: Scene,
     answer = await api.post("/v1/messages", json=a_letter(attachments=attached(), metadata={"run": 7}))
     assert answer.status_code == 202
     accepted = answer.json()
-    assert set(accepted) == {"id", "status", "thread_id", "created_at"}
+    assert set(accepted) == {"id", "status", "thread_id", "created_at", "note"}
     assert accepted["status"] == "queued"
     assert accepted["created_at"] == "2026-03-02T09:00:00Z"
     shown = (await api.get(answer.headers["location"])).json()
@@ -33,8 +33,8 @@ async def test_a_good_letter_is_accepted_and_found_at_its_location(scene: Scene,
     assert shown["html"] == "<p>Kia ora</p>"
     assert shown["metadata"] == {"run": 7}
     assert shown["objects"] == [{"type": "enrolment", "id": "E77"}, {"type": "student", "id": "S1001"}]
-    [stored] = await scene.store.read(outbox.attachments_of, accepted["id"])
-    assert stored.content == b"%PDF-"
+    [stored] = await scene.store.read(attachments.of_letter, accepted["id"])
+    assert await scene.store.read(files.read, stored.file_id or "", start=0, length=99) == b"%PDF-"
 
 
 BAD_VALUES: Mapping[str, tuple[dict[str, Any], str]] = {
@@ -105,7 +105,7 @@ BAD_VALUES: Mapping[str, tuple[dict[str, Any], str]] = {
     "an object with a long id": ({"objects": [{"type": "student", "id": "x" * 201}]}, "/objects/0/id"),
     "an author with a control character": ({"created_by": "Jane\x07"}, "/created_by"),
     "an author with a long name": ({"created_by": "x" * 201}, "/created_by"),
-    "a reply": ({"in_reply_to": "msg_1"}, "/in_reply_to"),
+    "a message to answer that has spaces": ({"in_reply_to": "msg 1"}, "/in_reply_to"),
     "a time without a zone": ({"send_at": "2026-03-02T09:00:00"}, "/send_at"),
     "a time that is none": ({"send_at": "2026-02-30T09:00:00Z"}, "/send_at"),
     "a time before time": ({"send_at": "0001-01-01T00:00:00+10:00"}, "/send_at"),
@@ -160,7 +160,7 @@ async def test_what_is_wrong_is_said_in_words_for_people(api: httpx.AsyncClient)
     ) == {
         "/subject": "Character 3 is U+000D: line breaks and control characters cannot stand here.",
         "/to": "At most 500 are taken.",
-        "/objects": "At least 1 is needed.",
+        "/objects": "Name at least one record that the letter concerns.",
         "/importance": "This should be 'low', 'normal' or 'high'.",
         "/created_by": "String should have at most 200 characters.",
         "/html": "This must be a string.",
