@@ -22,7 +22,7 @@ from gateway.connections import Connections, NotConnected
 from gateway.graph import build_http, build_login_http
 from gateway.main import ensure_account
 from gateway.master_key import unlock
-from gateway.sending.accept import LetterRefused
+from gateway.sending.posted import LetterRefused
 from gateway.settings import BadSettings, Settings, from_env
 from gateway.setup.account import BadConfiguration
 from gateway.setup.service import Setup

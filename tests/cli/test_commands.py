@@ -154,7 +154,7 @@ def test_revoking_a_key_that_is_not_there_is_said(shell: Shell) -> None:
     assert "no live API key" in done.output
 
 
-@pytest.mark.parametrize("noun", ["keys", "mailboxes", "outbox", "subscriptions"])
+@pytest.mark.parametrize("noun", ["batches", "keys", "mailboxes", "outbox", "subscriptions"])
 def test_an_empty_list_says_so_and_json_is_an_empty_list(shell: Shell, noun: str) -> None:
     assert "No " in shell.run(noun, "list").output
     assert shell.json(noun, "list") == []

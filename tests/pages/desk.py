@@ -10,7 +10,8 @@ from urllib.parse import urljoin
 import httpx
 
 from gateway.http.pages import ticket_url
-from gateway.sending.accept import NewLetter, accept
+from gateway.sending.accept import accept
+from gateway.sending.posted import NewLetter
 from storage import Transaction, api_keys, events, messages, threads
 from storage.api_keys import Scope
 from storage.ids import new_id

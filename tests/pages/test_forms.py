@@ -12,6 +12,10 @@ FORMS = [
     "/settings/mailboxes/validate",
     "/settings/mailboxes/remove",
     "/settings/test-message",
+    "/settings/letters/retry",
+    "/settings/letters/close",
+    "/settings/letters/cancel",
+    "/settings/letters/batches/cancel",
     "/sign-out",
 ]
 
@@ -77,13 +81,14 @@ async def test_what_is_no_form_is_refused_with_a_page(desk: Desk, content_type: 
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.startswith("/settings")])
-async def test_a_forms_address_opened_as_a_page_leads_back_to_the_settings(desk: Desk, form: str) -> None:
+async def test_a_forms_address_opened_as_a_page_leads_back_to_its_page(desk: Desk, form: str) -> None:
     answer = await desk.browser.get(form)
-    assert answer.headers["location"].startswith("/settings#")
+    page = "/settings/letters" if form.startswith("/settings/letters") else "/settings"
+    assert answer.headers["location"].partition("#")[0] == page
 
 
 async def test_pages_allow_nothing_from_elsewhere_and_are_not_kept_by_caches(desk: Desk) -> None:
-    for path in ("/settings", "/objects", "/objects/student/S1/events", "/sign-in"):
+    for path in ("/settings", "/settings/letters", "/objects", "/objects/student/S1/events", "/sign-in"):
         headers = (await desk.browser.get(path)).headers
         policy = headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")

@@ -9,6 +9,8 @@ import pytest
 from gateway.connections import NotConnected
 from gateway.graph import Unavailable
 from gateway.http.pages.account_form import read_form, time_zones
+from gateway.http.pages.budget_view import BudgetView
+from gateway.sending import budget
 from gateway.setup.report import Check, Report, Verdict
 from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
 from storage.accounts import TokenState
@@ -344,6 +346,42 @@ async def test_a_refused_secret_is_named_in_plain_words(desk: Desk, scene: Scene
     assert "Microsoft 365 does not let the gateway in" in page
     assert "It has expired. (AADSTS7000222)" in page
     assert "Add a new one." in page
+
+
+async def test_the_banner_of_a_refused_secret_says_how_many_letters_wait(desk: Desk, scene: Scene) -> None:
+    problem = {"code": "secret_expired", "explanation": "It has expired.", "cure": "Add a new one."}
+    await scene.store.write(
+        accounts.record_token, scene.account_id, TokenState.REFUSED, problem=problem, now=scene.clock.now()
+    )
+    await letter(scene)
+    assert "It has expired. One letter waits." in (await desk.open("/settings")).text
+    await letter(scene)
+    assert "It has expired. 2 letters wait." in (await desk.open("/settings")).text
+
+
+async def test_a_validated_mailbox_says_what_it_may_still_send(desk: Desk, scene: Scene) -> None:
+    def leave(tx: Transaction, message_id: str) -> None:
+        allowance = scene.services.settings.rules.allowance
+        budget.spend(tx, outbox.get(tx, scene.account_id, message_id), allowance, scene.clock.now())
+
+    await scene.store.write(leave, await letter(scene))
+    page = (await desk.open("/settings")).text
+    assert page.count("Sends 29 more letters this minute, 9,999 recipients today.") == page.count("this minute") == 1
+
+
+@pytest.mark.parametrize(
+    ("letters", "recipients", "sentence"),
+    [
+        (23, 9930, "Sends 23 more letters this minute, 9,930 recipients today."),
+        (1, 1, "Sends 1 more letter this minute, 1 recipient today."),
+        (0, 0, "Sends no more letters this minute, no recipients today."),
+    ],
+)
+def test_a_budget_in_one_line(letters: int, recipients: int, sentence: str) -> None:
+    view = BudgetView(
+        address=MAILBOX, waiting=0, letters=letters, recipients=recipients, next_letter_at=None, done_by=None
+    )
+    assert view.sentence == sentence
 
 
 async def test_without_a_public_url_the_page_says_that_replies_come_late(desk: Desk, scene: Scene) -> None:

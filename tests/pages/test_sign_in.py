@@ -86,7 +86,13 @@ async def test_the_front_page_leads_to_what_the_key_may_see(stranger: Desk) -> N
 
 
 @pytest.mark.parametrize(
-    ("scope", "path"), [(Scope.READ, "/settings"), (Scope.SETTINGS, "/objects/student/S1/events"), (Scope.SEND, "/")]
+    ("scope", "path"),
+    [
+        (Scope.READ, "/settings"),
+        (Scope.SETTINGS, "/objects/student/S1/events"),
+        (Scope.SEND, "/"),
+        (Scope.METRICS, "/"),
+    ],
 )
 async def test_a_key_without_the_scope_is_told_which_one_is_needed(stranger: Desk, scope: Scope, path: str) -> None:
     await stranger.sign_in(scope)

@@ -1,4 +1,4 @@
-"""The pages for people: signing in, the settings along the guide's stages, and the Events tab.
+"""The pages for people: signing in, the settings along the guide's stages, the letters, and the Events tab.
 
 Server-rendered, usable without script, with no build step: templates in `templates/`, two small scripts and a style
 sheet in `static/`. `guard` is the door of each page, `sessions` what is signed, `rendering` how a page is made.
@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.http.pages.assets import Assets
 from gateway.http.pages.events import Events
 from gateway.http.pages.guard import Guard
+from gateway.http.pages.letters import Letters
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.sessions import Sessions, sign_ticket, ticket_url
 from gateway.http.pages.settings import Settings
@@ -32,6 +33,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         Route("/sign-in", guard.net(sign_in.enter), methods=["POST"]),
         Route("/sign-out", guard.net(sign_in.leave), methods=["POST"]),
         *_settings_routes(guard, Settings(services, renderer)),
+        *_letters_routes(guard, Letters(services, renderer)),
         *_events_routes(guard, Events(services, guard, renderer)),
     ]
 
@@ -51,6 +53,27 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
     }
     return [
         Route("/settings", guard.page(page.show, Scope.SETTINGS)),
+        *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
+        *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),
+    ]
+
+
+def _letters_routes(guard: Guard, page: Letters) -> list[BaseRoute]:
+    posts = {
+        "/settings/letters/retry": page.retry,
+        "/settings/letters/close": page.close,
+        "/settings/letters/cancel": page.cancel,
+        "/settings/letters/batches/cancel": page.cancel_batch,
+    }
+    fetched = {
+        "/settings/letters/way": page.way,
+        "/settings/letters/budgets": page.budgets,
+        "/settings/letters/waiting": page.waiting,
+        "/settings/letters/batches/{id}/progress": page.progress,
+    }
+    return [
+        Route("/settings/letters", guard.page(page.show, Scope.SETTINGS)),
         *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
         *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
         *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),

@@ -41,7 +41,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"asset": assets.url, "when": time_tag, "size": size, "day": day}
+        self._environment.globals |= {"asset": assets.url, "when": time_tag, "size": size, "day": day, "count": count}
 
     def page(
         self, template: str, *, status: HTTPStatus = HTTPStatus.OK, visit: "Visit | None" = None, **context: Any
@@ -69,10 +69,15 @@ def day(moment: datetime, zone: ZoneInfo) -> str:
     return f"{local.day} {local:%B %Y}"
 
 
-def size(count: int) -> str:
+def size(length: int) -> str:
     """A number of bytes, as people say it."""
-    if count < KB:
-        return f"{count} bytes"
-    if count < KB * KB:
-        return f"{count / KB:.0f} KB"
-    return f"{count / KB / KB:.1f} MB"
+    if length < KB:
+        return f"{length} bytes"
+    if length < KB * KB:
+        return f"{length / KB:.0f} KB"
+    return f"{length / KB / KB:.1f} MB"
+
+
+def count(number: int, noun: str = "") -> str:
+    """A number, with the noun that it counts."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}" if noun else f"{number:,}"

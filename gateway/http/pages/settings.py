@@ -17,7 +17,7 @@ from gateway.http.pages.guard import Visit
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.settings_view import read_mailbox, read_settings, read_test_letter
 from gateway.http.services import Services
-from gateway.sending.accept import LetterRefused
+from gateway.sending.posted import LetterRefused
 from gateway.setup.account import BadConfiguration
 from gateway.setup.answers import explain
 from gateway.setup.values import address_problem
@@ -142,7 +142,10 @@ class Settings:
         return await self._page(visit, validation=outcome)
 
     async def _page(self, visit: Visit, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any) -> Response:
-        view = await self._services.store.read(read_settings, visit.account.id, now=visit.now, **self._watch)
+        allowance = self._services.settings.rules.allowance
+        view = await self._services.store.read(
+            read_settings, visit.account.id, allowance=allowance, now=visit.now, **self._watch
+        )
         context: dict[str, Any] = {
             "form": AccountForm.of(view.account, view.credential),
             "said": None,

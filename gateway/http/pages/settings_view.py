@@ -1,12 +1,14 @@
 """What the settings page shows of an account: its configuration, its warnings, its mailboxes, its test letter."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from gateway.sending.machine import shown
+from gateway.http.pages.budget_view import BudgetView, read_budget
+from gateway.sending.machine import UNSENT, shown
+from gateway.sending.rules import Allowance
 from gateway.setup.expiry import Level, standing
 from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
 from storage.accounts import Account, TokenState
@@ -49,10 +51,11 @@ class Watching:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxView:
-    """A mailbox; `watching` is None unless it is validated."""
+    """A mailbox; `watching` and `budget` are None unless it is validated."""
 
     mailbox: Mailbox
     watching: Watching | None
+    budget: BudgetView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +107,19 @@ class SettingsView:
         return [one.mailbox for one in self.mailboxes if one.mailbox.state is MailboxState.VALIDATED]
 
 
-def read_settings(tx: Transaction, account_id: str, *, public: bool, sweeps: timedelta, now: datetime) -> SettingsView:
+def read_settings(
+    tx: Transaction, account_id: str, *, public: bool, sweeps: timedelta, allowance: Allowance, now: datetime
+) -> SettingsView:
     """`public` says whether Graph can reach the gateway, `sweeps` how often folders are looked at in any case."""
     account, credential = accounts.get(tx, account_id), credentials.active(tx, account_id)
+    found = mailboxes.list_mailboxes(tx, account_id)
+    waiting = sum(outbox.counts_in(tx, account_id, UNSENT).values())
+    views = [_mailbox_view(tx, one, public=public, sweeps=sweeps) for one in found]
     return SettingsView(
         account=account,
         credential=credential,
-        banners=banners(account, credential, public=public, sweeps=sweeps, now=now),
-        mailboxes=[
-            _mailbox_view(tx, one, public=public, sweeps=sweeps) for one in mailboxes.list_mailboxes(tx, account_id)
-        ],
+        banners=banners(account, credential, waiting=waiting, public=public, sweeps=sweeps, now=now),
+        mailboxes=[_with_budget(tx, one, account, allowance, now) for one in views],
     )
 
 
@@ -147,9 +153,9 @@ def read_test_letter(tx: Transaction, account_id: str, message_id: str) -> TestL
 
 
 def banners(
-    account: Account, credential: Credential | None, *, public: bool, sweeps: timedelta, now: datetime
+    account: Account, credential: Credential | None, *, waiting: int, public: bool, sweeps: timedelta, now: datetime
 ) -> list[Banner]:
-    """Worst first. A date for the secret is asked for in the form, not here."""
+    """Worst first; `waiting` is how many letters have not left. A date for the secret is asked for in the form."""
     said: list[Banner] = []
     if account.token_problem is not None:
         refused = account.token_state is TokenState.REFUSED
@@ -157,7 +163,7 @@ def banners(
             Banner(
                 tone=Tone.BAD if refused else Tone.WARN,
                 title="Microsoft 365 does not let the gateway in" if refused else "Microsoft 365 cannot be reached",
-                detail=_explanation(account.token_problem),
+                detail=" ".join(filter(None, [token_trouble(account.token_problem), _letters_wait(waiting)])),
                 cure=account.token_problem.get("cure"),
             )
         )
@@ -179,9 +185,24 @@ def banners(
     return sorted(said, key=lambda banner: [Tone.BAD, Tone.WARN, Tone.QUIET].index(banner.tone))
 
 
-def _explanation(problem: dict[str, Any]) -> str:
+def token_trouble(problem: Mapping[str, Any]) -> str:
+    """Why Entra gives no token, with its number for those who search for it."""
     number = f" (AADSTS{problem['aadsts']})" if problem.get("aadsts") else ""
     return f"{problem.get('explanation', 'Entra gave no token.')}{number}"
+
+
+def _letters_wait(waiting: int) -> str:
+    if waiting == 0:
+        return ""
+    return "One letter waits." if waiting == 1 else f"{waiting:,} letters wait."
+
+
+def _with_budget(
+    tx: Transaction, view: MailboxView, account: Account, allowance: Allowance, now: datetime
+) -> MailboxView:
+    if view.mailbox.state is not MailboxState.VALIDATED:
+        return view
+    return replace(view, budget=read_budget(tx, view.mailbox, account, allowance, now))
 
 
 def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta) -> MailboxView:

@@ -1,9 +1,10 @@
-// The settings page works without this. It shows that work is under way, and follows what changes by itself.
+// The settings and the letters page work without this. It shows that work is under way, and follows what changes by itself.
 "use strict";
 
 (() => {
   const POLL_MS = 1000;
-  const POLL_AT_MOST_MS = 10 * 60 * 1000;
+  const SLOW_POLL_MS = 10 * 1000;
+  const SLOW_AFTER_MS = 10 * 60 * 1000;
 
   for (const form of document.querySelectorAll("form[data-busy]")) {
     form.addEventListener("submit", (event) => {
@@ -27,17 +28,25 @@
     }
   });
 
+  // Who is about to press a button in there must not lose it.
+  const isInUse = (element) => element.contains(document.activeElement) || element.querySelector("details[open]");
+
   const follow = (element, since) => {
     const address = element.dataset.poll;
-    if (!address || Date.now() - since > POLL_AT_MOST_MS) return;
+    if (!address) return;
+    const wait = Date.now() - since > SLOW_AFTER_MS ? SLOW_POLL_MS : POLL_MS;
     setTimeout(async () => {
       let next = element;
+      if (document.hidden || isInUse(element)) {
+        follow(element, since);
+        return;
+      }
       try {
         const answer = await fetch(address, { credentials: "same-origin" });
         if (answer.status === 401 || answer.status === 404) return;
         if (answer.ok) {
           const came = new DOMParser().parseFromString(await answer.text(), "text/html").body.firstElementChild;
-          if (came && came.outerHTML !== element.outerHTML) {
+          if (came && came.outerHTML !== element.outerHTML && !isInUse(element)) {
             next = document.importNode(came, true);
             element.replaceWith(next);
           }
@@ -46,7 +55,7 @@
         // Not reached now; the next look may.
       }
       follow(next, since);
-    }, POLL_MS);
+    }, wait);
   };
 
   for (const element of document.querySelectorAll("[data-poll]")) follow(element, Date.now());
