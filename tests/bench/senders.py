@@ -20,13 +20,14 @@ import httpx
 import orjson
 import uvloop
 
+from gateway.sending.worker import CONCURRENCY, PER_MAILBOX
 from tests.bench.host import letter
 from tests.bench.load import is_whole
 from tests.bench.machine import stay_on
 from tests.bench.processes import plan_from_stdin, say
 
-AT_ONCE: Final = 24  # as the gateway's worker: letters in hand …
-OF_A_MAILBOX: Final = 3  # … and of one mailbox
+AT_ONCE: Final = CONCURRENCY  # as the gateway's worker: letters in hand …
+OF_A_MAILBOX: Final = PER_MAILBOX  # … and of one mailbox
 CONNECTIONS: Final = 16
 TAG: Final = "String {7d0b5a52-9a3c-4a0e-9f0e-3d1c2b7e5a41} Name SelmaSendUid"
 SCOPE: Final = "https://graph.microsoft.com/.default"

@@ -192,6 +192,14 @@ def settings(folder: Path, **more: str) -> dict[str, str]:
     return {"GATEWAY_DATABASE": str(folder / "gateway.db"), "GATEWAY_PORT": "0"} | more
 
 
+# What is tested with real processes is not the pace that Microsoft 365 allows.
+UNHURRIED: Final = {
+    "GATEWAY_LETTERS_PER_MINUTE": "100000",
+    "GATEWAY_RECIPIENTS_PER_DAY": "1000000",
+    "GATEWAY_REQUESTS_PER_10_MINUTES": "1000000",
+}
+
+
 def settings_for(microsoft: Microsoft, folder: Path) -> dict[str, str]:
     """The environment of a gateway that works with this sandbox, at the same address after each restart."""
     port = free_port()
@@ -202,6 +210,7 @@ def settings_for(microsoft: Microsoft, folder: Path) -> dict[str, str]:
         GATEWAY_GRAPH_URL=microsoft.url,
         GATEWAY_LOGIN_URL=microsoft.url,
         GATEWAY_SWEEP_INTERVAL="10",
+        **UNHURRIED,
     )
 
 
