@@ -1,6 +1,6 @@
 """The outbox: letters on their way. What a state means, and which may follow, is `gateway.sending.machine`'s."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -118,40 +118,7 @@ VALUES (:message_id, :account_id, :mailbox_id, :batch_id, :batch_position, :in_r
 """
 GET = SELECT_LETTER + " WHERE outbox.message_id = :message_id"
 BY_SEND_UID = SELECT_LETTER + " WHERE outbox.account_id = :account_id AND outbox.send_uid = lower(:send_uid)"
-# Lane by lane, longest due first, and of each mailbox no more than it may have in hand; a mailbox that has spent its
-# budget of letters may still look for those that left. Between mailboxes: first whoever has least in hand.
-IN_LANE = """
-SELECT * FROM (SELECT message_id, lane, next_attempt_at FROM outbox
-                WHERE mailbox_id = box.id AND lane = {lane} AND next_attempt_at <= :now
-                  AND (lease_ends_at IS NULL OR lease_ends_at <= :now) AND {may_leave}
-                ORDER BY next_attempt_at, message_id LIMIT :per_mailbox)
-"""
-LOOKING = IN_LANE.format(lane=0, may_leave="1")
-MAY_LEAVE = "coalesce(box.next_letter_at, 0) <= :now"
-SINGLE = IN_LANE.format(lane=1, may_leave=MAY_LEAVE)
-BULK = IN_LANE.format(lane=2, may_leave=MAY_LEAVE)
-CLAIM_DUE = f"""
-UPDATE outbox SET lease_owner = :owner, lease_ends_at = :lease_ends_at, attempts = attempts + 1
- WHERE message_id IN (
-       SELECT message_id FROM (
-              SELECT due.message_id, due.lane, due.next_attempt_at,
-                     row_number() OVER (PARTITION BY due.mailbox_id
-                                            ORDER BY due.lane, due.next_attempt_at, due.message_id) AS place,
-                     (SELECT count(*) FROM outbox AS held
-                       WHERE held.mailbox_id = box.id AND held.lease_owner IS NOT NULL
-                         AND held.lease_ends_at > :now) AS in_hand
-                FROM mailboxes AS box
-                JOIN accounts ON accounts.id = box.account_id
-                JOIN outbox AS due ON due.message_id IN (
-                     SELECT message_id FROM ({LOOKING} UNION ALL {SINGLE} UNION ALL {BULK}
-                      ORDER BY lane, next_attempt_at, message_id LIMIT :per_mailbox))
-               WHERE coalesce(box.paused_until, 0) <= :now
-                 AND coalesce(accounts.outbox_paused_until, 0) <= :now)
-        WHERE place + in_hand <= :per_mailbox
-        ORDER BY place + in_hand, lane, next_attempt_at, message_id LIMIT :limit)
-RETURNING message_id
-"""
-CLAIMED = (
+SOME = (
     SELECT_LETTER
     + """
  WHERE outbox.message_id IN (SELECT value FROM json_each(:ids)) ORDER BY outbox.message_id
@@ -166,7 +133,6 @@ UPDATE outbox
        lease_ends_at = CASE WHEN :keep_lease THEN lease_ends_at END
  WHERE message_id = :message_id
 """
-LEASED = "SELECT message_id FROM outbox WHERE lease_owner IS NOT NULL"
 UNFINISHED = "SELECT message_id FROM outbox WHERE next_attempt_at IS NOT NULL AND message_id > :after LIMIT :limit"
 UNFINISHED_OF_BATCH = (
     SELECT_LETTER
@@ -179,24 +145,6 @@ UPDATE outbox SET tidy_at = :again_at
 """
 LEAVE_UNTIDY = """
 UPDATE outbox SET tidy_at = :at WHERE message_id = :message_id AND state IN ('failed', 'cancelled') AND submits = 0
-"""
-FIRST_IN_LANE = """
-SELECT max(next_attempt_at, {not_before}) AS at
-  FROM (SELECT next_attempt_at FROM outbox
-         WHERE mailbox_id = box.id AND lane = {lane} AND next_attempt_at IS NOT NULL AND lease_owner IS NULL
-         ORDER BY next_attempt_at LIMIT 1)
-"""
-FIRST_IN_LANES = " UNION ALL ".join(
-    FIRST_IN_LANE.format(lane=lane, not_before="0" if lane == 0 else "coalesce(box.next_letter_at, 0)")
-    for lane in (0, 1, 2)
-)
-NEXT_DUE = f"""
-SELECT min(at) AS at FROM (
-       SELECT max(coalesce(box.paused_until, 0), coalesce(accounts.outbox_paused_until, 0),
-                  (SELECT min(at) FROM ({FIRST_IN_LANES}))) AS at
-         FROM mailboxes AS box JOIN accounts ON accounts.id = box.account_id
-        UNION ALL
-       SELECT max(next_attempt_at, lease_ends_at) FROM outbox WHERE lease_owner IS NOT NULL)
 """
 RENEW_SEND_UID = "UPDATE outbox SET send_uid = :send_uid WHERE message_id = :message_id"
 COUNTS = "SELECT state, count(*) AS letters FROM outbox WHERE account_id = :account_id GROUP BY state"
@@ -270,6 +218,13 @@ def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> None:
     tx.announce("outbox")
 
 
+def some(tx: Transaction, ids: Sequence[str]) -> list[Letter]:
+    """The letters with these ids, in the order of their ids."""
+    if not ids:
+        return []
+    return [Letter.from_row(row) for row in tx.execute(SOME, {"ids": orjson.dumps(list(ids)).decode()})]
+
+
 def find(tx: Transaction, message_id: str) -> Letter | None:
     """The sending of this message, if it is a letter of ours."""
     row = tx.execute(GET, {"message_id": message_id}).fetchone()
@@ -288,27 +243,6 @@ def by_send_uid(tx: Transaction, account_id: str, send_uid: str) -> Letter | Non
     """The letter with this tag; Graph compares tags without case, and so do we."""
     row = tx.execute(BY_SEND_UID, {"account_id": account_id, "send_uid": send_uid}).fetchone()
     return None if row is None else Letter.from_row(row)
-
-
-def claim_due(
-    tx: Transaction, *, owner: str, now: datetime, lease_ends_at: datetime, limit: int, per_mailbox: int = 4
-) -> list[Letter]:
-    """Take what is due, longest due first; each is ours until the lease ends. The attempt counts from here.
-
-    Never more than `per_mailbox` of one mailbox are in hand at once, whoever holds them; none of a paused one. Single
-    letters go before those of a batch, and every mailbox has its turn.
-    """
-    claim = {
-        "owner": owner,
-        "now": now,
-        "lease_ends_at": lease_ends_at,
-        "limit": limit,
-        "per_mailbox": per_mailbox,
-    }
-    ids = [row["message_id"] for row in tx.execute(CLAIM_DUE, claim).fetchall()]
-    if not ids:
-        return []
-    return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
 
 
 def save(tx: Transaction, letter: Letter, *, keep_lease: bool = False) -> None:
@@ -334,16 +268,10 @@ def save(tx: Transaction, letter: Letter, *, keep_lease: bool = False) -> None:
     tx.announce("outbox")
 
 
-def leased(tx: Transaction) -> list[Letter]:
-    """At start, when the file's lock proves that nobody else lives: the letters a dead process had in hand."""
-    ids = [row["message_id"] for row in tx.execute(LEASED)]
-    return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
-
-
 def unfinished(tx: Transaction, *, after: str = "", limit: int) -> list[Letter]:
     """Letters that are not over, of all accounts, in the order of their ids."""
     ids = [row["message_id"] for row in tx.execute(UNFINISHED, {"after": after, "limit": limit})]
-    return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
+    return some(tx, ids)
 
 
 def unfinished_of(tx: Transaction, batch_id: str) -> list[Letter]:
@@ -354,7 +282,7 @@ def unfinished_of(tx: Transaction, batch_id: str) -> list[Letter]:
 def untidy(tx: Transaction, *, now: datetime, limit: int) -> list[Letter]:
     """Letters that will not leave and may have left drafts behind, of all accounts."""
     ids = [row["message_id"] for row in tx.execute(UNTIDY, {"now": now, "limit": limit})]
-    return [Letter.from_row(row) for row in tx.execute(CLAIMED, {"ids": orjson.dumps(ids).decode()})]
+    return some(tx, ids)
 
 
 def tidied(tx: Transaction, letter: Letter, *, again_at: datetime | None) -> None:
@@ -366,11 +294,6 @@ def tidied(tx: Transaction, letter: Letter, *, again_at: datetime | None) -> Non
 def leave_untidy(tx: Transaction, message_id: str, *, at: datetime) -> None:
     """A draft was made of a letter that had just been given up, if it was."""
     tx.execute(LEAVE_UNTIDY, {"message_id": message_id, "at": at})
-
-
-def next_due(tx: Transaction) -> datetime | None:
-    """When the next letter wants attention: it is due, nothing holds it back, its lease if any is at an end."""
-    return moment_or_none(tx.execute(NEXT_DUE).fetchone()["at"])
 
 
 def renew_send_uid(tx: Transaction, message_id: str, send_uid: str) -> None:

@@ -18,7 +18,7 @@ from gateway.sending.machine import State
 from gateway.sending.recognise import SentItem, identify, mark_sent
 from gateway.sending.record import write_down
 from gateway.sending.rules import Allowance
-from storage import Transaction, accounts, attachments, files, folders, mailboxes, messages, outbox
+from storage import Transaction, accounts, attachments, claims, files, folders, mailboxes, messages, outbox
 from storage.attachments import LetterAttachment
 from storage.folders import WellKnown
 from storage.mailboxes import MailboxState
@@ -88,7 +88,7 @@ def _original(tx: Transaction, letter: Letter) -> Original | None:
 
 def recover(tx: Transaction, *, now: datetime) -> int:
     """At start, when nobody else lives: free what a dead process had in hand; how many letters that were."""
-    left = outbox.leased(tx)
+    left = claims.leased(tx)
     for letter in left:
         write_down(tx, letter, machine.lease_lost(letter, now), now)
     mailboxes.forget_budget_waits(tx)  # reckoned by the last run's clock; asked anew before each letter
@@ -108,8 +108,8 @@ def doubt_all(tx: Transaction, *, now: datetime) -> int:
 def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: datetime) -> list[Claim]:
     """Take what is due and say what is about to be tried. What needs no more than this transaction is not returned."""
     lease_ends_at = now + LEASE
-    due = outbox.claim_due(tx, owner=owner, now=now, lease_ends_at=lease_ends_at, limit=limit, per_mailbox=per_mailbox)
-    claims = []
+    due = claims.claim_due(tx, owner=owner, now=now, lease_ends_at=lease_ends_at, limit=limit, per_mailbox=per_mailbox)
+    taken = []
     for letter in due:
         mailbox = mailboxes.get(tx, letter.mailbox_id)
         if mailbox.state is MailboxState.REMOVED and letter.state in machine.UNSENT:
@@ -118,8 +118,8 @@ def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: dat
             write_down(tx, letter, machine.lease_lost(letter, now), now)
         else:
             begun = _begun(tx, letter, now)
-            claims.append(Claim(letter=begun, user=mailbox.user_id or mailbox.address, lease_ends_at=lease_ends_at))
-    return claims
+            taken.append(Claim(letter=begun, user=mailbox.user_id or mailbox.address, lease_ends_at=lease_ends_at))
+    return taken
 
 
 def drafted(tx: Transaction, claimed: Letter, item: Item, *, now: datetime) -> Letter | None:

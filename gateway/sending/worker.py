@@ -12,7 +12,7 @@ from gateway.sending.carry import Carrier
 from gateway.sending.looking import GraphSource
 from gateway.sending.rules import Allowance
 from gateway.waiting import first_of
-from storage import StorageUnavailable, Store, outbox
+from storage import StorageUnavailable, Store, claims
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class OutboxWorker:
         """Start what can be started, and say how long to wait for the next."""
         try:
             await self._start_due(group, running, done)
-            due = await self._store.read(outbox.next_due)
+            due = await self._store.read(claims.next_due)
         except StorageUnavailable:
             log.warning("the outbox waits: the store is not to be had")
             return STORE_RETRY

@@ -42,7 +42,7 @@ from gateway.sending.recognise import SentItem, mark_bounced, recognise_sent
 from gateway.sending.rules import Allowance
 from gateway.sending.tidy import Tidier
 from gateway.sending.worker import SHORTEST_WAIT, OutboxWorker
-from storage import Conflict, Store, Transaction, accounts, batches, messages, open_store, outbox
+from storage import Conflict, Store, Transaction, accounts, batches, claims, messages, open_store, outbox
 from storage.outbox import Letter
 from tests.fakes.clock import FakeClock
 from tests.sending.conftest import SENDER, a_letter, a_mail_came, add_mailbox
@@ -298,7 +298,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([60, 300, 900, 1800]))
     def the_worker_is_punctual(self, seconds: int) -> None:
         until = self.clock.now() + timedelta(seconds=seconds)
-        while (due := self.write(outbox.next_due)) is not None and due <= until:
+        while (due := self.write(claims.next_due)) is not None and due <= until:
             self.clock.advance(max(due - self.clock.now(), SHORTEST_WAIT))
             self.runner.run(self.worker.run_due())
         self.clock.advance(max(until - self.clock.now(), timedelta(0)))
@@ -419,7 +419,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self._start()
         self.runner.run(self.worker.recover())
         began = self.clock.now()
-        while (due := self.write(outbox.next_due)) is not None:
+        while (due := self.write(claims.next_due)) is not None:
             self.clock.advance(max(due - self.clock.now(), SHORTEST_WAIT))
             assert self.clock.now() - began < timedelta(hours=4), "every letter comes to an end in bounded time"
             self.runner.run(self.worker.run_due())

@@ -10,7 +10,7 @@ from gateway.sending.accept import AcceptedBatch, accept_batch, done_by
 from gateway.sending.choices import cancel_batch, retry
 from gateway.sending.posted import InBatch, KeyReused, NewLetter, UnknownMailbox
 from gateway.sending.rules import Allowance
-from storage import Transaction, batches, events, outbox
+from storage import Transaction, batches, claims, events
 from tests.sending.conftest import Office, a_letter, add_mailbox
 from tests.sending.fake_mailbox import Fault
 
@@ -109,7 +109,7 @@ async def test_every_mailbox_has_its_turn(office: Office) -> None:
 
     def claimed(tx: Transaction) -> set[str]:
         now = office.clock.now()
-        taken = outbox.claim_due(tx, owner="me", now=now, lease_ends_at=now + MINUTE, limit=4, per_mailbox=3)
+        taken = claims.claim_due(tx, owner="me", now=now, lease_ends_at=now + MINUTE, limit=4, per_mailbox=3)
         return {letter.mailbox_id for letter in taken}
 
     assert len(await office.store.write(claimed)) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.sending.posted import NewAttachment
 from gateway.sending.worker import OutboxWorker
-from storage import Store, Transaction, attachments, outbox
+from storage import Store, Transaction, attachments, claims
 from tests.sending.conftest import Office, a_letter
 from tests.sending.crashing import Crashes, CrashingStore, may_crash
 
@@ -159,7 +159,7 @@ async def test_whoever_lost_the_lease_can_no_longer_submit(office: Office) -> No
 
     def somebody_else_claims(tx: Transaction) -> None:
         now = office.clock.now() + timedelta(hours=1)
-        taken = outbox.claim_due(tx, owner="else", now=now, lease_ends_at=now + timedelta(hours=1), limit=1)
+        taken = claims.claim_due(tx, owner="else", now=now, lease_ends_at=now + timedelta(hours=1), limit=1)
         assert [letter.message_id for letter in taken] == [message_id]
 
     class Overtaken(CrashingStore):

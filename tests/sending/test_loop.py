@@ -10,7 +10,7 @@ import pytest
 
 from gateway.sending.rules import Allowance
 from gateway.sending.worker import OutboxWorker
-from storage import StorageUnavailable, Store, outbox
+from storage import StorageUnavailable, Store, claims
 from tests.sending.conftest import Office, a_letter
 from tests.sending.crashing import Crashes, CrashingStore
 
@@ -48,7 +48,7 @@ async def test_a_tick_wakes_the_worker(office: Office) -> None:
     tick = asyncio.Event()
     async with running(office, tick):
         message_id = await office.post(a_letter(send_at=office.clock.now() + timedelta(hours=1)))
-        await office.store.read(outbox.next_due)
+        await office.store.read(claims.next_due)
         office.clock.advance(timedelta(hours=1))
         tick.set()
         await wait_for_state(office, message_id, "submitted")
@@ -101,7 +101,7 @@ async def test_a_full_disk_stops_nothing_for_good_and_forgets_no_202(
     async with asyncio.TaskGroup() as group:
         done = group.create_task(office.worker.run_due())
         while not done.done():
-            await office.store.read(outbox.next_due)
+            await office.store.read(claims.next_due)
             if office.clock.sleepers:
                 office.clock.advance(timedelta(seconds=2))
     assert (await office.state(message_id), store.refusals) == ("submitted", 3)

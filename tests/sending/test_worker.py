@@ -8,7 +8,7 @@ from gateway.graph import AccessDenied, BadRequest, CredentialRefused, NotFound,
 from gateway.sending.draft import TAG
 from gateway.sending.errors import CREDENTIAL_RETRY
 from gateway.sending.recognise import SentItem, recognise_sent
-from storage import Transaction, folders, mailboxes, messages, outbox, threads
+from storage import Transaction, claims, folders, mailboxes, messages, threads
 from storage.folders import WellKnown
 from storage.threads import Address
 from tests.sending.conftest import SENDER, Office, a_letter, add_mailbox
@@ -218,7 +218,7 @@ async def test_throttling_pauses_the_whole_mailbox_until_graph_said(office: Offi
     second = await office.post()
     await office.pass_time(89 * SECOND, steps=89)
     assert (await office.state(second), len(office.mail.calls)) == ("accepted", 1)
-    assert await office.store.read(outbox.next_due) == office.clock.now() + SECOND
+    assert await office.store.read(claims.next_due) == office.clock.now() + SECOND
     await office.pass_time(SECOND)
     assert [await office.state(one) for one in (first, second)] == ["submitted", "submitted"]
 

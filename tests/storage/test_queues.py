@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import storage
-from storage import Transaction, accounts, chores, folders, hints, idempotency_keys, mailboxes, outbox
+from storage import Transaction, accounts, chores, claims, folders, hints, idempotency_keys, mailboxes, outbox
 from storage.hints import HintOutcome, NewHint
 from storage.migrate import bring_up_to_date
 from tests.fakes.clock import A_MONDAY as NOW
@@ -38,7 +38,7 @@ def claim(
     tx: Transaction, owner: str = "me", *, now: datetime = NOW, limit: int = 100, at_once: int = 100
 ) -> list[str]:
     """Ids of the letters that were got."""
-    letters = outbox.claim_due(tx, owner=owner, now=now, lease_ends_at=now + LEASE, limit=limit, per_mailbox=at_once)
+    letters = claims.claim_due(tx, owner=owner, now=now, lease_ends_at=now + LEASE, limit=limit, per_mailbox=at_once)
     return [letter.message_id for letter in letters]
 
 
@@ -77,7 +77,7 @@ class TestLetters:
         letter = outbox.get(tx, scene.account_id, "msg_1")
         outbox.save(tx, replace(letter, state="cancelled", next_attempt_at=None))
         assert claim(tx, now=NOW + timedelta(days=400)) == []
-        assert outbox.next_due(tx) is None
+        assert claims.next_due(tx) is None
 
     def test_no_more_of_one_mailbox_than_may_be_in_hand_at_once(self, tx: Transaction, scene: Scene) -> None:
         other = build(tx, "another school")
@@ -104,7 +104,7 @@ class TestLetters:
         post(tx, scene, "msg_1")
         post(tx, scene, "msg_2", due=NOW + MINUTE)
         claim(tx, "the dead one")
-        assert [letter.message_id for letter in outbox.leased(tx)] == ["msg_1"]
+        assert [letter.message_id for letter in claims.leased(tx)] == ["msg_1"]
 
     async def test_any_number_of_workers_share_the_letters_without_having_one_twice(self, path: Path) -> None:
         async with storage.open_store(path) as store, storage.open_store(path, alone=False) as beside:
@@ -127,22 +127,22 @@ class TestNextLetter:
     """Whoever sleeps until `next_due` neither misses a letter nor wakes in vain."""
 
     def test_there_is_none_in_an_empty_outbox(self, tx: Transaction, scene: Scene) -> None:
-        assert outbox.next_due(tx) is None
+        assert claims.next_due(tx) is None
 
     def test_it_is_the_earliest_that_waits(self, tx: Transaction, scene: Scene) -> None:
         post(tx, scene, "msg_1", due=NOW + 2 * MINUTE)
         post(tx, scene, "msg_2", due=NOW + MINUTE)
-        assert outbox.next_due(tx) == NOW + MINUTE
+        assert claims.next_due(tx) == NOW + MINUTE
 
     def test_one_in_hand_counts_from_the_end_of_its_lease(self, tx: Transaction, scene: Scene) -> None:
         post(tx, scene)
         claim(tx)
-        assert outbox.next_due(tx) == NOW + LEASE
+        assert claims.next_due(tx) == NOW + LEASE
 
     def test_one_of_a_paused_mailbox_counts_from_the_end_of_the_pause(self, tx: Transaction, scene: Scene) -> None:
         post(tx, scene)
         mailboxes.pause(tx, scene.mailbox_id, NOW + 5 * MINUTE)
-        assert outbox.next_due(tx) == NOW + 5 * MINUTE
+        assert claims.next_due(tx) == NOW + 5 * MINUTE
 
 
 class TestIdempotencyKeys:
