@@ -26,7 +26,7 @@ from gateway.sending import commits
 from gateway.sending.commits import Claim
 from gateway.sending.draft import file_attachment
 from gateway.sending.looking import Mailer
-from gateway.sending.steady import SteadyStore
+from gateway.steady import SteadyStore
 from storage import files
 from storage.attachments import LetterAttachment
 

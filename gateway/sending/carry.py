@@ -18,7 +18,7 @@ from gateway.sending.errors import FAILURES, Failure, Verdict, ask, fail, judge
 from gateway.sending.looking import Found, GraphSource, Mailer, look
 from gateway.sending.machine import State
 from gateway.sending.rules import Allowance
-from gateway.sending.steady import SteadyStore
+from gateway.steady import SteadyStore
 from storage import StorageUnavailable, Store
 from storage.attachments import LetterAttachment
 from storage.outbox import Letter

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.connections import NotConnected
 from gateway.graph import AccessDenied, GraphError, NotFound, Throttled, TokenError, Unauthorized, Unreachable
+from storage import StorageUnavailable
 
 FIRST_WAIT: Final = timedelta(seconds=10)
 LONGEST_WAIT: Final = timedelta(minutes=10)
@@ -15,6 +16,8 @@ def wait_after(error: Exception, failures: int, sweep_interval: timedelta) -> ti
 
     `failures` is how many there were in a row before this one.
     """
+    if isinstance(error, StorageUnavailable):  # whoever says so has waited until the file could be written again
+        return timedelta(0)
     wait = min(FIRST_WAIT * 2.0 ** min(failures, 16), LONGEST_WAIT, max(sweep_interval, FIRST_WAIT))
     asked = error.retry_after if isinstance(error, GraphError | TokenError) else None
     return max(wait, asked or timedelta())
@@ -31,6 +34,8 @@ def plainly(error: Exception) -> str:
             return "Reading this folder took too long. It goes on where it stopped."
         case NotConnected():
             return str(error)
+        case StorageUnavailable():
+            return "The gateway's database could not be written for a while."
     return "A fault of the gateway keeps it from reading this folder. Its log says more."
 
 

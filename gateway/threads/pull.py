@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import BadRequest, ForeignUrl, Gone, GraphError, Message, TokenError
 from gateway.sending.draft import TAG
+from gateway.steady import SteadyStore
 from gateway.threads.graph import METADATA, GraphSource, MailReader
 from gateway.threads.keep import DELETED, Kept, keep
 from gateway.threads.problems import plainly, wait_after
@@ -104,9 +105,9 @@ class Puller:
             async with asyncio.timeout(PULL_LIMIT.total_seconds()):
                 more = await self._follow(folder)
             await self._store.write(self._hand_back, folder, AT_ONCE_AGAIN if more else self._sweep_interval)
-        except (GraphError, TokenError, NotConnected, TimeoutError) as error:
+        except (GraphError, TokenError, NotConnected, TimeoutError, StorageUnavailable) as error:
             await self._hand_back_unpulled(folder, error)
-        except (StorageUnavailable, Conflict) as error:
+        except Conflict as error:
             log.warning("folder not pulled", extra={"folder_id": folder.id, "error": type(error).__name__})
         except Exception as error:
             # A fault of ours with one folder must not keep all the others, nor stop the process again and again.
@@ -122,16 +123,15 @@ class Puller:
         wait = wait_after(error, folder.failures, self._sweep_interval)
         fields = error.log_fields() if isinstance(error, GraphError | TokenError) else {"error": type(error).__name__}
         log.warning("folder not pulled", extra={"folder_id": folder.id, "wait_s": wait.total_seconds(), **fields})
-        try:
-            await self._store.write(
-                folders.pull_failed,
-                folder,
-                owner=self._owner,
-                problem=plainly(error),
-                next_pull_at=self._clock.now() + wait,
-            )
-        except StorageUnavailable:
-            log.warning("folder not handed back", extra={"folder_id": folder.id})
+        # However long the file cannot be written: else nobody could pull the folder before the lease has run out.
+        steady = SteadyStore(self._store, self._clock)
+        await steady.write(
+            folders.pull_failed,
+            folder,
+            owner=self._owner,
+            problem=plainly(error),
+            next_pull_at=self._clock.now() + wait,
+        )
 
     async def _follow(self, folder: Folder) -> bool:
         """The delta to its end, then the hints; whether more waits."""

@@ -1,7 +1,9 @@
 """How folders are pulled: hints, trouble, and the loop."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +17,7 @@ from gateway.graph import (
     UnexpectedAnswer,
 )
 from gateway.threads.pull import Puller
-from storage import Transaction, folders, messages
+from storage import StorageUnavailable, Store, Transaction, folders, messages
 from storage.folders import WellKnown
 from tests.fakes.mail import FakeMail
 from tests.threads.conftest import AROHA, STRANGER, SWEEP, School
@@ -270,3 +272,33 @@ async def test_the_sent_folder_is_pulled_like_the_inbox(school: School) -> None:
     assert await school.outcomes() == ["stored"]
     stored = await school.store.read(messages.get, school.account_id, letter.id)
     assert stored.status == "sent"
+
+
+class FailingStore:
+    """A store whose file cannot be written for a while."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read = store.read
+        self.watching = store.watching
+        self.fails = 0
+
+    async def write(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.fails and work.__name__ != "claim_due":
+            self.fails -= 1
+            raise StorageUnavailable("The disk is full.")
+        return await self._store.write(work, *args, **kwargs)
+
+
+async def test_a_folder_whose_mail_could_not_be_kept_is_pulled_as_soon_as_it_can_be(school: School) -> None:
+    letter = await school.write_to(AROHA)
+    school.arrive("r1", sender=AROHA, conversation=letter.conversation)
+    failing = FailingStore(school.store)
+    failing.fails = 3 * len(WellKnown) * 2
+    puller = Puller(cast("Store", failing), school.mail, school.clock, owner="failing", sweep_interval=SWEEP)
+    async with asyncio.TaskGroup() as group:
+        pulling = group.create_task(puller.run_due())
+        while not pulling.done():
+            school.clock.advance(timedelta(seconds=2))
+            await asyncio.sleep(0)
+    assert len(await school.thread(letter.thread_id)) == 1

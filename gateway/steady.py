@@ -1,4 +1,4 @@
-"""The store as the worker needs it: what Graph has done is not forgotten because the file cannot be written now."""
+"""The store as workers need it: what Graph has done is not forgotten because the file cannot be written now."""
 
 import logging
 from collections.abc import Callable
