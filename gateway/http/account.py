@@ -21,7 +21,8 @@ from storage.api_keys import Scope
 class AccountView:
     """An account. `secret_hint` is the first three characters of the secret.
 
-    `token_state` is what the last attempt to get a token showed; `token_problem` says what was wrong and the cure.
+    `token_state` is what the last attempt to get a token showed; `token_problem` says what was wrong and the cure. No
+    letter leaves before `outbox_paused_until`; without a token it is put off again and again, with one it is gone.
     """
 
     id: str
@@ -37,6 +38,7 @@ class AccountView:
     token_state: TokenState
     token_problem: dict[str, Any] | None
     token_checked_at: datetime | None
+    outbox_paused_until: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -73,6 +75,7 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
         token_state=account.token_state,
         token_problem=account.token_problem,
         token_checked_at=account.token_checked_at,
+        outbox_paused_until=account.outbox_paused_until,
         created_at=account.created_at,
         updated_at=account.updated_at,
     )

@@ -22,13 +22,17 @@ from storage.mailboxes import Mailbox, MailboxState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxView:
-    """A mailbox. `problem` says why it was refused, and the cure. No letter leaves before `paused_until`."""
+    """A mailbox. `problem` says why it was refused, and the cure.
+
+    No letter leaves before `paused_until`, nor before `next_letter_at`: it has sent as much as it may for now.
+    """
 
     address: str
     display_name: str | None
     state: MailboxState
     problem: dict[str, Any] | None
     paused_until: datetime | None
+    next_letter_at: datetime | None
     validated_at: datetime | None
     created_at: datetime
 
@@ -41,6 +45,7 @@ class MailboxView:
             state=mailbox.state,
             problem=mailbox.problem,
             paused_until=mailbox.paused_until,
+            next_letter_at=mailbox.next_letter_at,
             validated_at=mailbox.validated_at,
             created_at=mailbox.created_at,
         )
