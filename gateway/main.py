@@ -36,6 +36,7 @@ from gateway.settings import Settings
 from gateway.setup.expiry import ExpiryWatch
 from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
+from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.pull import Puller
 from storage import accounts, folders
 from subscriptions.keeper import Keeper
@@ -66,6 +67,7 @@ class Gateway:
     setup: Setup
     outbox: OutboxWorker
     puller: Puller
+    elsewhere: Elsewhere
     keeper: Keeper
     tidier: Tidier
     expiry: ExpiryWatch
@@ -90,6 +92,7 @@ class Gateway:
         loops: list[tuple[str, Callable[[asyncio.Event], Awaitable[None]], timedelta]] = [
             ("outbox", self.outbox.run, OUTBOX_TICK),
             ("pull", self.puller.run, PULL_TICK),
+            ("elsewhere", self.elsewhere.run, CHORE_TICK),
             ("subscriptions", self.keeper.run, SUBSCRIPTION_TICK),
             ("books", self._keep_books, BOOKS_TICK),
             ("chores", self._do_chores, CHORE_TICK),
@@ -191,6 +194,7 @@ async def gateway(
             setup=setup,
             outbox=OutboxWorker(store, connections, clock, owner=owner, allowance=settings.rules.allowance),
             puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
+            elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
             keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),

@@ -17,7 +17,8 @@ from storage.vault import MasterKey
 PREFIX: Final = "GATEWAY_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SHORTEST_SWEEP: Final = timedelta(seconds=10)
-LONGEST_SWEEP: Final = timedelta(days=1)
+SHORTEST_ELSEWHERE: Final = timedelta(minutes=1)
+LONGEST_INTERVAL: Final = timedelta(days=1)
 
 
 class BadSettings(Exception):
@@ -42,6 +43,7 @@ class Settings:
     ca_file: Path | None = None
     log_level: str = "info"
     sweep_interval: timedelta = timedelta(seconds=600)
+    elsewhere_interval: timedelta = timedelta(hours=1)
     largest_request: int = 16 * 1024 * 1024
     largest_attachment: int = LARGEST_ATTACHMENT
     largest_letter: int = LARGEST_ATTACHMENT
@@ -111,10 +113,15 @@ def _number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _sweep_interval(text: str) -> timedelta:
-    if not text.isdecimal() or not SHORTEST_SWEEP <= timedelta(seconds=int(text)) <= LONGEST_SWEEP:
-        raise ValueError(f"“{text}” is not a number of seconds from 10 to 86400.")
-    return timedelta(seconds=int(text))
+def _interval(shortest: timedelta) -> Callable[[str], timedelta]:
+    least, most = int(shortest.total_seconds()), int(LONGEST_INTERVAL.total_seconds())
+
+    def read(text: str) -> timedelta:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"“{text}” is not a number of seconds from {least} to {most}.")
+        return timedelta(seconds=int(text))
+
+    return read
 
 
 def _log_level(text: str) -> str:
@@ -183,8 +190,14 @@ SETTINGS: Final = (
     Setting(
         name="sweep_interval",
         default="600",
-        read=_sweep_interval,
+        read=_interval(SHORTEST_SWEEP),
         help="Seconds after which a folder is pulled though no notification came.",
+    ),
+    Setting(
+        name="elsewhere_interval",
+        default="3600",
+        read=_interval(SHORTEST_ELSEWHERE),
+        help="Seconds after which living conversations are looked for in all other folders, Junk too.",
     ),
     Setting(
         name="largest_request",

@@ -63,6 +63,7 @@ DUE = """
 SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL AND retry_at <= :now ORDER BY id LIMIT :limit
 """
 OPEN_ABOUT = "SELECT * FROM hints WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL"
+TOLD = "SELECT message_id FROM hints WHERE folder_id = :folder_id AND change_type = :change_type"
 NEXT_RETRY = "SELECT min(retry_at) AS at FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL"
 CLOSE = """
 UPDATE hints SET outcome = :outcome, closed_at = :now
@@ -103,6 +104,12 @@ def open_about(tx: Transaction, folder_id: str, message_id: str) -> list[Hint]:
     """The open hints about this message; Graph likes to tell things twice."""
     question = {"folder_id": folder_id, "message_id": message_id}
     return [Hint.from_row(row) for row in tx.execute(OPEN_ABOUT, question)]
+
+
+def told(tx: Transaction, folder_id: str, change_type: str) -> set[str]:
+    """The messages that hints of this kind are about: the open ones, and those closed not long ago."""
+    rows = tx.execute(TOLD, {"folder_id": folder_id, "change_type": change_type})
+    return {row["message_id"] for row in rows}
 
 
 def next_retry(tx: Transaction, folder_id: str) -> datetime | None:

@@ -132,6 +132,12 @@ VALUES (:mailbox_id, :conversation_id, :account_id, :thread_id, :now) ON CONFLIC
 BY_CONVERSATION = """
 SELECT thread_id FROM conversations WHERE mailbox_id = :mailbox_id AND conversation_id = :conversation_id
 """
+CONVERSATIONS_SINCE = """
+SELECT conversations.conversation_id
+  FROM conversations JOIN threads ON threads.id = conversations.thread_id
+ WHERE conversations.mailbox_id = :mailbox_id AND threads.last_message_at >= :since
+ ORDER BY threads.last_message_at DESC, conversations.conversation_id
+"""
 ADD_PARTICIPANT = """
 INSERT INTO participants (thread_id, address, account_id, name) VALUES (:thread_id, :address, :account_id, :name)
     ON CONFLICT (thread_id, address) DO UPDATE SET name = coalesce(excluded.name, name)
@@ -227,6 +233,12 @@ def by_conversation(tx: Transaction, mailbox_id: str, conversation_id: str) -> s
     question = {"mailbox_id": mailbox_id, "conversation_id": conversation_id}
     row = tx.execute(BY_CONVERSATION, question).fetchone()
     return None if row is None else str(row["thread_id"])
+
+
+def conversations_since(tx: Transaction, mailbox_id: str, since: datetime) -> list[str]:
+    """The conversations of a mailbox whose thread had its last message since then, newest first."""
+    rows = tx.execute(CONVERSATIONS_SINCE, {"mailbox_id": mailbox_id, "since": since})
+    return [row["conversation_id"] for row in rows]
 
 
 def add_participants(tx: Transaction, account_id: str, thread_id: str, people: Iterable[Address]) -> None:

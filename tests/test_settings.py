@@ -32,6 +32,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
             "GATEWAY_CA_FILE": str(ca_file),
             "GATEWAY_LOG_LEVEL": "DEBUG",
             "GATEWAY_SWEEP_INTERVAL": "60",
+            "GATEWAY_ELSEWHERE_INTERVAL": "120",
         }
     )
     assert settings.public_url == "https://mail.school.example"
@@ -40,6 +41,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
     assert settings.master_key.value == bytes(range(32))
     assert settings.log_level == "debug"
     assert settings.sweep_interval == timedelta(minutes=1)
+    assert settings.elsewhere_interval == timedelta(minutes=2)
 
 
 def test_all_bad_settings_are_named_at_once_each_with_what_would_be_right() -> None:
@@ -50,6 +52,7 @@ def test_all_bad_settings_are_named_at_once_each_with_what_would_be_right() -> N
                 "GATEWAY_PUBLIC_URL": "http://mail.school.example",
                 "GATEWAY_MASTER_KEY": "short",
                 "GATEWAY_SWEEP_INTERVAL": "1",
+                "GATEWAY_ELSEWHERE_INTERVAL": "59",
                 "GATEWAY_LOG_LEVEL": "loud",
                 "GATEWAY_CA_FILE": "/no/such/file",
                 "GATEWAY_PUBLC_URL": "https://mail.school.example",
@@ -61,6 +64,7 @@ def test_all_bad_settings_are_named_at_once_each_with_what_would_be_right() -> N
         "GATEWAY_PUBLIC_URL",
         "GATEWAY_MASTER_KEY",
         "GATEWAY_SWEEP_INTERVAL",
+        "GATEWAY_ELSEWHERE_INTERVAL",
         "GATEWAY_LOG_LEVEL",
         "GATEWAY_CA_FILE",
         "GATEWAY_PUBLC_URL",

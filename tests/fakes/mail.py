@@ -12,6 +12,7 @@ from gateway.graph import (
     DeltaPage,
     Gone,
     GraphError,
+    MailFolder,
     Message,
     MessageRequest,
     NotFound,
@@ -96,6 +97,12 @@ class FakeMail:
     attachments: dict[str, list[AttachmentInfo]] = field(default_factory=dict)
     read_whole: list[str] = field(default_factory=list)
     """The ids of all that was read with its body."""
+    closed: dict[str, Exception] = field(default_factory=dict)
+    """Users whose folders cannot be looked at, and what Graph says instead."""
+    searched: list[str] = field(default_factory=list)
+    """The conversations that were asked for."""
+    unsearchable: dict[str, Exception] = field(default_factory=dict)
+    """Conversations that cannot be asked for, and what Graph says instead."""
     deltas: int = 0
     page_size: int = 50
     asked: list[str] = field(default_factory=list)
@@ -182,7 +189,15 @@ class FakeMail:
     async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]:
         return self.attachments.get(message_id, [])
 
+    async def get_folder(self, user: str, folder: str) -> MailFolder:
+        if (trouble := self.closed.get(user)) is not None:
+            raise trouble
+        return MailFolder(id=f"{user}/{folder}")
+
     async def find_by_conversation(self, user: str, conversation_id: str) -> list[Message]:
+        self.searched.append(conversation_id)
+        if (trouble := self.unsearchable.get(conversation_id)) is not None:
+            raise trouble
         everything = (
             item for (owner, _), folder in self.folders.items() if owner == user for item in folder.items.values()
         )

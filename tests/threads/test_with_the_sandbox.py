@@ -15,6 +15,7 @@ from gateway.sandbox.school import School
 from gateway.sending.accept import accept
 from gateway.sending.posted import NewLetter
 from gateway.sending.worker import OutboxWorker
+from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.pull import Puller
 from storage import Store, accounts, events, folders, mailboxes, messages, open_store
 from storage.folders import WellKnown
@@ -27,6 +28,7 @@ ORIGIN = "https://graph.microsoft.com"
 ADMISSIONS = "admissions@school.example"
 OFFICE = "office@school.example"
 MAIA = "maia.parata@student.example"
+ELSEWHERE_INTERVAL = timedelta(minutes=10)  # the token is good for an hour
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Gateway:
     mailbox_ids: dict[str, str]
     worker: OutboxWorker
     puller: Puller
+    elsewhere: Elsewhere
 
     async def send(self, to: str = MAIA, *, sender: str = ADMISSIONS) -> Message:
         letter = NewLetter(
@@ -155,6 +158,7 @@ async def gateway(tmp_path: Path, behaviour: Behaviour) -> AsyncIterator[Gateway
             mailbox_ids,
             OutboxWorker(store, source, clock, owner="worker"),
             Puller(store, source, clock, owner="puller", sweep_interval=SWEEP),
+            Elsewhere(store, source, clock, interval=ELSEWHERE_INTERVAL),
         )
 
 
@@ -255,6 +259,29 @@ async def test_letters_between_our_own_mailboxes_are_one_message_each(gateway: G
     letter = await gateway.send(OFFICE)
     assert letter.status == "sent"
     assert await gateway.stored() == []
+
+
+async def test_a_reply_that_landed_in_junk_appears_in_its_thread(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, is_silent=True)
+    letter = await gateway.send()
+    for folder in ("junkemail", "deleteditems"):
+        gateway.sandbox.world.deliver(
+            ADMISSIONS,
+            from_=MAIA,
+            subject="Re: Your enrolment",
+            text=f"To {folder}",
+            conversation_id=letter.conversation_id,
+            folder=folder,
+        )
+    await gateway.sweep()
+    assert await gateway.thread_of(letter) == []
+    for _ in range(2):
+        gateway.clock.advance(ELSEWHERE_INTERVAL)
+        await gateway.elsewhere.run_due()
+        await gateway.puller.run_due()
+    assert [one.new_text for one in await gateway.thread_of(letter)] == ["To junkemail"]
+    told = [one.type for one in await gateway.store.read(events.after, gateway.account_id, 0, limit=100)]
+    assert told.count("reply.received") == 1
 
 
 async def test_two_letters_with_one_subject_have_their_own_replies(gateway: Gateway) -> None:
