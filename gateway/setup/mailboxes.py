@@ -11,6 +11,7 @@ from gateway.setup.connections import GraphSource
 from gateway.setup.probe import Findings, probe
 from gateway.setup.report import Report
 from gateway.setup.values import address_problem
+from gateway.threads.elsewhere import look_soon
 from storage import Store, Transaction, events, folders, mailboxes
 from storage.mailboxes import Mailbox
 
@@ -85,6 +86,7 @@ def _mark_validated(tx: Transaction, mailbox: Mailbox, findings: Findings, *, si
     mailboxes.mark_validated(tx, mailbox.id, user_id=user_id, display_name=findings.display_name, now=now)
     for well_known, folder_id in findings.folder_ids.items():
         folders.watch(tx, mailbox.account_id, mailbox.id, well_known, folder_id=folder_id, since=since, now=now)
+    look_soon(tx, mailbox.account_id, now)
     tx.announce("subscriptions")
     events.record(tx, mailbox.account_id, "mailbox.validated", data={"mailbox_id": mailbox.id}, now=now)
 

@@ -10,7 +10,8 @@ from gateway.graph import EntraUnavailable, GraphError, TokenErrorKind, Unreacha
 from gateway.setup.account import BadConfiguration
 from gateway.setup.mailboxes import Mailboxes, Validation
 from gateway.setup.probe import FOLDERS
-from storage import events, folders, mailboxes, subscriptions
+from gateway.threads.elsewhere import CHORE
+from storage import chores, events, folders, mailboxes, subscriptions
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox, MailboxState
 from tests.fakes.clock import FakeClock
@@ -96,6 +97,13 @@ class TestProved:
             await desk.validate()
             assert (keeper.is_set(), puller.is_set()) == (True, True)
         assert await desk.told() == [("mailbox.validated", {"mailbox_id": mailbox.id})]
+
+    async def test_a_mailbox_with_a_history_is_looked_through_at_once(self, desk: Desk) -> None:
+        await desk.add()
+        later = desk.clock.now() + timedelta(minutes=50)
+        await desk.store.write(chores.done, desk.account_id, CHORE, next_at=later)
+        await desk.validate()
+        assert await desk.store.read(chores.due, CHORE, desk.clock.now()) == [desk.account_id]
 
     async def test_the_user_is_asked_for_by_object_id_once_that_is_known(self, desk: Desk) -> None:
         await desk.add()
