@@ -25,8 +25,10 @@ from gateway.connections import Connections
 from gateway.graph import Observer, build_http, build_login_http
 from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
+from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.master_key import unlock
+from gateway.pace import Pace
 from gateway.readiness import Health
 from gateway.restored import Mark
 from gateway.schedule import Schedule
@@ -169,7 +171,8 @@ async def gateway(
             budgets=budgets,
         )
         stopping, session_key = asyncio.Event(), key.derive("sessions")
-        health = Health(store, clock)
+        pace = Pace()
+        health = Health(store, clock, pace)
         setup = Setup(store, connections, clock, key, settings)
         receiver = Receiver(store, clock)
         app = create_app(
@@ -178,6 +181,7 @@ async def gateway(
                 clock=clock,
                 settings=settings,
                 receiver=receiver,
+                door=Door(pace),
                 setup=setup,
                 readiness=health,
                 session_key=session_key,

@@ -8,9 +8,11 @@ import contextlib
 import hashlib
 import hmac
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -26,23 +28,37 @@ from subscriptions.plan import may_reauthorize
 log = logging.getLogger(__name__)
 security = logging.getLogger(f"{__name__}.security")
 
-LOGGED_REFUSALS: Final = 10  # lines for one request; the rest is a number
+NAMED_REFUSALS: Final = 10  # subscriptions in the line about a request
 READ_AGAIN_AFTER: Final = timedelta(seconds=1)
+
+
+class Reason(StrEnum):
+    """Why an item is not let in."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_SUBSCRIPTION = "unknown_subscription"
+    FORGED_CLIENT_STATE = "forged_client_state"
+    WRONG_TENANT = "wrong_tenant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What became of a request's items. `ignored` are right, but of a mailbox that is not watched any more."""
+    """What became of a request's items. `ignored` are right, but of a mailbox that is not watched any more.
+
+    `reasons` counts the refused.
+    """
 
     kept: int
     refused: int
     ignored: int
+    reasons: Mapping[Reason, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """An item that is not let in. `row_id` is ours, and None where the item names nothing of ours."""
 
+    reason: Reason
     why: str
     row_id: str | None = None
 
@@ -95,7 +111,12 @@ class Receiver:
             log_lifecycle(watched)
         refused = [one for one in judged if isinstance(one, Refused)]
         log_refusals(refused)
-        return Receipt(kept=len(watched), refused=len(refused), ignored=len(trusted) - len(watched))
+        return Receipt(
+            kept=len(watched),
+            refused=len(refused),
+            ignored=len(trusted) - len(watched),
+            reasons=Counter(one.reason for one in refused),
+        )
 
     async def receive_lifecycle(self, body: bytes) -> Receipt:
         """The same: what an item is, it says itself."""
@@ -156,16 +177,16 @@ def is_strange(item: Change | Lifecycle | Malformed, known: Open) -> bool:
 def judge(item: Change | Lifecycle | Malformed, known: Open) -> Trusted | Refused:
     """Whether an item is to be believed. The secret is compared in constant time."""
     if isinstance(item, Malformed):
-        return Refused(item.why)
+        return Refused(Reason.MALFORMED, item.why)
     digest = digest_of(item)
     watch = known.find(item, digest)
     if watch is None:
-        return Refused("the subscription is not ours")
+        return Refused(Reason.UNKNOWN_SUBSCRIPTION, "the subscription is not ours")
     subscription = watch.subscription
     if not hmac.compare_digest(digest, subscription.client_state_digest):
-        return Refused("clientState is not the subscription's", subscription.id)
+        return Refused(Reason.FORGED_CLIENT_STATE, "clientState is not the subscription's", subscription.id)
     if not is_same_tenant(watch.tenant_id, item.tenant_id):
-        return Refused("tenantId is not the account's", subscription.id)
+        return Refused(Reason.WRONG_TENANT, "tenantId is not the account's", subscription.id)
     return Trusted(watch, item)
 
 
@@ -243,8 +264,11 @@ def log_lifecycle(trusted: Sequence[Trusted]) -> None:
 
 
 def log_refusals(refused: Sequence[Refused]) -> None:
-    """One line each, without anything that the sender wrote; a flood is a number."""
-    for one in refused[:LOGGED_REFUSALS]:
-        security.warning("notification refused", extra={"why": one.why, "subscription": one.row_id})
-    if len(refused) > LOGGED_REFUSALS:
-        security.warning("more notifications refused", extra={"count": len(refused) - LOGGED_REFUSALS})
+    """One line for a request, however many items it has, without anything that the sender wrote."""
+    if not refused:
+        return
+    named = dict.fromkeys(one.row_id for one in refused if one.row_id is not None)
+    security.warning(
+        "notifications refused",
+        extra={"why": dict(Counter(one.why for one in refused)), "subscriptions": list(named)[:NAMED_REFUSALS]},
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.connections import Connections, NotConnected
 from gateway.graph import CredentialRefused
+from gateway.pace import Pace
 from gateway.readiness import Health
 from gateway.sandbox import Sandbox, school
 from gateway.sandbox.school import School
@@ -151,7 +152,7 @@ async def test_the_probe_asks_again_only_when_it_is_due(scene: Scene) -> None:
 
 
 async def ready_and_detail(scene: Scene) -> tuple[bool, str]:
-    health = Health(scene.store, scene.clock)
+    health = Health(scene.store, scene.clock, Pace())
     health.recovered = True
     readiness = await health.readiness()
     return readiness.ready, readiness.parts[-1].detail

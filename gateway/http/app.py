@@ -24,6 +24,7 @@ from gateway.http import (
     threads,
     webhooks,
 )
+from gateway.http.door import Measured
 from gateway.http.middleware import BodyLimit, LastNet, RequestId, SecurityHeaders, body_limits
 from gateway.http.pages import page_routes
 from gateway.http.routing import Operation, routes_of
@@ -54,9 +55,10 @@ def create_app(services: Services) -> Starlette:
         *page_routes(services),
     ]
     limit = Middleware(BodyLimit, limits=body_limits(services.settings))
+    measured = Middleware(Measured, door=services.door, clock=services.clock)
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(RequestId), Middleware(SecurityHeaders), Middleware(LastNet), limit],
+        middleware=[measured, Middleware(RequestId), Middleware(SecurityHeaders), Middleware(LastNet), limit],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are

@@ -61,6 +61,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     """`/metrics`, for keys with the scope `metrics`."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
+    for collector in services.door.collectors:
+        registry.register(collector)
 
     async def show(request: Request) -> Response:
         key = await auth.authenticate(services.store, request)

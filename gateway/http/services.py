@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.clock import Clock
+from gateway.http.door import Door
 from gateway.readiness import Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
 from storage import Store
 from storage.mailboxes import Mailbox
+from subscriptions.receiver import Receipt
 
 __all__ = ["AccountConfiguration", "ReadinessProbe", "Receiver", "Report", "Services", "Setup"]
 
@@ -46,11 +48,11 @@ class Setup(Protocol):
 class Receiver(Protocol):
     """Where Graph's notifications go."""
 
-    async def receive(self, body: bytes) -> object:
+    async def receive(self, body: bytes) -> Receipt:
         """Keep the hints of a change notification."""
         ...
 
-    async def receive_lifecycle(self, body: bytes) -> object:
+    async def receive_lifecycle(self, body: bytes) -> Receipt:
         """Keep what a lifecycle notification asks for."""
         ...
 
@@ -75,6 +77,7 @@ class Services:
     settings: Settings
     setup: Setup
     receiver: Receiver
+    door: Door
     readiness: ReadinessProbe
     session_key: bytes = field(repr=False)
     stopping: asyncio.Event

@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.http.door import Door
 from gateway.http.problem_types import UNAVAILABLE
 from gateway.http.problems import Problem
 from gateway.http.reading import content_of
 from gateway.http.services import Services
 from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
 from subscriptions.handshake import BadHandshake, handshake_answer
+from subscriptions.receiver import Receipt
 
 VALIDATION_TOKEN: Final = "validationToken"  # noqa: S105 - the name of a parameter
 PATIENCE: Final = timedelta(seconds=2.5)  # Graph waits three seconds; a 503 in time is better than a late 202
@@ -29,12 +31,12 @@ PATIENCE: Final = timedelta(seconds=2.5)  # Graph waits three seconds; a 503 in 
 def routes(services: Services) -> Sequence[BaseRoute]:
     """POST only: a GET with a token in it would be an open echo for anyone's links."""
     return [
-        Route(NOTIFICATIONS, _door(services.receiver.receive), methods=["POST"]),
-        Route(LIFECYCLE, _door(services.receiver.receive_lifecycle), methods=["POST"]),
+        Route(NOTIFICATIONS, _door(services.receiver.receive, services.door), methods=["POST"]),
+        Route(LIFECYCLE, _door(services.receiver.receive_lifecycle, services.door), methods=["POST"]),
     ]
 
 
-def _door(keep: Callable[[bytes], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
+def _door(keep: Callable[[bytes], Awaitable[Receipt]], measures: Door) -> Callable[[Request], Awaitable[Response]]:
     async def door(request: Request) -> Response:
         token = _validation_token(request)
         if token is not None:
@@ -42,7 +44,7 @@ def _door(keep: Callable[[bytes], Awaitable[object]]) -> Callable[[Request], Awa
             return Response(answer.body, headers=dict(answer.headers))
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
-                await keep(await content_of(request))
+                measures.received(await keep(await content_of(request)))
         except TimeoutError:
             raise Problem(UNAVAILABLE, "The notifications could not be kept in time.") from None
         return Response(status_code=HTTPStatus.ACCEPTED)

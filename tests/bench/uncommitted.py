@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 
 from gateway.http.app import create_app
+from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.main import Gateway
+from gateway.pace import Pace
 from gateway.settings import Settings
 from storage import Store, Transaction
 from subscriptions.receiver import Receiver
@@ -59,6 +61,7 @@ def without_commits(built: Gateway, settings: Settings) -> Starlette:
             clock=built.clock,
             settings=settings,
             receiver=Receiver(built.store, built.clock),
+            door=Door(Pace()),
             setup=built.setup,
             readiness=built.health,
             session_key=built.session_key,

@@ -10,7 +10,9 @@ from starlette.types import ASGIApp
 
 import storage
 from gateway.http.app import create_app
+from gateway.http.door import Door
 from gateway.http.services import Services
+from gateway.pace import Pace
 from gateway.readiness import Part, Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
@@ -20,6 +22,7 @@ from storage import Transaction, accounts, api_keys, mailboxes
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox
 from storage.vault import MasterKey
+from subscriptions.receiver import Receipt
 from tests.fakes.clock import FakeClock
 
 MAILBOX = "admissions@school.example"
@@ -75,16 +78,19 @@ class FakeReceiver:
         self.changes: list[bytes] = []
         self.lifecycle: list[bytes] = []
         self.then: Callable[[], Awaitable[None]] | None = None
+        self.receipt = Receipt(kept=0, refused=0, ignored=0)
 
-    async def receive(self, body: bytes) -> None:
+    async def receive(self, body: bytes) -> Receipt:
         if self.then is not None:
             await self.then()
         self.changes.append(body)
+        return self.receipt
 
-    async def receive_lifecycle(self, body: bytes) -> None:
+    async def receive_lifecycle(self, body: bytes) -> Receipt:
         if self.then is not None:
             await self.then()
         self.lifecycle.append(body)
+        return self.receipt
 
 
 @dataclass
@@ -166,6 +172,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         settings=Settings(),
         setup=setup,
         receiver=receiver,
+        door=Door(Pace()),
         readiness=readiness,
         session_key=b"k" * 32,
         stopping=asyncio.Event(),

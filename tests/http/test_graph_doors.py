@@ -1,14 +1,18 @@
 """`/graph/notifications` and `/graph/lifecycle`: the handshake to the letter, and answers in time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 
 import storage
+from gateway.pace import Figures
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
+from subscriptions.receiver import Reason, Receipt
 from tests.http.scene import Scene
 from tests.http.shape import assert_problem
+from tests.http.test_metrics import numbers, scraped
 
 both = pytest.mark.parametrize("path", ["/graph/notifications", "/graph/lifecycle"])
 
@@ -123,3 +127,59 @@ async def test_a_notification_without_a_body_still_reaches_the_receiver(scene: S
         answer: httpx.Response = await graph.post("/graph/notifications")
     assert answer.status_code == 202
     assert scene.receiver.changes == [b""]
+
+
+# What the door knows of itself
+
+
+@both
+async def test_every_answer_is_measured_whoever_gives_it(scene: Scene, path: str) -> None:
+    async with scene.client(key="") as graph:
+        await graph.post(path, content=b"{}")
+        await graph.post(path, content=b"x" * (1024 * 1024 + 1))
+    assert measured(scene).answers == 2
+
+
+@both
+async def test_handshakes_and_other_doors_are_not_measured(scene: Scene, path: str) -> None:
+    async with scene.client(key="") as anyone:
+        await anyone.post(f"{path}?validationToken=abc")
+        await anyone.get(path)
+        await anyone.get("/healthz")
+    assert measured(scene).answers == 0
+
+
+async def test_what_was_let_in_and_what_was_refused_is_counted_by_reason(scene: Scene) -> None:
+    scene.receiver.receipt = Receipt(
+        kept=5, refused=3, ignored=1, reasons={Reason.FORGED_CLIENT_STATE: 2, Reason.WRONG_TENANT: 1}
+    )
+    async with scene.client(key="") as graph:
+        await graph.post("/graph/notifications", content=b"{}")
+        await graph.post("/graph/lifecycle", content=b"{}")
+        for error in (MalformedNotification("No."), NotificationTooLarge("No."), storage.StorageUnavailable("full")):
+            scene.receiver.then = failing(error)
+            await graph.post("/graph/notifications", content=b"{}")
+        await graph.post("/graph/notifications", content=b"x" * (1024 * 1024 + 1))
+    samples = await scraped(scene, scene.key)
+    assert numbers(samples, "notifications_accepted_total") == {"": 10}
+    assert numbers(samples, "notifications_refused_total") == {
+        "forged_client_state": 4,
+        "wrong_tenant": 2,
+        "unknown_subscription": 0,
+        "malformed": 1,
+        "too_large": 2,
+        "store_unavailable": 1,
+    }
+    assert numbers(samples, "notification_answer_seconds_count") == {"": 6}
+    assert {"2.5", "3.0", "4.0"} <= numbers(samples, "notification_answer_seconds_bucket").keys()
+
+
+def measured(scene: Scene) -> Figures:
+    return scene.services.door.pace.figures(scene.clock.now())
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise error
+
+    return fail

@@ -12,7 +12,7 @@ from storage import accounts, hints, subscriptions
 from storage.hints import Hint
 from storage.subscriptions import Subscription, SubscriptionState
 from subscriptions.notifications import MalformedNotification
-from subscriptions.receiver import LOGGED_REFUSALS, Receipt, Receiver
+from subscriptions.receiver import Reason, Receipt, Receiver
 from tests.subscriptions.scene import TENANT, Scene
 
 OTHER_TENANT = "00000000-6d4d-4958-8b9f-9d6445542f95"
@@ -56,6 +56,10 @@ def lifecycle(subscription_id: str | None, client_state: object, event: str) -> 
 
 def body(*items: Any) -> bytes:
     return orjson.dumps({"value": list(items)})
+
+
+def security_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name.endswith("security")]
 
 
 async def inbox_credentials(scene: Scene) -> tuple[str | None, str]:
@@ -122,18 +126,22 @@ async def test_a_client_state_that_is_not_the_subscriptions_leaves_no_trace(
     assert receipt == Receipt(kept=0, refused=1, ignored=0)
     assert await open_hints(watched) == []
     assert not await watched.pull_is_due()
-    assert [record.message for record in caplog.records if record.name.endswith("security")] == ["notification refused"]
+    assert receipt.reasons.keys() <= {Reason.FORGED_CLIENT_STATE, Reason.MALFORMED}
+    assert len(security_lines(caplog)) == 1
 
 
 async def test_the_client_state_of_another_subscription_is_refused(watched: Scene, receiver: Receiver) -> None:
     inbox, sent = await watched.rows(SubscriptionState.LIVE)
     crossed = change(inbox.subscription_id, watched.at_graph(sent).client_state)
-    assert (await receiver.receive(body(crossed))).refused == 1
+    receipt = await receiver.receive(body(crossed))
+    assert (receipt.kept, receipt.reasons) == (0, {Reason.FORGED_CLIENT_STATE: 1})
+    assert await open_hints(watched) == []
 
 
 async def test_the_right_client_state_of_an_unknown_subscription_is_refused(watched: Scene, receiver: Receiver) -> None:
     _, secret = await inbox_credentials(watched)
-    assert (await receiver.receive(body(change("11111111-0ed8-412f-a988-71e6cee627c4", secret)))).refused == 1
+    receipt = await receiver.receive(body(change("11111111-0ed8-412f-a988-71e6cee627c4", secret)))
+    assert (receipt.kept, receipt.reasons) == (0, {Reason.UNKNOWN_SUBSCRIPTION: 1})
 
 
 @pytest.mark.parametrize(
@@ -141,10 +149,13 @@ async def test_the_right_client_state_of_an_unknown_subscription_is_refused(watc
     [(TENANT, 1), (TENANT.upper(), 1), (None, 1), ("", 1), (OTHER_TENANT, 0), ("school.example", 0)],
 )
 async def test_the_tenant_must_be_the_accounts(
-    watched: Scene, receiver: Receiver, tenant_id: str | None, kept: int
+    watched: Scene, receiver: Receiver, tenant_id: str | None, kept: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     item = change(*await inbox_credentials(watched), tenantId=tenant_id)
-    assert (await receiver.receive(body(item))).kept == kept
+    receipt = await receiver.receive(body(item))
+    assert (receipt.kept, receipt.reasons) == (kept, {} if kept else {Reason.WRONG_TENANT: 1})
+    assert len(await open_hints(watched)) == kept
+    assert len(security_lines(caplog)) == 1 - kept
 
 
 async def test_a_tenant_entered_as_a_domain_name_is_not_compared(watched: Scene) -> None:
@@ -166,7 +177,9 @@ async def test_good_items_of_a_mixed_request_are_kept(watched: Scene, receiver: 
         change(subscription_id, [secret], "bad3"),
         change(subscription_id, secret, "good2"),
     ]
-    assert await receiver.receive(body(*items)) == Receipt(kept=2, refused=4, ignored=0)
+    receipt = await receiver.receive(body(*items))
+    assert receipt == Receipt(kept=2, refused=4, ignored=0)
+    assert receipt.reasons == {Reason.FORGED_CLIENT_STATE: 1, Reason.UNKNOWN_SUBSCRIPTION: 1, Reason.MALFORMED: 2}
     assert [hint.message_id for hint in await open_hints(watched)] == ["good1", "good2"]
 
 
@@ -180,14 +193,21 @@ async def test_an_empty_collection_is_nothing(receiver: Receiver) -> None:
     assert await receiver.receive(body()) == Receipt(kept=0, refused=0, ignored=0)
 
 
-async def test_refusals_are_logged_without_a_word_of_the_sender(
+async def test_the_refusals_of_a_request_are_one_line_without_a_word_of_the_sender(
     watched: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     subscription_id, _ = await inbox_credentials(watched)
-    await receiver.receive(body(*[change(subscription_id, "hunter2", "evil\nline")] * 500))
-    lines = [record for record in caplog.records if record.name.endswith("security")]
-    assert len(lines) == LOGGED_REFUSALS + 1
-    assert not any("hunter2" in str(record.__dict__) or "evil" in str(record.__dict__) for record in lines)
+    forged, unreadable = change(subscription_id, "hunter2", "evil"), change(subscription_id, "hunter2", "evil\nline")
+    await receiver.receive(body(*[forged, unreadable] * 250, change("evil", "hunter2")))
+    [line] = security_lines(caplog)
+    assert line.__dict__["why"] == {
+        "clientState is not the subscription's": 250,
+        "resourceData.id has control characters": 250,
+        "the subscription is not ours": 1,
+    }
+    assert line.__dict__["subscriptions"] == [(await watched.of_inbox()).id]
+    assert "hunter2" not in str(line.__dict__)
+    assert "evil" not in str(line.__dict__)
 
 
 # Before the 201, and after its successor
@@ -312,11 +332,21 @@ async def test_reauthorization_is_answered_by_a_renewal_and_once_in_ten_minutes(
     assert "reauthorize" not in watched.graph.calls
 
 
-async def test_a_forged_lifecycle_event_changes_nothing(watched: Scene, receiver: Receiver) -> None:
-    subscription_id, _ = await inbox_credentials(watched)
+@pytest.mark.parametrize("event", ["subscriptionRemoved", "missed", "reauthorizationRequired", "somethingNew"])
+async def test_a_forged_lifecycle_event_changes_nothing(watched: Scene, receiver: Receiver, event: str) -> None:
+    subscription_id, secret = await inbox_credentials(watched)
+    [other] = [row for row in await watched.rows() if row.subscription_id != subscription_id]
     before = await watched.rows()
-    for event in ("subscriptionRemoved", "missed", "reauthorizationRequired"):
-        await receiver.receive_lifecycle(body(lifecycle(subscription_id, "guess", event)))
+    forged = [
+        lifecycle(subscription_id, "guess", event),
+        lifecycle(subscription_id, None, event),
+        lifecycle(subscription_id, [secret], event),
+        lifecycle(subscription_id, secret.swapcase(), event),
+        lifecycle(subscription_id, watched.at_graph(other).client_state, event),
+        lifecycle("11111111-0ed8-412f-a988-71e6cee627c4", secret, event),
+        lifecycle(subscription_id, secret, event) | {"tenantId": OTHER_TENANT},
+    ]
+    assert await receiver.receive_lifecycle(body(*forged)) == Receipt(kept=0, refused=len(forged), ignored=0)
     assert await watched.rows() == before
     assert not await watched.pull_is_due()
 

@@ -1,0 +1,100 @@
+"""Graph's door measures itself: how long its answers take, what it let in, and what it refused and why.
+
+https://prometheus.io/docs/practices/naming/
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.clock import Clock
+from gateway.pace import EDGES_S, Pace
+from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
+from subscriptions.receiver import Reason, Receipt
+
+DOORS: Final = frozenset({LIFECYCLE, NOTIFICATIONS})
+HANDSHAKE: Final = b"validationToken="
+TOO_LARGE: Final = "too_large"
+STORE_UNAVAILABLE: Final = "store_unavailable"
+# A request that is refused as a whole says nothing of its items: it counts once.
+WHOLE: Final[Mapping[int, str]] = {
+    HTTPStatus.BAD_REQUEST: Reason.MALFORMED.value,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TOO_LARGE,
+    HTTPStatus.SERVICE_UNAVAILABLE: STORE_UNAVAILABLE,
+}
+
+
+class Door:
+    """What is known of the door's answers: by `pace` of the last ten minutes, by the metrics of all since the start."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self._seconds = Histogram(
+            "selma_gateway_notification_answer_seconds",
+            "How long it took to answer a request of Microsoft Graph. Slower than 3 s is too slow.",
+            buckets=EDGES_S,
+            registry=None,
+        )
+        self._accepted = Counter("selma_gateway_notifications_accepted", "Notifications that were kept.", registry=None)
+        self._refused = Counter(
+            "selma_gateway_notifications_refused",
+            "Notifications that were refused; where a whole request was, it counts as one.",
+            ["reason"],
+            registry=None,
+        )
+        for reason in (*(one.value for one in Reason), *WHOLE.values()):
+            self._refused.labels(reason)
+
+    @property
+    def collectors(self) -> Sequence[Collector]:
+        """For a registry."""
+        return (self._seconds, self._accepted, self._refused)
+
+    def received(self, receipt: Receipt) -> None:
+        """Count the items of a request that was understood."""
+        self._accepted.inc(receipt.kept)
+        for reason, count in receipt.reasons.items():
+            self._refused.labels(reason.value).inc(count)
+
+    def answered(self, status: int, took: timedelta, clock: Clock) -> None:
+        """Count an answer."""
+        self.pace.answered(took, clock.now())
+        self._seconds.observe(took.total_seconds())
+        if (reason := WHOLE.get(status)) is not None:
+            self._refused.labels(reason).inc()
+
+
+class Measured:
+    """Takes the time of every answer to a notification, whoever gives it. Handshakes are none."""
+
+    def __init__(self, app: ASGIApp, door: Door, clock: Clock) -> None:
+        self._app = app
+        self._door = door
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not is_notification(scope):
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def answer(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start":
+                took = timedelta(seconds=time.perf_counter() - began)
+                self._door.answered(message["status"], took, self._clock)
+
+        await self._app(scope, receive, answer)
+
+
+def is_notification(scope: Scope) -> bool:
+    """Whether a request is a notification, good or bad."""
+    if scope["type"] != "http" or scope["path"] not in DOORS:
+        return False
+    return scope["method"] == "POST" and HANDSHAKE not in scope["query_string"]
