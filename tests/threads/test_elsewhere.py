@@ -1,5 +1,6 @@
 """Mail of our conversations that lies in no watched folder: found by asking for the conversations."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -180,11 +181,14 @@ async def test_after_trouble_that_passes_it_looks_again_soon_and_keeps_what_it_f
     assert await elsewhere.run_due() == 1
 
 
-async def test_a_mailbox_that_we_may_not_read_does_not_keep_the_others(school: School, elsewhere: Elsewhere) -> None:
+@pytest.mark.parametrize("trouble", [AccessDenied(status=403, code="ErrorAccessDenied"), LookupError("ours")])
+async def test_a_mailbox_that_we_may_not_read_or_stumble_over_does_not_keep_the_others(
+    school: School, elsewhere: Elsewhere, trouble: Exception
+) -> None:
     letter = await school.write_to(AROHA, sender=OFFICE)
     await school.write_to(AROHA)
     school.arrive("reply", at=OFFICE, folder="junkemail", sender=AROHA, conversation=letter.conversation)
-    school.mail.closed[ADMISSIONS] = AccessDenied(status=403, code="ErrorAccessDenied")
+    school.mail.closed[ADMISSIONS] = trouble
     assert await look(school, elsewhere) == 1
     school.clock.advance(SOON)
     await elsewhere.run_due()
@@ -208,6 +212,23 @@ async def test_what_was_found_is_pulled_by_a_gateway_that_starts_anew(tmp_path: 
         another = Puller(school.store, school.mail, school.clock, owner="another", sweep_interval=SWEEP)
         await another.run_due()
         assert len(await school.thread(letter.thread_id)) == 1
+
+
+async def test_running_it_looks_at_every_tick_and_wakes_the_puller(school: School, elsewhere: Elsewhere) -> None:
+    letter = await school.write_to(AROHA)
+    tick = asyncio.Event()
+    with school.store.watching("folders") as due:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            running = group.create_task(elsewhere.run(tick))
+            for name in ("first", "second"):
+                school.arrive(name, folder="junkemail", sender=AROHA, conversation=letter.conversation)
+                school.clock.advance(HOUR)
+                tick.set()
+                await due.wait()
+                due.clear()
+            running.cancel()
+    await school.pull()
+    assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["first", "second"]
 
 
 def test_where_all_fit_into_a_round_all_are_asked_for() -> None:
