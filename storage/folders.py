@@ -20,7 +20,11 @@ class WellKnown(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """`folder_id` is Graph's id; `unrelated` counts mail that was seen and not kept."""
+    """`folder_id` is Graph's id; `unrelated` counts mail that was seen and not kept.
+
+    `round_began_at`: when the delta round under way was begun, which takes several pulls when there is much; None
+    between two rounds. `unannounced` counts mail that was kept though no notification had told of it.
+    """
 
     id: str
     account_id: str
@@ -35,6 +39,8 @@ class Folder:
     failures: int
     problem: str | None
     unrelated: int
+    round_began_at: datetime | None
+    unannounced: int
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -53,6 +59,8 @@ class Folder:
             failures=row["failures"],
             problem=row["problem"],
             unrelated=row["unrelated"],
+            round_began_at=moment_or_none(row["round_began_at"]),
+            unannounced=row["unannounced"],
         )
 
 
@@ -62,6 +70,7 @@ VALUES (:id, :account_id, :mailbox_id, :well_known, :folder_id, :watch_since, :n
     ON CONFLICT (mailbox_id, well_known)
     DO UPDATE SET folder_id = :folder_id, next_pull_at = :now,
                   delta_link = CASE WHEN folder_id = :folder_id THEN delta_link END,
+                  round_began_at = CASE WHEN folder_id = :folder_id THEN round_began_at END,
                   watch_since = CASE WHEN folder_id = :folder_id THEN watch_since ELSE :watch_since END
 """
 GET = "SELECT * FROM folders WHERE id = :id"
@@ -75,8 +84,12 @@ UPDATE folders SET lease_owner = :owner, lease_ends_at = :lease_ends_at, next_pu
 RETURNING *
 """
 PULL_SOON = "UPDATE folders SET next_pull_at = min(next_pull_at, :at) WHERE id = :id"
-ADVANCE = "UPDATE folders SET delta_link = :delta_link, unrelated = unrelated + :unrelated WHERE id = :id"
-RESTART = "UPDATE folders SET delta_link = NULL, watch_since = :since WHERE id = :id"
+ADVANCE = """
+UPDATE folders SET delta_link = :delta_link, unrelated = unrelated + :unrelated, round_began_at = :round_began_at
+ WHERE id = :id
+"""
+RESTART = "UPDATE folders SET delta_link = NULL, round_began_at = NULL, watch_since = :since WHERE id = :id"
+COUNT_UNANNOUNCED = "UPDATE folders SET unannounced = unannounced + :count WHERE id = :id"
 PULLED = """
 UPDATE folders
    SET lease_owner = NULL, lease_ends_at = NULL, last_pulled_at = :now, failures = 0, problem = NULL,
@@ -162,9 +175,22 @@ def pull_everything(tx: Transaction, now: datetime) -> None:
     tx.execute(ALL_DUE, {"now": now})
 
 
-def advance(tx: Transaction, folder_id: str, delta_link: str, *, unrelated: int) -> None:
-    """Move the delta on. Belongs in the transaction that stores the page which `delta_link` follows."""
-    tx.execute(ADVANCE, {"id": folder_id, "delta_link": delta_link, "unrelated": unrelated})
+def advance(
+    tx: Transaction, folder_id: str, delta_link: str, *, unrelated: int, round_began_at: datetime | None = None
+) -> None:
+    """Move the delta on. Belongs in the transaction that stores the page which `delta_link` follows.
+
+    `round_began_at` is None when that page was the last of its round.
+    """
+    tx.execute(
+        ADVANCE,
+        {"id": folder_id, "delta_link": delta_link, "unrelated": unrelated, "round_began_at": round_began_at},
+    )
+
+
+def count_unannounced(tx: Transaction, folder_id: str, count: int) -> None:
+    """So many mails were kept that no notification had told of."""
+    tx.execute(COUNT_UNANNOUNCED, {"id": folder_id, "count": count})
 
 
 def restart(tx: Transaction, folder_id: str, since: datetime) -> None:

@@ -13,8 +13,10 @@ from storage import (
     api_keys,
     batches,
     chores,
+    completeness,
     credentials,
     events,
+    gaps,
     hints,
     idempotency_keys,
     messages,
@@ -65,6 +67,8 @@ def scene(tx: Transaction) -> Scene:
     hints.insert(tx, [hint], now=A_MONDAY)
     events.record(tx, scene.account_id, "message.sent", now=A_MONDAY)
     chores.done(tx, scene.account_id, "expiry", next_at=A_MONDAY)
+    gaps.begin(tx, scene.inbox_id, gaps.Reason.PULL_FAILING, A_MONDAY)
+    completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, now=A_MONDAY)
     return scene
 
 
@@ -207,6 +211,15 @@ NONSENSE = [
     ("idempotency_keys", {"message_id": None}),
     ("events", {"data": "no json"}),
     ("vault", {"id": 2}),
+    # gaps and checks
+    ("gaps", {"reason": "bad luck"}),
+    ("gaps", {"closed_at": 2**60}),
+    ("gaps", {"ended_at": 1}),
+    ("gaps", {"unannounced": -1}),
+    ("completeness", {"missing": 1}),
+    ("completeness", {"checked_at": None}),
+    ("completeness", {"compared": -1}),
+    ("completeness", {"problem": ""}),
 ]
 
 
@@ -242,6 +255,8 @@ TWINS = [
     ("spending", "mailbox_id, kind, bucket"),
     ("idempotency_keys", "account_id, key"),
     ("chores", "account_id, name"),
+    ("gaps", "folder_id, reason"),
+    ("completeness", "mailbox_id"),
 ]
 
 
