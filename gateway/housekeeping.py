@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.sending.machine import State
-from storage import Store, Transaction, attachments, chores, files, hints
+from storage import Store, Transaction, attachments, chores, files, gaps, hints
 
 log = logging.getLogger(__name__)
 
@@ -14,13 +14,14 @@ CHORE: Final = "housekeeping"
 EVERY: Final = timedelta(hours=1)
 # Long enough to see in the file why a reply was late; of mail that is not ours nothing, not even an id, is to stay.
 CLOSED_HINTS_KEPT: Final = timedelta(days=1)
+GAPS_KEPT: Final = timedelta(days=365)
 # The mailbox has what a letter brought along; here it is kept a while, should somebody ask what was sent.
 FILES_KEPT: Final = timedelta(days=30)
 OVER: Final = (State.SENT, State.BOUNCED, State.CANCELLED)
 
 
 class Housekeeping:
-    """Forgets closed hints after a day, files that no letter came for, and those of letters that are long over."""
+    """Forgets closed hints, old gaps, files that no letter came for, and those of letters that are long over."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -38,6 +39,7 @@ def _tidy(tx: Transaction, *, now: datetime) -> int:
     forgotten = 0
     for account_id in chores.due(tx, CHORE, now, latest=now + 2 * EVERY):
         forgotten += hints.prune(tx, account_id, now - CLOSED_HINTS_KEPT)
+        forgotten += gaps.prune(tx, account_id, now - GAPS_KEPT)
         attachments.let_go(tx, account_id, states=OVER, before=now - FILES_KEPT)
         forgotten += files.forget_expired(tx, account_id, now=now)
         chores.done(tx, account_id, CHORE, next_at=now + EVERY)

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 import storage
+from gateway.alive import give_sign
 from gateway.budgets import BudgetBook
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections
@@ -110,6 +111,7 @@ class Gateway:
             try:
                 await self.budgets.keep()
                 await self.mark.keep()
+                await self.store.write(give_sign, now=self.clock.now())
             except storage.StorageUnavailable:
                 log.warning("books not kept: the store is not to be had")
             tick.clear()
@@ -134,6 +136,7 @@ async def _endless(loop: Callable[[asyncio.Event], Awaitable[None]], tick: async
 
 
 def _all_folders_are_free_and_due(tx: storage.Transaction, *, now: datetime) -> None:
+    give_sign(tx, now=now)
     folders.release_all(tx)
     folders.pull_everything(tx, now)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from storage import Transaction, accounts, chores, folders, subscriptions
+from storage import Transaction, accounts, chores, folders, gaps, subscriptions
+from storage.gaps import Reason
 from storage.subscriptions import Subscription, SubscriptionState, Watch
 from subscriptions.comparing import Ours
 from subscriptions.graph import GraphSubscription
@@ -71,6 +72,7 @@ def claim_due(tx: Transaction, now: datetime, *, notification_url: str | None) -
         step = _step(watch, now, notification_url)
         if isinstance(step, ON_PAPER):
             _write_down(tx, watch.subscription, step, notification_url, now)
+    _note_the_expired(tx, now)
     due = [(watch, _step(watch, now, notification_url)) for watch in subscriptions.watches(tx)]
     waiting = [(watch, step) for watch, step in due if not isinstance(step, Rest)]
     return [Claimed(watch=_claim(tx, watch, now), step=step) for watch, step in waiting[:AT_ONCE]]
@@ -86,9 +88,18 @@ def _intend_for_the_unwatched(tx: Transaction, notification_url: str, now: datet
         _intend(tx, folder_id, notification_url, at=now + after_losses(lost), now=now)
 
 
+def _note_the_expired(tx: Transaction, now: datetime) -> None:
+    """One whose end came before Graph renewed it tells nothing any more."""
+    for watch in subscriptions.watches(tx):
+        ends_at = watch.subscription.expiration_date_time
+        if watch.subscription.state is SubscriptionState.LIVE and ends_at is not None and ends_at <= now:
+            gaps.begin(tx, watch.subscription.folder_id, Reason.NO_SUBSCRIPTION, ends_at)
+
+
 def _intend(tx: Transaction, folder_id: str, notification_url: str, *, at: datetime, now: datetime) -> None:
     """A row for one to be created. Its digest is of nothing yet: each attempt brings its own."""
     folder = folders.get(tx, folder_id)
+    gaps.begin(tx, folder.id, Reason.NO_SUBSCRIPTION, now)
     subscriptions.add(
         tx,
         account_id=folder.account_id,
@@ -107,6 +118,7 @@ def _write_down(
     match step:
         case Retire():
             _change(tx, subscription, SubscriptionState.REMOVING, next_step_at=now)
+            _nothing_lacks(tx, subscription, now)
         case Recreate() if notification_url is not None:
             # It goes on until it ends, or until its successor has lived for a while: see `went_live`.
             ends_at = subscription.expiration_date_time or now
@@ -115,7 +127,14 @@ def _write_down(
         case Forget():
             if subscription.state is SubscriptionState.CREATING and subscription.failures:
                 chores.done(tx, subscription.account_id, COMPARE, next_at=now)  # Graph may have made it
+            if subscription.state is SubscriptionState.CREATING:
+                _nothing_lacks(tx, subscription, now)
             ended(tx, subscription.id)
+
+
+def _nothing_lacks(tx: Transaction, subscription: Subscription, now: datetime) -> None:
+    """Its folder has the subscription that it is to have, or is to have none."""
+    gaps.end(tx, subscription.folder_id, Reason.NO_SUBSCRIPTION, Reason.SUBSCRIPTION_REMOVED, at=now)
 
 
 def _change(
@@ -155,6 +174,7 @@ def went_live(tx: Transaction, row_id: str, digest: bytes, held: GraphSubscripti
         return False
     _change(tx, made, SubscriptionState.LIVE, next_step_at=half_of_life(held.expiration_date_time, now))
     _end_overlap(tx, made, now + OVERLAP)
+    _nothing_lacks(tx, made, now)
     folders.pull_soon(tx, subscription.folder_id, now)
     return True
 
@@ -172,7 +192,9 @@ def renewed(tx: Transaction, row_id: str, expiration_date_time: datetime, now: d
         return
     granted = replace(subscription, expiration_date_time=expiration_date_time, renewed_at=now)
     next_step_at = half_of_life(expiration_date_time, now)
-    if subscription.state is not SubscriptionState.LIVE:
+    if subscription.state is SubscriptionState.LIVE:
+        _nothing_lacks(tx, subscription, now)
+    else:
         next_step_at = subscription.next_step_at or now
     _change(tx, granted, subscription.state, next_step_at=next_step_at)
     folders.pull_soon(tx, subscription.folder_id, now)
@@ -201,7 +223,24 @@ def vanished(tx: Transaction, row_id: str, now: datetime) -> None:
     """It is no more, and we did not end it: pull what was missed. The folder is unwatched now, and so gets another."""
     subscription = subscriptions.get(tx, row_id)
     ended(tx, row_id)
+    if subscription.state is SubscriptionState.LIVE:
+        _note_loss(tx, subscription, now)
     folders.pull_soon(tx, subscription.folder_id, now)
+
+
+def _note_loss(tx: Transaction, subscription: Subscription, now: datetime) -> None:
+    ends_at = subscription.expiration_date_time
+    if ends_at is not None and ends_at <= now:
+        gaps.begin(tx, subscription.folder_id, Reason.NO_SUBSCRIPTION, ends_at)
+    else:
+        since = last_certainty(tx, subscription.folder_id, now)
+        gaps.begin(tx, subscription.folder_id, Reason.SUBSCRIPTION_REMOVED, since)
+
+
+def last_certainty(tx: Transaction, folder_id: str, now: datetime) -> datetime:
+    """When a loss that Graph gives no time for began at the earliest: what came before the last pull has been seen."""
+    folder = folders.get(tx, folder_id)
+    return min(folder.last_pulled_at or folder.watch_since, now)
 
 
 def failed(tx: Transaction, row_id: str, problem: str, *, again_at: datetime) -> None:

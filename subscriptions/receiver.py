@@ -17,7 +17,7 @@ from typing import Final
 from uuid import UUID
 
 import storage
-from storage import folders, hints, subscriptions
+from storage import folders, gaps, hints, subscriptions
 from storage.hints import NewHint
 from storage.subscriptions import SubscriptionState, Watch
 from subscriptions import ledger
@@ -252,6 +252,8 @@ def react(tx: storage.Transaction, watch: Watch, event: LifecycleEvent, now: dat
             if may_reauthorize(subscription, now):
                 subscriptions.save(tx, replace(subscription, reauthorize=True, next_step_at=now))
         case LifecycleEvent.MISSED | LifecycleEvent.UNKNOWN:
+            since = ledger.last_certainty(tx, subscription.folder_id, now)
+            gaps.note(tx, subscription.folder_id, gaps.Reason.NOTIFICATIONS_MISSED, began_at=since, ended_at=now)
             folders.pull_soon(tx, subscription.folder_id, now)
 
 

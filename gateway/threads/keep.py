@@ -1,12 +1,13 @@
 """Writing down what was sifted: one transaction for messages, threads, hints and the delta link together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from sqlite3 import OperationalError
 from typing import Final
 
 from gateway.graph import Message as Item
 from gateway.threads import incoming, outgoing
+from gateway.threads.rounds import AGAIN, HISTORY, Page, count_unannounced, is_unannounced, turn
 from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
 from storage import Conflict, Transaction, folders, hints, messages, threads
@@ -17,32 +18,35 @@ VISIBLE_WITHIN: Final = timedelta(minutes=5)
 FIRST_WAIT: Final = timedelta(seconds=1)
 LONGEST_WAIT: Final = timedelta(minutes=10)
 DELETED: Final = "deleted"  # a change type of Graph's
-AGAIN: Final = "again"  # a hint of our own: to be looked at once more
-HISTORY: Final = "history"  # a hint of our own: in a conversation that has just turned out to be ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """How many mails came to which end. `stumbled`: what a fault of ours kept from being stored, and which."""
+    """How many mails came to which end. `unannounced`: of those stored, how many no notification had told of.
+
+    `stumbled`: what a fault of ours kept from being stored, and which.
+    """
 
     stored: int
     unrelated: int
     again: int
     gone: int
+    unannounced: int = 0
     stumbled: tuple[tuple[str, str], ...] = ()
 
 
 def keep(
-    tx: Transaction, watched: Watched, sifted: Sifted, *, owner: str, link: str | None = None, now: datetime
+    tx: Transaction, watched: Watched, sifted: Sifted, *, owner: str, page: Page | None = None, now: datetime
 ) -> Kept:
-    """Store what is ours and settle the hints. With `link`, a page is done and the delta moves on to it.
+    """Store what is ours and settle the hints. With `page`, that page is done and the delta moves on.
 
     Raises `storage.Conflict` when the folder is no longer `owner`'s.
     """
     folder = watched.folder
     if folders.get(tx, folder.id).lease_owner != owner:
         raise Conflict(f"The folder {folder.id} was given to another puller.")
-    stored, unrelated, stumbled = _settle_all(tx, watched, sifted, now)
+    ends = _settle_all(tx, watched, sifted, now)
+    stored, unrelated, stumbled = ends.stored, ends.unrelated, ends.stumbled
     late = {one.id for one in sifted.unrelated if not one.is_draft and is_tied(tx, watched, one)}
     unrelated -= late
     for graph_id in stored:
@@ -57,35 +61,47 @@ def keep(
         _look_again(tx, watched, graph_id, now)
     for graph_id in late:
         _look_at_once(tx, watched, graph_id, now)
-    if link is not None:
-        folders.advance(tx, folder.id, link, unrelated=len(unrelated))
+    count_unannounced(tx, folder, ends.unannounced)
+    if page is not None:
+        turn(tx, folder, page, unrelated=len(unrelated), now=now)
     return Kept(
         stored=len(stored),
         unrelated=len(unrelated),
         again=len(again | late),
         gone=len(gone),
+        unannounced=ends.unannounced,
         stumbled=tuple(stumbled.items()),
     )
 
 
-def _settle_all(
-    tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
-) -> tuple[set[str], set[str], dict[str, str]]:
+@dataclass(slots=True)
+class _Ends:
+    """Which mail came to which end, so far."""
+
+    stored: set[str]
+    unrelated: set[str]
+    stumbled: dict[str, str] = field(default_factory=dict)
+    unannounced: int = 0
+
+
+def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
     """Each mail for itself, oldest first, so that a thread grows as it was written."""
-    stored, unrelated, stumbled = set(sifted.known), {one.id for one in sifted.unrelated}, dict[str, str]()
+    ends = _Ends(stored=set(sifted.known), unrelated={one.id for one in sifted.unrelated})
     touched: set[str] = set()
     for item in sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id)):
         settled = _settle(tx, watched, item, now)
         if isinstance(settled, Exception):
-            stumbled[item.id] = type(settled).__name__
+            ends.stumbled[item.id] = type(settled).__name__
             continue
-        (stored if settled.outcome is Outcome.STORED else unrelated).add(item.id)
-        touched |= {settled.thread_id} if settled.thread_id else set()
+        (ends.stored if settled.outcome is Outcome.STORED else ends.unrelated).add(item.id)
+        if settled.thread_id:
+            touched.add(settled.thread_id)
+            ends.unannounced += is_unannounced(tx, watched.folder, item, now)
         if settled.remembered:
             _take_in_history(tx, watched, item, sifted, now)
     for thread_id in touched:
         threads.summarise(tx, thread_id)
-    return stored, unrelated, stumbled
+    return ends
 
 
 def _settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Settled | Exception:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gateway.clock import Clock
@@ -19,10 +19,12 @@ from gateway.steady import SteadyStore
 from gateway.threads.graph import METADATA, GraphSource, MailReader
 from gateway.threads.keep import DELETED, Kept, keep
 from gateway.threads.problems import plainly, wait_after
+from gateway.threads.rounds import Page
 from gateway.threads.sift import Sieve, Sifted, Watched
 from gateway.waiting import first_of
-from storage import Conflict, StorageUnavailable, Store, Transaction, folders, hints, mailboxes
+from storage import Conflict, StorageUnavailable, Store, Transaction, folders, gaps, hints, mailboxes
 from storage.folders import Folder
+from storage.gaps import Reason
 
 log = logging.getLogger(__name__)
 
@@ -124,14 +126,12 @@ class Puller:
         fields = error.log_fields() if isinstance(error, GraphError | TokenError) else {"error": type(error).__name__}
         log.warning("folder not pulled", extra={"folder_id": folder.id, "wait_s": wait.total_seconds(), **fields})
         # However long the file cannot be written: else nobody could pull the folder before the lease has run out.
-        steady = SteadyStore(self._store, self._clock)
-        await steady.write(
-            folders.pull_failed,
-            folder,
-            owner=self._owner,
-            problem=plainly(error),
-            next_pull_at=self._clock.now() + wait,
-        )
+        await SteadyStore(self._store, self._clock).write(self._put_off, folder, plainly(error), wait)
+
+    def _put_off(self, tx: Transaction, folder: Folder, problem: str, wait: timedelta) -> None:
+        now = self._clock.now()
+        folders.pull_failed(tx, folder, owner=self._owner, problem=problem, next_pull_at=now + wait)
+        gaps.begin(tx, folder.id, Reason.PULL_FAILING, now)
 
     async def _follow(self, folder: Folder) -> bool:
         """The delta to its end, then the hints; whether more waits."""
@@ -144,16 +144,17 @@ class Puller:
             if watched.folder.delta_link is None and not isinstance(error, Gone):
                 raise
             log.warning("delta begun again", extra={"folder_id": folder.id, **error.log_fields()})
-            watched = replace(watched, folder=await self._store.write(_begin_again, folder))
+            watched = replace(watched, folder=await self._store.write(_begin_again, folder, self._clock.now()))
             ended = await self._read_pages(graph, sieve, watched)
         return not ended or await self._look_into_hints(sieve, watched)
 
     async def _read_pages(self, graph: MailReader, sieve: Sieve, watched: Watched) -> bool:
         """Whether the round came to its end. Each page is stored before the next is asked for."""
         folder = watched.folder
-        link = folder.delta_link
+        link, taken_up_at = folder.delta_link, self._clock.now()
+        round_began_at = folder.round_began_at or taken_up_at
         for _ in range(PAGES_AT_ONCE):
-            page = await graph.delta(
+            answer = await graph.delta(
                 watched.user,
                 folder.well_known.value,
                 link=link,
@@ -162,13 +163,15 @@ class Puller:
                 expand_properties=() if watched.is_inbox else (TAG,),
                 page_size=PAGE_SIZE,
             )
-            sifted = await sieve.sift([item for item in page.items if isinstance(item, Message)])
-            unreadable = frozenset(item.id for item in page.unreadable if item.id)
-            if page.unreadable:
+            sifted = await sieve.sift([item for item in answer.items if isinstance(item, Message)])
+            unreadable = frozenset(item.id for item in answer.unreadable if item.id)
+            if answer.unreadable:
                 log.warning("items not understood", extra={"folder_id": folder.id, "graph_ids": sorted(unreadable)})
-            link = page.next_link or page.delta_link
-            await self._keep(watched, replace(sifted, failed=sifted.failed | unreadable), link)
-            if page.delta_link:
+            link = answer.next_link or answer.delta_link or ""  # it has one of them
+            is_last = answer.delta_link is not None
+            page = Page(link=link, is_last=is_last, round_began_at=round_began_at, taken_up_at=taken_up_at)
+            await self._keep(watched, replace(sifted, failed=sifted.failed | unreadable), page)
+            if is_last:
                 return True
         return False
 
@@ -181,20 +184,22 @@ class Puller:
             await self._keep(watched, found, None)
         return len(due) == HINTS_AT_ONCE
 
-    async def _keep(self, watched: Watched, sifted: Sifted, link: str | None) -> Kept:
-        kept = await self._store.write(keep, watched, sifted, owner=self._owner, link=link, now=self._clock.now())
+    async def _keep(self, watched: Watched, sifted: Sifted, page: Page | None) -> Kept:
+        kept = await self._store.write(keep, watched, sifted, owner=self._owner, page=page, now=self._clock.now())
         for graph_id, error in kept.stumbled:
             log.error("mail not stored", extra={"graph_id": graph_id, "error": error})
         if kept.stored or kept.again or kept.gone:
             fields = {"stored": kept.stored, "unrelated": kept.unrelated, "again": kept.again, "gone": kept.gone}
-            log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields})
+            unannounced = {"unannounced": kept.unannounced} if kept.unannounced else {}
+            log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields, **unannounced})
         return kept
 
 
-def _begin_again(tx: Transaction, folder: Folder) -> Folder:
+def _begin_again(tx: Transaction, folder: Folder, now: datetime) -> Folder:
     """Forget the dead link. What came before the last whole pull is here already, but for a margin."""
-    since = folder.watch_since
+    since, last_pulled_at = folder.watch_since, folder.last_pulled_at or folder.watch_since
     if folder.last_pulled_at is not None:
         since = max(since, folder.last_pulled_at - OVERLAP)
+    gaps.note(tx, folder.id, Reason.DELTA_LOST, began_at=last_pulled_at, ended_at=now)
     folders.restart(tx, folder.id, since)
     return folders.get(tx, folder.id)

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from storage import Store, Transaction, folders, mailboxes, open_store
+from storage import Store, Transaction, folders, gaps, mailboxes, open_store
 from storage.folders import Folder
+from storage.gaps import Reason
 from storage.mailboxes import MailboxState
 from storage.subscriptions import Subscription, SubscriptionState
 from subscriptions.addresses import notification_url_of, resource_of
@@ -232,6 +233,13 @@ class SubscriptionMachine(RuleBasedStateMachine):
         current = [row.folder_id for row in self.rows() if row.state in CURRENT]
         assert len(current) == len(set(current))
 
+    def _whatever_is_not_live_is_a_gap(self) -> None:
+        live = {row.folder_id for row in self.rows() if row.state is SubscriptionState.LIVE}
+        for folder in self.folders.values():
+            found = self.runner.run(self.store.read(gaps.not_closed, [folder.id]))
+            lasting = {gap.reason for gap in found if gap.ended_at is None}
+            assert (Reason.NO_SUBSCRIPTION in lasting) >= (folder.id not in live)
+
     @invariant()
     def every_step_is_planned_within_reason(self) -> None:
         """Also after the clock jumped, once the keeper has looked: a step far ahead would be one forgotten."""
@@ -244,6 +252,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
             elif row.state is SubscriptionState.LIVE:
                 assert ahead <= LONGEST_LIFE / 2 + timedelta(minutes=5)
         if self.is_watched():
+            self._whatever_is_not_live_is_a_gap()
             assert {row.folder_id for row in self.rows() if row.state in CURRENT} == {
                 folder.id for folder in self.folders.values()
             }
