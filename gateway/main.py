@@ -39,6 +39,7 @@ from gateway.settings import Settings
 from gateway.setup.expiry import ExpiryWatch
 from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
+from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.pull import Puller
 from storage import accounts, folders
@@ -71,6 +72,7 @@ class Gateway:
     outbox: OutboxWorker
     puller: Puller
     elsewhere: Elsewhere
+    completeness: CompletenessCheck
     keeper: Keeper
     tidier: Tidier
     expiry: ExpiryWatch
@@ -99,6 +101,7 @@ class Gateway:
             ("subscriptions", self.keeper.run, SUBSCRIPTION_TICK),
             ("books", self._keep_books, BOOKS_TICK),
             ("chores", self._do_chores, CHORE_TICK),
+            ("completeness", self.completeness.run, CHORE_TICK),
         ]
         await self.recover()
         with schedule.running():
@@ -202,6 +205,7 @@ async def gateway(
             outbox=OutboxWorker(store, connections, clock, owner=owner, allowance=settings.rules.allowance),
             puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
             elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
+            completeness=CompletenessCheck(store, connections, clock),
             keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),

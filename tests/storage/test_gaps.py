@@ -75,7 +75,12 @@ async def test_closed_gaps_are_forgotten_after_a_while_and_others_never(store: s
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["begin", "end", "round begins", "round ends"]), st.sampled_from(Reason)), max_size=40
+    st.tuples(
+        st.sampled_from(["begin", "end", "round begins", "round ends"]),
+        st.sampled_from([Reason.PULL_FAILING, Reason.NO_SUBSCRIPTION]),
+    ),
+    min_size=4,
+    max_size=40,
 )
 
 
