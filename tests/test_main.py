@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from gateway.main import gateway, listen, run
 from gateway.sending.worker import OutboxWorker
 from gateway.settings import Settings
+from storage import Transaction, accounts, folders, gaps, mailboxes
+from storage.folders import WellKnown
+from tests.fakes.clock import FakeClock
 
 
 class DyingWorker(OutboxWorker):
@@ -62,3 +66,25 @@ async def test_it_is_not_ready_before_recovery_is_done(tmp_path: Path) -> None:
     assert before["recovery"] is False
     assert after["recovery"] is True
     assert after["store"] is True
+
+
+async def test_a_start_after_days_knows_since_when_the_gateway_was_down(tmp_path: Path) -> None:
+    clock = FakeClock()
+    settings = Settings(database=tmp_path / "gateway.db", port=0)
+    async with gateway(settings, clock=clock) as built:
+        await built.recover()
+        inbox_id = await built.store.write(a_watched_inbox, clock)
+    was_last_there = clock.now()
+    clock.advance(timedelta(days=3))
+    async with gateway(settings, clock=clock) as built:
+        await built.recover()
+        (gap,) = await built.store.read(gaps.not_closed, [inbox_id])
+    assert (gap.reason, gap.began_at, gap.ended_at) == (gaps.Reason.GATEWAY_DOWN, was_last_there, clock.now())
+
+
+def a_watched_inbox(tx: Transaction, clock: FakeClock) -> str:
+    (account,) = accounts.all_of_them(tx)
+    mailbox = mailboxes.add(tx, account.id, "office@school.example", now=clock.now())
+    mailboxes.mark_validated(tx, mailbox.id, user_id="u-office", display_name=None, now=clock.now())
+    folders.watch(tx, account.id, mailbox.id, WellKnown.INBOX, folder_id="AAMk", since=clock.now(), now=clock.now())
+    return folders.of_mailbox(tx, mailbox.id)[0].id

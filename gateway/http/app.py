@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from gateway.http import (
     account,
     batches,
+    completeness,
     docs,
     events,
     explanations,
@@ -39,6 +40,7 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *account.OPERATIONS,
     *mailboxes.OPERATIONS,
     *subscriptions.OPERATIONS,
+    *completeness.OPERATIONS,
     *events.OPERATIONS,
 )
 

@@ -12,9 +12,21 @@ from gateway.http.pages.account_form import read_form, time_zones
 from gateway.http.pages.budget_view import BudgetView
 from gateway.sending import budget
 from gateway.setup.report import Check, Report, Verdict
-from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
+from storage import (
+    Transaction,
+    accounts,
+    completeness,
+    credentials,
+    folders,
+    gaps,
+    mailboxes,
+    messages,
+    outbox,
+    subscriptions,
+)
 from storage.accounts import TokenState
 from storage.folders import WellKnown
+from storage.gaps import Reason
 from storage.subscriptions import SubscriptionState
 from tests.http.scene import CLIENT, MAILBOX, TENANT, UNPROVED, UNWELL, Scene
 from tests.pages.desk import Desk, letter
@@ -450,3 +462,28 @@ def test_the_time_zones_are_places_and_utc() -> None:
     assert {"UTC", "Pacific/Auckland", "Europe/Berlin"} <= set(names)
     assert "Etc/GMT+5" not in names
     assert len(names) == len(set(names))
+
+
+async def test_a_mailbox_says_since_when_nothing_is_missing(desk: Desk, scene: Scene) -> None:
+    assert "Not yet compared with Microsoft 365." in (await desk.open("/settings")).text
+    found = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    await scene.store.write(completeness.checked, found.id, compared=12, missing=0, now=scene.clock.now())
+    page = (await desk.open("/settings")).text
+    assert "0 missing since <time" in page
+    assert "Delivery has been uncertain" not in page
+
+
+async def test_a_mailbox_says_what_is_missing_and_since_when_delivery_is_uncertain(desk: Desk, scene: Scene) -> None:
+    now = scene.clock.now()
+    found = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    await scene.store.write(completeness.checked, found.id, compared=12, missing=2, now=now)
+    await scene.store.write(completeness.broke_off, found.id, f"Not reached {HOSTILE}.")
+    await scene.store.write(
+        folders.watch, scene.account_id, found.id, WellKnown.INBOX, folder_id="AAMk", since=now, now=now
+    )
+    (inbox,) = await scene.store.read(folders.of_mailbox, found.id)
+    await scene.store.write(gaps.begin, inbox.id, Reason.PULL_FAILING, now)
+    page = (await desk.open("/settings")).text
+    assert "2 missing at the last check" in page
+    assert "The latest check broke off: Not reached &#34;&gt;&lt;script&gt;" in page
+    assert "Delivery has been uncertain since <time" in page

@@ -1,5 +1,6 @@
 """What Microsoft 365 has of our conversations, against what is here."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -144,6 +145,37 @@ async def test_a_check_that_breaks_off_claims_nothing_and_is_made_again_in_an_ho
     assert (well.missing, well.problem) == (0, None)
     due_at = await school.store.read(chores.due_at, school.account_id, CHORE)
     assert due_at == school.clock.now() + timedelta(hours=1)
+
+
+async def test_the_loop_wakes_for_a_person(school: School) -> None:
+    mail = Asked(school)
+    await school.write_to(AROHA)
+    check = CompletenessCheck(school.store, mail, school.clock)  # type: ignore[arg-type]
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(check.run(asyncio.Event()))
+        for _ in range(2):
+            await mail.asked.wait()
+            mail.asked.clear()
+            while await school.store.read(chores.due, CHORE, school.clock.now()):
+                pass
+            await school.store.write(check_soon, school.account_id, school.clock.now())
+        await mail.asked.wait()
+        loop.cancel()
+
+
+class Asked:
+    """Rings when a conversation is asked for."""
+
+    def __init__(self, school: School) -> None:
+        self.school = school
+        self.asked = asyncio.Event()
+
+    async def graph(self, account_id: str) -> "Asked":
+        return self
+
+    async def find_by_conversation(self, user: str, conversation_id: str) -> list[Message]:
+        self.asked.set()
+        return await self.school.mail.find_by_conversation(user, conversation_id)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from gateway.sandbox.school import School
 from gateway.sending.accept import accept
 from gateway.sending.posted import NewLetter
 from gateway.sending.worker import OutboxWorker
+from gateway.threads.completeness import SETTLED_AFTER, CompletenessCheck, check_soon
 from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.pull import Puller
-from storage import Store, accounts, events, folders, mailboxes, messages, open_store
+from storage import Store, Transaction, accounts, completeness, events, folders, mailboxes, messages, open_store
 from storage.folders import WellKnown
 from storage.messages import BodyType, Message
 from storage.threads import Address
@@ -59,6 +60,7 @@ class Gateway:
     sandbox: Sandbox
     account_id: str
     mailbox_ids: dict[str, str]
+    graph: GraphClient
     worker: OutboxWorker
     puller: Puller
     elsewhere: Elsewhere
@@ -156,6 +158,7 @@ async def gateway(tmp_path: Path, behaviour: Behaviour) -> AsyncIterator[Gateway
             sandbox,
             account_id,
             mailbox_ids,
+            graph,
             OutboxWorker(store, source, clock, owner="worker"),
             Puller(store, source, clock, owner="puller", sweep_interval=SWEEP),
             Elsewhere(store, source, clock, interval=ELSEWHERE_INTERVAL),
@@ -291,3 +294,28 @@ async def test_two_letters_with_one_subject_have_their_own_replies(gateway: Gate
         [one.sender.address for one in await gateway.thread_of(letter) if one.sender] for letter in (first, second)
     ]
     assert senders == [[MAIA], ["tane.ngata@student.example"]]
+
+
+async def test_what_is_missing_here_is_found_by_a_check_and_fetched(gateway: Gateway) -> None:
+    letter = await gateway.send()
+    (reply,) = await gateway.thread_of(letter)
+    source = OneClient(gateway.graph)
+    check = CompletenessCheck(gateway.store, source, gateway.clock)
+    gateway.clock.advance(SETTLED_AFTER)
+    assert await checked(gateway, check) == (2, 0)
+    await gateway.store.write(lose, reply.id)
+    assert await checked(gateway, check) == (2, 1)
+    await gateway.puller.run_due()
+    assert [one.graph_id for one in await gateway.thread_of(letter)] == [reply.graph_id]
+    assert await checked(gateway, check) == (2, 0)
+
+
+async def checked(gateway: Gateway, check: CompletenessCheck) -> tuple[int | None, int | None]:
+    await gateway.store.write(check_soon, gateway.account_id, gateway.clock.now())
+    await check.run_due()
+    found = await gateway.store.read(completeness.of_mailbox, gateway.mailbox_ids[ADMISSIONS])
+    return found.compared, found.missing
+
+
+def lose(tx: Transaction, message_id: str) -> None:
+    tx.execute("DELETE FROM messages WHERE id = :id", {"id": message_id})

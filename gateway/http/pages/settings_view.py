@@ -10,6 +10,7 @@ from gateway.http.pages.budget_view import BudgetView, read_budget
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
 from gateway.setup.expiry import Level, standing
+from gateway.threads.standing import Completeness, read_completeness
 from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
 from storage.accounts import Account, TokenState
 from storage.credentials import Credential
@@ -51,10 +52,11 @@ class Watching:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxView:
-    """A mailbox; `watching` and `budget` are None unless it is validated."""
+    """A mailbox; the rest is None unless it is validated."""
 
     mailbox: Mailbox
     watching: Watching | None
+    completeness: Completeness | None = None
     budget: BudgetView | None = None
 
 
@@ -210,7 +212,11 @@ def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: ti
         return MailboxView(mailbox=mailbox, watching=None)
     watched = folders.of_mailbox(tx, mailbox.id)
     found = subscriptions.open_of_mailbox(tx, mailbox.id)
-    return MailboxView(mailbox=mailbox, watching=watching(watched, found, public=public, sweeps=sweeps))
+    return MailboxView(
+        mailbox=mailbox,
+        watching=watching(watched, found, public=public, sweeps=sweeps),
+        completeness=read_completeness(tx, mailbox),
+    )
 
 
 def watching(watched: Sequence[Folder], found: Sequence[Subscription], *, public: bool, sweeps: timedelta) -> Watching:

@@ -1,0 +1,103 @@
+"""`/v1/completeness`: whether all mail of our conversations is here, and since when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.http import schemas
+from gateway.http.routing import Call, Operation, json_response
+from gateway.threads.completeness import check_soon
+from gateway.threads.standing import OpenGap, read_completeness
+from storage import Transaction, mailboxes
+from storage.api_keys import Scope
+from storage.mailboxes import Mailbox, MailboxState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxCompletenessView:
+    """0 were missing since `complete_since`; the check at `checked_at` compared so many mails and missed so many.
+
+    `gaps` are the times of uncertain delivery that no pull has passed yet. `unannounced` counts mail that a pull found
+    and no notification had told of. `problem` is why a later check broke off.
+    """
+
+    mailbox: str
+    complete_since: datetime | None
+    checked_at: datetime | None
+    compared: int | None
+    missing: int | None
+    problem: str | None
+    unannounced: int
+    gaps: Sequence[OpenGap]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletenessView:
+    """The validated mailboxes of an account."""
+
+    items: Sequence[MailboxCompletenessView]
+    next: None
+
+
+def completeness_view(tx: Transaction, account_id: str) -> CompletenessView:
+    """How complete each validated mailbox is."""
+    found = mailboxes.list_mailboxes(tx, account_id)
+    return CompletenessView(
+        items=[_mailbox_view(tx, one) for one in found if one.state is MailboxState.VALIDATED], next=None
+    )
+
+
+def _mailbox_view(tx: Transaction, mailbox: Mailbox) -> MailboxCompletenessView:
+    known = read_completeness(tx, mailbox)
+    return MailboxCompletenessView(
+        mailbox=mailbox.address,
+        complete_since=known.check.complete_since,
+        checked_at=known.check.checked_at,
+        compared=known.check.compared,
+        missing=known.check.missing,
+        problem=known.check.problem,
+        unannounced=known.unannounced,
+        gaps=known.gaps,
+    )
+
+
+def _ask(tx: Transaction, account_id: str, now: datetime) -> CompletenessView:
+    check_soon(tx, account_id, now)
+    return completeness_view(tx, account_id)
+
+
+async def show(call: Call[schemas.Nothing]) -> Response:
+    return json_response(await call.services.store.read(completeness_view, call.account_id))
+
+
+async def check(call: Call[schemas.Nothing]) -> Response:
+    """It may take minutes: the answer is how things stood before."""
+    view = await call.services.store.write(_ask, call.account_id, call.now)
+    return json_response(view, HTTPStatus.ACCEPTED)
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/v1/completeness",
+        scope=Scope.READ,
+        summary="Whether all mail of our conversations is here",
+        takes=schemas.Nothing,
+        does=show,
+        gives=CompletenessView,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/completeness/check",
+        scope=Scope.SETTINGS,
+        summary="Compare the mailboxes with what is here, now",
+        takes=schemas.Nothing,
+        does=check,
+        gives=CompletenessView,
+        status=HTTPStatus.ACCEPTED,
+    ),
+)
