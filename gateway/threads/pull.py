@@ -190,8 +190,10 @@ class Puller:
             log.error("mail not stored", extra={"graph_id": graph_id, "error": error})
         if kept.stored or kept.again or kept.gone:
             fields = {"stored": kept.stored, "unrelated": kept.unrelated, "again": kept.again, "gone": kept.gone}
-            unannounced = {"unannounced": kept.unannounced} if kept.unannounced else {}
-            log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields, **unannounced})
+            log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields})
+        if kept.unannounced:
+            told = {"folder_id": watched.folder.id, "mails": kept.unannounced}
+            log.warning("mail came that no notification had announced", extra=told)
         return kept
 
 

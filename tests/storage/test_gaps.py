@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import storage
-from storage import Transaction, completeness, gaps, threads
+from storage import Transaction, completeness, folders, gaps, threads
 from storage.gaps import Gap, Reason
-from storage.migrate import bring_up_to_date
+from storage.migrate import bring_up_to_date, released
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, build
 
@@ -146,3 +146,33 @@ async def test_conversations_are_those_of_active_threads_page_by_page(store: sto
     assert await store.read(ask, scene.mailbox_id, since=NOW, limit=2) == ["a", "b"]
     assert await store.read(ask, scene.mailbox_id, since=NOW, after="b", limit=2) == ["c"]
     assert await store.read(ask, scene.mailbox_id, since=NOW + MINUTE, limit=2) == []
+
+
+def test_a_round_that_an_older_release_may_have_begun_closes_no_gap() -> None:
+    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as tx:
+        bring_up_to_date(tx, released()[:2])
+        tx.execute(
+            "INSERT INTO folders (id, account_id, mailbox_id, well_known, folder_id, delta_link, watch_since,"
+            " next_pull_at) VALUES ('f', 'a', 'm', 'inbox', 'AAMk', 'https://graph/next', :now, :now)",
+            {"now": NOW},
+        )
+        bring_up_to_date(tx)
+        assert folders.get(tx, "f").round_began_at == NOW
+
+
+async def test_a_mailbox_with_another_inbox_begins_its_round_anew(store: storage.Store, scene: Scene) -> None:
+    def happens(tx: Transaction, folder_id: str) -> datetime | None:
+        folders.advance(tx, scene.inbox_id, "https://graph/next", unrelated=0, round_began_at=NOW)
+        folders.watch(
+            tx,
+            scene.account_id,
+            scene.mailbox_id,
+            folders.WellKnown.INBOX,
+            folder_id=folder_id,
+            since=NOW + MINUTE,
+            now=NOW + MINUTE,
+        )
+        return folders.get(tx, scene.inbox_id).round_began_at
+
+    assert await store.write(happens, "AAMkInbox") == NOW
+    assert await store.write(happens, "AAMkOther") is None
