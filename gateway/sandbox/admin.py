@@ -1,6 +1,7 @@
 """Routes under `/_sandbox` by which a person or a test in another process moves the world. All bodies are JSON.
 
-GET    /_sandbox/state                    tenant, mailboxes with their counts, subscriptions, correspondents, counters,
+GET    /_sandbox/state                    tenant, mailboxes with their counts, subscriptions with the `clientState` that
+                                          Graph would show nobody, correspondents, counters,
                                           "limits": {"busiest": {address: most calls in flight together},
                                           "refused": {"concurrency", "requests", "upload", "recipients"},
                                           "carried_over": letters that waited for the next minute}
@@ -99,6 +100,7 @@ class _Hands:
                 "resource": each.resource,
                 "change_type": each.change_type,
                 "notification_url": each.notification_url,
+                "client_state": each.client_state,
                 "expiration_date_time": timestamp(each.expiration_date_time),
             }
             for each in self._world.subscriptions

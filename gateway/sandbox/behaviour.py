@@ -50,6 +50,15 @@ class Behaviour:
     notifications: bool = True
     """Whether change notifications are sent at all. Handshakes and lifecycle notifications always are."""
     notification_delay: timedelta = timedelta(milliseconds=50)
+    notifications_lost: float = 0.0
+    """The share of change notifications, from 0 to 1, that are never sent. The world's seed decides which."""
+    notifications_doubled: float = 0.0
+    """The share of change notifications that are sent twice."""
+    notifications_shuffled: bool = False
+    """Whether what gathers for a URL leaves in any order."""
+    early_notifications: float = 0.0
+    """The share of arriving mail that is told of `early_by` before it can be read, and not again when it can."""
+    early_by: timedelta = timedelta(seconds=5)
     notifications_per_request: int = 100
     notification_retry_delays: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 300))
     """The growing waits after an answer that is not 2xx or comes late; then the notification is lost."""

@@ -47,6 +47,7 @@ class Sandbox:
             behaviour=lambda: self.world.behaviour,
             subscriptions=self.world.subscriptions,
             tenant_id=self.world.tenant,
+            lots=self.world.lots,
         )
         self.world.listeners.append(self.notifier.tell)
         mint = TokenMint()

@@ -112,13 +112,18 @@ class Mailbox:
         """Those with this extended property. The value is compared without case, the name in the id with it."""
         return list(self._by_property.get(_tag(property_id, value), {}).values())
 
-    def add(self, message: Message) -> Message:
-        """Put a message into its folder."""
+    def add(self, message: Message, *, is_announced: bool = False) -> Message:
+        """Put a message into its folder; the listener hears of one that is announced no second time."""
         message.added_date_time = self._clock.now()
         self._messages[message.immutable_id] = message
         self._enter(message)
-        self._record(ChangeType.CREATED, message)
+        self._record(ChangeType.CREATED, message, is_told=not is_announced)
         return message
+
+    def announce(self, message: Message) -> None:
+        """Tell the listener of a message that nobody can find yet."""
+        message.change_key = self._identities.change_key(self.change_number + 1)
+        self._tell(ChangeType.CREATED, message)
 
     def update(self, message: Message, /, **changes: Any) -> None:
         """Set fields of a message; it changes, whatever the fields were before."""
@@ -162,12 +167,16 @@ class Mailbox:
         for index, key in self._indexed(message):
             del index[key][message.immutable_id]
 
-    def _record(self, kind: ChangeType, message: Message, *, is_move: bool = False) -> None:
+    def _record(self, kind: ChangeType, message: Message, *, is_move: bool = False, is_told: bool = True) -> None:
         self.change_number += 1
         message.change_key = self._identities.change_key(self.change_number)
         self._logs[message.folder_id].record(
             number=self.change_number, kind=kind, immutable_id=message.immutable_id, id=message.id
         )
+        if is_told:
+            self._tell(kind, message, is_move=is_move)
+
+    def _tell(self, kind: ChangeType, message: Message, *, is_move: bool = False) -> None:
         self._listener(
             Event(
                 mailbox=self,

@@ -1,6 +1,7 @@
 """Telling the subscriber: handshakes, change notifications in batches with retries, lifecycle notifications."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
@@ -50,6 +51,7 @@ class Notifier:
         behaviour: Callable[[], Behaviour],
         subscriptions: Subscriptions,
         tenant_id: str,
+        lots: random.Random,
     ) -> None:
         self._http = http
         self._agenda = agenda
@@ -57,6 +59,7 @@ class Notifier:
         self._behaviour = behaviour
         self._subscriptions = subscriptions
         self._tenant_id = tenant_id
+        self._lots = lots
         self._queues: dict[str, list[dict[str, Any]]] = {}
         self.delivered = 0
         self.lost = 0
@@ -89,7 +92,15 @@ class Notifier:
             return
         for subscription in self._subscriptions:
             if subscription.wants(event):
-                self.enqueue(subscription.notification_url, self.change_notification(subscription, event))
+                for _ in range(self._times()):
+                    self.enqueue(subscription.notification_url, self.change_notification(subscription, event))
+
+    def _times(self) -> int:
+        """How often the next change notification is sent: mostly once."""
+        if self._lots.random() < self._behaviour().notifications_lost:
+            self.lost += 1
+            return 0
+        return 2 if self._lots.random() < self._behaviour().notifications_doubled else 1
 
     def tell_lifecycle(self, subscription: Subscription, event: LifecycleEvent) -> None:
         """Queue a lifecycle notification, if the subscription has a URL for them."""
@@ -130,6 +141,8 @@ class Notifier:
 
     async def _flush(self, url: str) -> None:
         items = self._queues.pop(url, [])
+        if self._behaviour().notifications_shuffled:
+            self._lots.shuffle(items)
         size = self._behaviour().notifications_per_request
         for start in range(0, len(items), size):
             await self._post(url, items[start : start + size], attempt=0)

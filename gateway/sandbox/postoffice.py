@@ -1,5 +1,6 @@
 """What happens between `/send` and the Inboxes: the copy in Sent Items, delivery, answers, reports of non-delivery."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -36,6 +37,7 @@ class PostOffice:
         mailboxes: Mapping[str, Mailbox],
         correspondents: Correspondents,
         limits: Limits,
+        lots: random.Random,
     ) -> None:
         self._behaviour = behaviour
         self.ledger: list[LedgerEntry] = []
@@ -45,6 +47,7 @@ class PostOffice:
         self._mailboxes = mailboxes
         self._correspondents = correspondents
         self._limits = limits
+        self._lots = lots
         self._submitted: set[str] = set()
 
     def new_message_id(self) -> str:
@@ -98,37 +101,49 @@ class PostOffice:
             marks[IN_REPLY_TO] = letter.in_reply_to
         if letter.references:
             marks[REFERENCES] = " ".join(letter.references)
-        return mailbox.add(
-            Message(
-                id=self._identities.message_id(),
-                immutable_id=self._identities.immutable_id(),
-                change_key="",
-                folder_id=mailbox.well_known(folder).id,
-                created_date_time=now,
-                last_modified_date_time=now,
-                received_date_time=now,
-                sent_date_time=letter.sent_at,
-                subject=letter.subject,
-                body=Body(content=as_html(letter.body)),
-                unique_body=letter.unique_body,
-                sender=letter.from_,
-                from_=letter.from_,
-                to=letter.to,
-                cc=letter.cc,
-                reply_to=letter.reply_to,
-                importance=letter.importance,
-                is_read=False,
-                internet_message_id=letter.internet_message_id,
-                conversation_id=conversations.id_in(mailbox.user.id, index),
-                conversation_index=index,
-                in_reply_to=letter.in_reply_to,
-                references=letter.references,
-                headers=_wire_headers(letter),
-                extended_properties=marks,
-                attachments={attachment.id: attachment for attachment in letter.attachments},
-                mime=letter.mime,
-            )
+        message = Message(
+            id=self._identities.message_id(),
+            immutable_id=self._identities.immutable_id(),
+            change_key="",
+            folder_id=mailbox.well_known(folder).id,
+            created_date_time=now,
+            last_modified_date_time=now,
+            received_date_time=now,
+            sent_date_time=letter.sent_at,
+            subject=letter.subject,
+            body=Body(content=as_html(letter.body)),
+            unique_body=letter.unique_body,
+            sender=letter.from_,
+            from_=letter.from_,
+            to=letter.to,
+            cc=letter.cc,
+            reply_to=letter.reply_to,
+            importance=letter.importance,
+            is_read=False,
+            internet_message_id=letter.internet_message_id,
+            conversation_id=conversations.id_in(mailbox.user.id, index),
+            conversation_index=index,
+            in_reply_to=letter.in_reply_to,
+            references=letter.references,
+            headers=_wire_headers(letter),
+            extended_properties=marks,
+            attachments={attachment.id: attachment for attachment in letter.attachments},
+            mime=letter.mime,
         )
+        return self._arrive(mailbox, message)
+
+    def _arrive(self, mailbox: Mailbox, message: Message) -> Message:
+        """Into its folder, now or, when it is told of too early, a little later."""
+        behaviour = self._behaviour()
+        if self._lots.random() >= behaviour.early_notifications:
+            return mailbox.add(message)
+        mailbox.announce(message)
+
+        async def appear() -> None:
+            mailbox.add(message, is_announced=True)
+
+        self._agenda.after(behaviour.early_by, appear, is_retry=True)
+        return message
 
     def _send(self, mailbox: Mailbox, draft: Message, *, save_to_sent_items: bool) -> None:
         now = self._clock.now()

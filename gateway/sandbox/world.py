@@ -1,5 +1,6 @@
 """The state of a Microsoft 365 tenant, and the hands with which a test or a person moves it."""
 
+import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -24,6 +25,8 @@ class World:
         self.clock = clock
         self.behaviour = behaviour
         self.identities = Identities(seed)
+        self.lots = random.Random(f"{seed}/lots")  # noqa: S311 - nothing here guards anything
+        """Decides what befalls a share of mail and notifications, so that runs repeat."""
         self.directory = Directory(clock=clock, identities=self.identities)
         self.correspondents = Correspondents()
         self.mailboxes: dict[str, Mailbox] = {}
@@ -40,6 +43,7 @@ class World:
             mailboxes=self.mailboxes,
             correspondents=self.correspondents,
             limits=self.limits,
+            lots=self.lots,
         )
 
     # The tenant
