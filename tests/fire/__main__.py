@@ -1,78 +1,142 @@
 """The command: see the package's docstring."""
 
 import argparse
+import re
 import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import report
-from tests.fire.kills import Diary, Plan, burn
+from tests.fire import kills, lossy, report
 
 LETTERS: Final = 2000
 KILLS: Final = 500
-LINE_EVERY: Final = 25  # kills, where there is no terminal for a bar
+REPLIES: Final = 10_000
+LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
-WHAT: Final = """\
+KILLS_SAYS: Final = """\
 Proof under fire: letters are posted to a real gateway process while it is killed with SIGKILL again and again, also
 while it starts, and a real sandbox process plays a Microsoft 365 that loses answers, throttles and is late. At the end
 the file is compared with the sandbox's ledger: each letter that was answered with 202 has left exactly once, or the
 gateway says why not. After each kill the file must be whole, and after each start the gateway ready within 5 seconds.
 """
+LOSSY_SAYS: Final = """\
+No reply is lost: gateway and sandbox live on one clock that is moved by hand, replies and unrelated mail come in, and
+of the notifications 20 % are lost, 20 % come twice, all in any order, 5 % before their mail can be read. Subscriptions
+vanish with and without a word, delta tokens expire, the gateway dies in the midst of its work; Graph or the gateway
+may be down for long. After 15 simulated minutes of calm each reply must be stored exactly once, in the thread of its
+letter, and no byte of any other mail.
+"""
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+Watcher = Callable[[int], None]
+Burn = Callable[[argparse.Namespace, Path, Watcher], report.Outcome]
 
 
 def arguments() -> argparse.Namespace:
-    """Of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fire", description=WHAT, epilog=CODES)
-    commands = parser.add_subparsers(dest="which", required=True, metavar="kills")
-    kills = commands.add_parser("kills", help="kill -9 at any time", description=WHAT, epilog=CODES)
-    kills.add_argument("--letters", type=int, default=LETTERS, help="posted in all (%(default)s)")
-    kills.add_argument("--kills", type=int, default=KILLS, help="of the gateway (%(default)s; 12 minutes for 500)")
-    kills.add_argument(
-        "--seed", type=int, help="repeats a run, as far as real time allows (by default another each time)"
+    """Of the command line. `burn` runs what was asked for, `total` is how far it goes."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fire", epilog=CODES)
+    commands = parser.add_subparsers(dest="which", required=True)
+
+    def command(name: str, help: str, says: str, burn: Burn) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=says, epilog=CODES)
+        added.set_defaults(burn=burn)
+        added.add_argument(
+            "--seed", type=int, help="repeats a run, as far as real time allows (by default another each time)"
+        )
+        added.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+        return added
+
+    killing = command("kills", "kill -9 at any time", KILLS_SAYS, burn_kills)
+    killing.add_argument("--letters", type=int, default=LETTERS, help="posted in all (%(default)s)")
+    killing.add_argument(
+        "--kills", dest="total", type=int, default=KILLS, help="of the gateway (%(default)s; 12 minutes for 500)"
     )
-    kills.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    losing = command("lossy", "notifications as they are on a bad day", LOSSY_SAYS, burn_lossy)
+    losing.add_argument(
+        "--replies", dest="total", type=int, default=REPLIES, help="in all (%(default)s; a minute for 10,000)"
+    )
+    for name, whose in (("--graph-down", "Graph"), ("--gateway-down", "the gateway")):
+        losing.add_argument(
+            name, type=duration, default=timedelta(0), metavar="TIME", help=f"how long {whose} is away: 6h, 3d"
+        )
     return parser.parse_args()
+
+
+def duration(text: str) -> timedelta:
+    """As 90s, 10m, 6h, 3d."""
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 6h or 3d")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def burn_kills(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`kills`."""
+    plan = kills.Plan(letters=given.letters, kills=given.total, seed=given.seed, folder=folder)
+    return kills.burn(plan, lambda diary: watcher(diary.kills))
+
+
+def burn_lossy(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`lossy`."""
+    plan = lossy.Plan(
+        replies=given.total,
+        seed=given.seed,
+        folder=folder,
+        graph_down=given.graph_down,
+        gateway_down=given.gateway_down,
+    )
+    return lossy.brave(plan, watcher)
 
 
 def main() -> int:
     """Run what is asked for. 1 when a promise was broken."""
     given = arguments()
-    seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
+    given.seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    console.print(f"seed {seed}", highlight=False)
-    with tempfile.TemporaryDirectory(prefix="selma-gateway-fire-") as folder, progress(console, given.kills) as watcher:
-        fire = burn(Plan(letters=given.letters, kills=given.kills, seed=seed, folder=Path(folder)), watcher)
-    report.show(fire, console)
+    console.print(f"seed {given.seed}", highlight=False)
+    with (
+        tempfile.TemporaryDirectory(prefix="selma-gateway-fire-") as folder,
+        progress(console, given.which, given.total) as watcher,
+    ):
+        outcome = given.burn(given, Path(folder), watcher)
+    report.show(outcome, console)
     if given.json is not None:
-        given.json.write_bytes(report.as_json(fire))
-    return 1 if fire.violations else 0
+        given.json.write_bytes(report.as_json(outcome))
+    return 1 if outcome.violations else 0
 
 
 @contextmanager
-def progress(console: Console, kills: int) -> Iterator[Callable[[Diary], None]]:
+def progress(console: Console, what: str, total: int) -> Iterator[Watcher]:
     """A bar on a terminal, a line now and then elsewhere."""
     if not console.is_terminal:
-        yield lambda diary: print_line(console, diary, kills)
+        yield lines(console, what, total)
         return
-    columns = (TextColumn("kills"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("kills", total=kills)
-        yield lambda diary: bar.update(task, completed=diary.kills)
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
-def print_line(console: Console, diary: Diary, kills: int) -> None:
-    """How far it is, and whether anything was broken so far."""
-    if diary.kills % LINE_EVERY == 0 or diary.kills == kills:
-        broken = f", {len(diary.violations)} promises broken" if diary.violations else ""
-        console.print(f"{diary.kills} of {kills} kills, {diary.whole} files whole{broken}", highlight=False)
+def lines(console: Console, what: str, total: int) -> Watcher:
+    """How far it is, a line for each twentieth."""
+    said = 0
+
+    def say(done: int) -> None:
+        nonlocal said
+        if done * LINES // total > said:
+            said = done * LINES // total
+            console.print(f"{what}: {done:,} of {total:,}", highlight=False)
+
+    return say
 
 
 if __name__ == "__main__":

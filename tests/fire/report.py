@@ -1,7 +1,7 @@
 """What a run says: a page for people, JSON for whoever compares runs."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import orjson
 from rich.console import Console
@@ -10,32 +10,68 @@ from rich.table import Table
 
 from tests.bench.numbers import Latency
 from tests.fire.kills import Fire
+from tests.fire.lossy import Braved
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
+Outcome: TypeAlias = Fire | Braved
+PRAISE: Final[Mapping[type[Outcome], str]] = {
+    Fire: "Nothing lost, nothing doubled, every file whole.",
+    Braved: "Every reply is stored once, in its thread, and nothing else.",
+}
 
-def as_json(fire: Fire) -> bytes:
+
+def as_json(outcome: Outcome) -> bytes:
     """All figures, named as in the code."""
-    said = {"violations": fire.violations, "fire": fire}
+    said = {"violations": outcome.violations, "outcome": outcome}
     return orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str)
 
 
-def show(fire: Fire, console: Console) -> None:
+def show(outcome: Outcome, console: Console) -> None:
     """The summary, and what must not be."""
-    table = Table(show_header=False, title=f"seed {fire.plan.seed}, {fire.took_s / 60:.1f} minutes")
-    for name, value in figures(fire).items():
+    table = Table(show_header=False, title=f"{title(outcome)}, {outcome.took_s / 60:.1f} minutes")
+    for name, value in figures(outcome).items():
         table.add_row(name, value)
     console.print(table)
-    for violation in fire.violations[:SHOWN]:
+    for violation in outcome.violations[:SHOWN]:
         console.print(f"[red]✗[/] {escape(violation)}", highlight=False)
-    if len(fire.violations) > SHOWN:
-        console.print(f"[red]✗[/] and {len(fire.violations) - SHOWN} more")
-    if not fire.violations:
-        console.print("[green]✓[/] Nothing lost, nothing doubled, every file whole.")
+    if len(outcome.violations) > SHOWN:
+        console.print(f"[red]✗[/] and {len(outcome.violations) - SHOWN} more")
+    if not outcome.violations:
+        console.print(f"[green]✓[/] {PRAISE[type(outcome)]}")
 
 
-def figures(fire: Fire) -> Mapping[str, str]:
+def title(outcome: Outcome) -> str:
+    """What makes the run another than its like."""
+    return f"seed {outcome.plan.seed}"
+
+
+def figures(outcome: Outcome) -> Mapping[str, str]:
     """Each figure with its name."""
+    match outcome:
+        case Fire():
+            return of_kills(outcome)
+        case Braved():
+            return of_lossy(outcome)
+
+
+def of_lossy(braved: Braved) -> Mapping[str, str]:
+    """What `lossy` has to say."""
+    caught_up = braved.caught_up_after
+    return {
+        "replies": f"{braved.expected:,} came, {braved.stored:,} stored",
+        "unrelated mail": f"{braved.unrelated:,} came",
+        "notifications that nobody heard": f"{braved.lost_notifications:,}",
+        "what befell": counts(braved.befell),
+        "outages": f"Graph {braved.plan.graph_down}, gateway {braved.plan.gateway_down}",
+        "simulated": str(braved.lived),
+        "all stored": "never" if caught_up is None else f"{caught_up} into the calm",
+        "calls of Graph for each reply": f"{braved.calls / braved.expected:.2f}",
+    }
+
+
+def of_kills(fire: Fire) -> Mapping[str, str]:
+    """What `kills` has to say."""
     diary, verdict = fire.diary, fire.verdict
     ready = Latency.of(diary.ready_s)
     return {
