@@ -14,11 +14,12 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import kills, lossy, report
+from tests.fire import kills, lossy, report, storm
 
 LETTERS: Final = 2000
 KILLS: Final = 500
 REPLIES: Final = 10_000
+NOTIFICATIONS: Final = 50_000
 LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
 KILLS_SAYS: Final = """\
@@ -33,6 +34,13 @@ of the notifications 20 % are lost, 20 % come twice, all in any order, 5 % befor
 vanish with and without a word, delta tokens expire, the gateway dies in the midst of its work; Graph or the gateway
 may be down for long. After 15 simulated minutes of calm each reply must be stored exactly once, in the thread of its
 letter, and no byte of any other mail.
+"""
+STORM_SAYS: Final = """\
+Notifications in batches of 1 to 100 are posted to a real gateway process over many connections at once, while it looks
+into them with a real sandbox process. Every answer must come within Graph's 3 seconds and p99 be at most 250 ms; the
+process may grow by 100 MiB at most, and in the end no hint be open. With --commit the disk takes so many seconds for
+each commit: then every answer must be 202 or 503 within 3 seconds. In the end the gateway is killed with SIGKILL and
+its file must hold a hint for each notification that was answered with 202.
 """
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -68,6 +76,17 @@ def arguments() -> argparse.Namespace:
         losing.add_argument(
             name, type=duration, default=timedelta(0), metavar="TIME", help=f"how long {whose} is away: 6h, 3d"
         )
+    storming = command("storm", "many notifications at once", STORM_SAYS, burn_storm)
+    storming.add_argument(
+        "--notifications", dest="total", type=int, default=NOTIFICATIONS, help="in all (%(default)s; 10 seconds)"
+    )
+    storming.add_argument(
+        "--commit",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="that the disk takes (50,000 notifications take 12 minutes at 2)",
+    )
     return parser.parse_args()
 
 
@@ -95,6 +114,12 @@ def burn_lossy(given: argparse.Namespace, folder: Path, watcher: Watcher) -> rep
         gateway_down=given.gateway_down,
     )
     return lossy.brave(plan, watcher)
+
+
+def burn_storm(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`storm`."""
+    plan = storm.Plan(notifications=given.total, seed=given.seed, folder=folder, commit_s=given.commit)
+    return storm.weather(plan, watcher)
 
 
 def main() -> int:

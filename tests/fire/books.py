@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ SELECT outbox.message_id, outbox.send_uid, outbox.state, outbox.submits, idempot
   LEFT JOIN idempotency_keys ON idempotency_keys.message_id = outbox.message_id
  ORDER BY outbox.message_id
 """
+HINTS: Final = "SELECT message_id, count(*) FROM hints GROUP BY message_id"
 IN_HAND: Final = "SELECT state, count(*) FROM outbox WHERE lease_owner IS NOT NULL GROUP BY state"
 
 
@@ -43,6 +45,12 @@ def rows_of(database: Path) -> Sequence[Row]:
     with _copy(database) as connection:
         connection.row_factory = sqlite3.Row
         return [Row(**row) for row in connection.execute(LETTERS)]
+
+
+def hints_of(database: Path) -> Counter[str]:
+    """How many hints there are of each message, open and closed."""
+    with _copy(database) as connection:
+        return Counter(dict(connection.execute(HINTS).fetchall()))
 
 
 def remains_of(database: Path) -> Remains:

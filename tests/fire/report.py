@@ -11,13 +11,15 @@ from rich.table import Table
 from tests.bench.numbers import Latency
 from tests.fire.kills import Fire
 from tests.fire.lossy import Braved
+from tests.fire.storm import Weathered
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
-Outcome: TypeAlias = Fire | Braved
+Outcome: TypeAlias = Fire | Braved | Weathered
 PRAISE: Final[Mapping[type[Outcome], str]] = {
     Fire: "Nothing lost, nothing doubled, every file whole.",
     Braved: "Every reply is stored once, in its thread, and nothing else.",
+    Weathered: "Every answer in time, nothing acknowledged and lost, every hint closed.",
 }
 
 
@@ -53,6 +55,8 @@ def figures(outcome: Outcome) -> Mapping[str, str]:
             return of_kills(outcome)
         case Braved():
             return of_lossy(outcome)
+        case Weathered():
+            return of_storm(outcome)
 
 
 def of_lossy(braved: Braved) -> Mapping[str, str]:
@@ -67,6 +71,20 @@ def of_lossy(braved: Braved) -> Mapping[str, str]:
         "simulated": str(braved.lived),
         "all stored": "never" if caught_up is None else f"{caught_up} into the calm",
         "calls of Graph for each reply": f"{braved.calls / braved.expected:.2f}",
+    }
+
+
+def of_storm(weathered: Weathered) -> Mapping[str, str]:
+    """What `storm` has to say."""
+    latency, drained_s = weathered.latency, weathered.drained_s
+    return {
+        "notifications": f"{weathered.acknowledged:,} acknowledged in {weathered.storm_s:.1f} s",
+        "requests": f"{weathered.requests:,} over {weathered.connections} connections",
+        "answers": counts(weathered.answers),
+        "answered": f"p50 {latency.p50_ms:.0f} ms, p99 {latency.p99_ms:.0f} ms, worst {latency.worst_ms:.0f} ms",
+        "a commit takes": f"{weathered.plan.commit_s:g} s more than it takes",
+        "memory": f"{weathered.rss_mib:.0f} MiB before, {weathered.peak_mib:.0f} MiB at most",
+        "all hints closed": "never" if drained_s is None else f"{drained_s:.1f} s later",
     }
 
 
