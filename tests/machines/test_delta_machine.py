@@ -90,6 +90,11 @@ class Delta(RuleBasedStateMachine):
     def the_tokens_expire(self) -> None:
         self.school.mail.forget_tokens()
 
+    @rule()
+    def the_tokens_expire_and_nothing_else_told_of_the_latest_mail(self) -> None:
+        self.mail_arrives(is_ours=True, is_hidden=False, is_announced=False)
+        self.the_tokens_expire()
+
     @rule(pages=st.integers(0, 2))
     def graph_is_down_after_some_pages(self, pages: int) -> None:
         self.school.mail.trouble = [*[None] * pages, Unavailable(status=503)]
