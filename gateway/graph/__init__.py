@@ -28,6 +28,7 @@ from .errors import (
     Unreachable,
 )
 from .message import AttachmentInfo, AttachmentKind, Body, BodyType, Message, Recipient
+from .signing_keys import SigningKeys, SigningKeysUnavailable
 from .token import MsalTokens, TokenSource, roles_of
 from .token_errors import CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
 from .transport import Call, Observer
@@ -75,6 +76,8 @@ __all__ = [
     "OverBudget",
     "Recipient",
     "Removed",
+    "SigningKeys",
+    "SigningKeysUnavailable",
     "Spending",
     "SpendingKind",
     "Throttled",
