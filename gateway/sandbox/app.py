@@ -73,6 +73,9 @@ def build(sandbox: "Sandbox") -> Starlette:
         except TokenRefused as refused:
             return JSONResponse(sandbox.entra.refusal(refused), refused.status)
 
+    async def common_metadata(http: HttpRequest) -> HttpResponse:
+        return JSONResponse(sandbox.entra.common_metadata(_origin(http)))
+
     async def keys(http: HttpRequest) -> HttpResponse:
         return JSONResponse(sandbox.entra.keys())
 
@@ -88,6 +91,8 @@ def build(sandbox: "Sandbox") -> Starlette:
             Mount("/api/v2.0", upload),
             Mount("/_sandbox", routes=admin.routes(sandbox)),
             Route("/common/discovery/instance", instance),
+            Route("/common/.well-known/openid-configuration", common_metadata),
+            Route("/common/discovery/keys", keys),
             Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", metadata),
             Route("/{tenant}/discovery/v2.0/keys", keys),

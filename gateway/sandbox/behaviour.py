@@ -62,6 +62,10 @@ class Behaviour:
     notifications_per_request: int = 100
     notification_retry_delays: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 300))
     """The growing waits after an answer that is not 2xx or comes late; then the notification is lost."""
+    validation_tokens: bool = True
+    """Whether rich notifications bring them; null if the app demands an assignment that Change Tracking lacks."""
+    validation_tokens_of_version_2: bool = False
+    """The version follows from the app's registration; each has an issuer of its own."""
     max_subscription_minutes: int = 10_070
     """The live service refuses more, although the docs say 10,080."""
     max_rich_subscription_minutes: int = 1_440

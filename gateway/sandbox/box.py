@@ -14,6 +14,7 @@ from gateway.sandbox.entra import Entra
 from gateway.sandbox.faults import Faults
 from gateway.sandbox.graph.service import GraphService
 from gateway.sandbox.notifier import LifecycleEvent, Notifier
+from gateway.sandbox.rich import ResourceData
 from gateway.sandbox.subscriptions import Subscription
 from gateway.sandbox.tokens import TokenMint
 from gateway.sandbox.world import World
@@ -40,18 +41,19 @@ class Sandbox:
         self._http = http or httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=httpx.Timeout(10))
         self.world = World(clock=self.clock, agenda=self._agenda, behaviour=behaviour or Behaviour(), seed=seed)
         self.faults = Faults()
+        mint = TokenMint()
+        self.entra = Entra(world=self.world, mint=mint)
         self.notifier = Notifier(
             http=self._http,
             agenda=self._agenda,
             identities=self.world.identities,
             behaviour=lambda: self.world.behaviour,
             subscriptions=self.world.subscriptions,
+            resource_data=ResourceData(world=self.world, mint=mint),
             tenant_id=self.world.tenant,
             lots=self.world.lots,
         )
         self.world.listeners.append(self.notifier.tell)
-        mint = TokenMint()
-        self.entra = Entra(world=self.world, mint=mint)
         self.graph = GraphService(world=self.world, notifier=self.notifier, mint=mint, faults=self.faults)
         self.app: Starlette = app.build(self)
 

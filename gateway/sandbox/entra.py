@@ -72,6 +72,14 @@ class Entra:
             "msgraph_host": urlsplit(origin).netloc,
         }
 
+    def common_metadata(self, origin: str) -> dict[str, Any]:
+        """The OpenID configuration of no tenant, as far as those need it who check tokens."""
+        return {
+            "issuer": "https://sts.windows.net/{tenantid}/",
+            "jwks_uri": f"{origin}/common/discovery/keys",
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+
     def instance_discovery(self, tenant: str, origin: str) -> dict[str, Any]:
         """What `/common/discovery/instance` says to a client that asks whether this host is a login host."""
         host = urlsplit(origin).netloc

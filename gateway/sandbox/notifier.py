@@ -16,6 +16,7 @@ from gateway.sandbox.behaviour import Behaviour
 from gateway.sandbox.clock import precise_timestamp
 from gateway.sandbox.identity import Identities
 from gateway.sandbox.mailbox import Event
+from gateway.sandbox.rich import ResourceData
 from gateway.sandbox.subscriptions import Subscription, Subscriptions
 
 HANDSHAKE_TIMEOUT = timedelta(seconds=10)
@@ -50,6 +51,7 @@ class Notifier:
         identities: Identities,
         behaviour: Callable[[], Behaviour],
         subscriptions: Subscriptions,
+        resource_data: ResourceData,
         tenant_id: str,
         lots: random.Random,
     ) -> None:
@@ -58,6 +60,7 @@ class Notifier:
         self._identities = identities
         self._behaviour = behaviour
         self._subscriptions = subscriptions
+        self._resource_data = resource_data
         self._tenant_id = tenant_id
         self._lots = lots
         self._queues: dict[str, list[dict[str, Any]]] = {}
@@ -116,9 +119,10 @@ class Notifier:
             self._agenda.after(self._behaviour().notification_delay, lambda: self._flush(url))
 
     def change_notification(self, subscription: Subscription, event: Event) -> dict[str, Any]:
-        """An item as Outlook sends it (concepts/outlook-change-notifications-overview)."""
+        """An item as Outlook sends it (concepts/outlook-change-notifications-overview), rich if that was asked for."""
         message_id = event.immutable_id if subscription.immutable_ids else event.id
         resource = f"Users/{event.mailbox.user.id}/Messages/{message_id}"
+        content = self._resource_data.encrypted(subscription, event)
         return {
             **self._envelope(subscription),
             "changeType": event.change_type.value,
@@ -129,6 +133,7 @@ class Notifier:
                 "@odata.etag": f'W/"{event.change_key}"',
                 "id": message_id,
             },
+            **({} if content is None else {"encryptedContent": content}),
         }
 
     def _envelope(self, subscription: Subscription) -> dict[str, Any]:
@@ -162,13 +167,20 @@ class Notifier:
             async with asyncio.timeout(timeout.total_seconds()):
                 answer = await self._http.post(
                     url,
-                    content=orjson.dumps({"value": items}),
+                    content=orjson.dumps(self._body(items)),
                     headers={"Content-Type": "application/json; charset=utf-8"},
                     follow_redirects=False,
                 )
         except (TimeoutError, httpx.HTTPError):
             return False
         return answer.is_success
+
+    def _body(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        """With encrypted content come tokens, or null where Microsoft's app for notifications is not let in."""
+        if not any("encryptedContent" in item for item in items):
+            return {"value": items}
+        is_let_in = self._behaviour().validation_tokens
+        return {"value": items, "validationTokens": self._resource_data.validation_tokens(items) if is_let_in else None}
 
 
 _FAILED = "Subscription validation request failed."

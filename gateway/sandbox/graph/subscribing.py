@@ -12,11 +12,14 @@ from gateway.sandbox.clock import parse_timestamp
 from gateway.sandbox.graph import entities, errors, odata
 from gateway.sandbox.graph.exchange import Call, Response, Route, split_path
 from gateway.sandbox.notifier import HandshakeFailed
+from gateway.sandbox.rich import BadCertificate, read_certificate
 from gateway.sandbox.subscriptions import Subscription
 
 ANY_ROLE: Final[frozenset[str]] = frozenset()
 MOST_PER_MAILBOX: Final = 1000
 MOST_CLIENT_STATE: Final = 128
+NEVER_SELECTED: Final = frozenset({"body", "uniquebody"})
+"""What no notification carries (concepts/outlook-change-notifications-overview)."""
 _TLS: Final = frozenset({"v1_0", "v1_1", "v1_2", "v1_3"})
 _CREATABLE: Final = frozenset(
     {"changeType", "notificationUrl", "resource", "expirationDateTime", "clientState", "lifecycleNotificationUrl",
@@ -119,8 +122,8 @@ def _read(call: Call, body: Mapping[str, Any]) -> Subscription:
         raise errors.bad_request(f"latestSupportedTlsVersion '{tls}' is not supported.", "InvalidRequest")
     resource = _resource(call, body["resource"])
     lifecycle = body.get("lifecycleNotificationUrl")
-    if is_rich and not ("$select" in body["resource"] and body.get("encryptionCertificate")):
-        raise errors.extension_error("Resource data needs $select and an encryptionCertificate.")
+    if is_rich:
+        _check_rich(body)
     return Subscription(
         id=call.world.identities.guid(),
         app_id=call.app.app_id,
@@ -140,6 +143,16 @@ def _read(call: Call, body: Mapping[str, Any]) -> Subscription:
         encryption_certificate=body.get("encryptionCertificate"),
         encryption_certificate_id=body.get("encryptionCertificateId"),
     )
+
+
+def _check_rich(body: Mapping[str, Any]) -> None:
+    """What resource data needs. Raises GraphError."""
+    if not ("$select" in body["resource"] and body.get("encryptionCertificate")):
+        raise errors.extension_error("Resource data needs $select and an encryptionCertificate.")
+    try:
+        read_certificate(body["encryptionCertificate"])
+    except BadCertificate as error:
+        raise errors.extension_error(f"The encryptionCertificate is invalid: {error}.") from error
 
 
 def _resource(call: Call, text: str) -> Resource:
@@ -168,6 +181,8 @@ def _resource(call: Call, text: str) -> Resource:
     for name in options:
         if name not in ("$select", "$filter", "$expand"):
             raise _invalid_resource(text)
+    if NEVER_SELECTED & {name.strip().lower() for name in options.get("$select", "").split(",")}:
+        raise _invalid_resource(text)
     return Resource(
         mailbox_id=user.id,
         folder_id=folder.id if folder else None,
