@@ -1,0 +1,66 @@
+"""Rich notifications opened: tokens checked by Entra's keys, content decrypted, both off the event loop.
+
+Joins `subscriptions`, which judges and decrypts, to `gateway.graph`, which has the keys.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from gateway.graph import Clock, Cloud, SigningKeysUnavailable
+from gateway.graph.endpoints import CLOUDS
+from subscriptions.rich import EncryptedContent, NotOpened, opened
+from subscriptions.validation_tokens import App, Issuers, TokensRefused, proven, tokens_from_graph
+
+# https://learn.microsoft.com/answers/questions/1190472/what-are-the-token-issuers-for-the-sovereign-cloud
+ISSUERS_V1: Final = MappingProxyType(dict.fromkeys(Cloud, "https://sts.windows.net")) | {
+    Cloud.CHINA: "https://sts.chinacloudapi.cn"
+}
+
+
+def issuers_of(cloud: Cloud) -> Issuers:
+    """Who signs the tokens of a cloud, also when another server stands in for its login."""
+    return Issuers(v1=ISSUERS_V1[cloud], v2=CLOUDS[cloud].login_url)
+
+
+class KeySource(Protocol):
+    """Where the keys of Entra are had."""
+
+    async def keys(self, key_ids: Collection[str]) -> Mapping[str, rsa.RSAPublicKey]:
+        """Raises `SigningKeysUnavailable`."""
+        ...
+
+
+class Opener:
+    """Opens what Graph encrypted, for those of our apps that Graph proves to speak for."""
+
+    def __init__(self, signing_keys: KeySource, issuers: Issuers, *, clock: Clock) -> None:
+        self._signing_keys = signing_keys
+        self._issuers = issuers
+        self._clock = clock
+
+    async def proven(self, validation_tokens: object, apps: Collection[App]) -> frozenset[App]:
+        """For which of `apps` a request speaks. Raises `TokensRefused`, also when the keys are not to be had."""
+        tokens = tokens_from_graph(validation_tokens)
+        try:
+            keys = await self._signing_keys.keys({token.key_id for token in tokens})
+        except SigningKeysUnavailable as error:
+            raise TokensRefused(str(error)) from error
+        now = self._clock.now()
+        return await asyncio.to_thread(proven, tokens, keys, apps=apps, issuers=self._issuers, now=now)
+
+    async def opened(
+        self, contents: Sequence[object], private_keys: Mapping[str, rsa.RSAPrivateKey]
+    ) -> list[dict[str, object] | NotOpened]:
+        """The properties of each `encryptedContent`, or why it was not opened: one bad one spoils no other."""
+        return await asyncio.to_thread(lambda: [_opened(content, private_keys) for content in contents])
+
+
+def _opened(content: object, private_keys: Mapping[str, rsa.RSAPrivateKey]) -> dict[str, object] | NotOpened:
+    try:
+        return opened(EncryptedContent.from_graph(content), private_keys)
+    except NotOpened as error:
+        return error
