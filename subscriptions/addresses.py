@@ -27,5 +27,12 @@ def resource_of(user_id: str, well_known: str) -> str:
 
 
 def same_resource(one: str, other: str) -> bool:
-    """Microsoft's pages write them with and without a leading slash, and in any case."""
-    return one.strip("/").casefold() == other.strip("/").casefold()
+    """Microsoft's pages write them with and without a leading slash, and in any case.
+
+    What is selected of it is no part of it: Graph lists a rich subscription with its query.
+    """
+    return _path(one) == _path(other)
+
+
+def _path(resource: str) -> str:
+    return resource.partition("?")[0].strip("/").casefold()
