@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.graph import Cloud, SigningKeys
+from gateway.graph import Cloud, Encryption, GraphClient, SigningKeys
 from gateway.rich import Opener, issuers_of
 from gateway.sandbox import Behaviour, Sandbox, school
+from subscriptions.addresses import resource_of
 from subscriptions.rich import EncryptionCertificate, NotEncrypted, UnknownCertificate
 from subscriptions.validation_tokens import App, TokensRefused
 from tests.fakes.clock import A_MONDAY, FakeClock
+from tests.graph.fakes import Tokens
 
 GRAPH = "https://graph.microsoft.com"
 OFFICE = "office@school.example"
@@ -65,19 +67,16 @@ class Scene:
             "scope": f"{GRAPH}/.default",
         }
         token = await self.http.post(f"{GRAPH}/{self.school.tenant_id}/oauth2/v2.0/token", data=form)
-        body = {
-            "changeType": "created",
-            "notificationUrl": "https://gateway.example/graph/notifications",
-            "resource": f"users/{OFFICE}/mailFolders('inbox')/messages?$select=id,conversationId,internetMessageId",
-            "expirationDateTime": (self.clock.now() + timedelta(minutes=1400)).isoformat(),
-            "clientState": "a secret",
-            "includeResourceData": True,
-            "encryptionCertificate": certificate().certificate,
-            "encryptionCertificateId": certificate().id,
-        }
-        headers = {"Authorization": f"Bearer {token.json()['access_token']}", "Prefer": 'IdType="ImmutableId"'}
-        answer = await self.http.post(f"{GRAPH}/v1.0/subscriptions", json=body, headers=headers)
-        assert answer.status_code == 201, answer.text
+        client = GraphClient(self.http, Tokens(token.json()["access_token"]), GRAPH, clock=self.clock)
+        await client.create_subscription(
+            resource=f"{resource_of(OFFICE, 'inbox')}?$select=id,conversationId,internetMessageId",
+            change_type="created",
+            notification_url="https://gateway.example/graph/notifications",
+            lifecycle_notification_url=None,
+            expiration_date_time=self.clock.now() + timedelta(minutes=1400),
+            client_state="a secret",
+            encryption=Encryption(certificate=certificate().certificate, certificate_id=certificate().id),
+        )
 
     async def told(self) -> tuple[Any, dict[str, Any]]:
         """A message that comes in, and the request that tells of it."""

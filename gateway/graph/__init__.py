@@ -29,6 +29,7 @@ from .errors import (
 )
 from .message import AttachmentInfo, AttachmentKind, Body, BodyType, Message, Recipient
 from .signing_keys import SigningKeys, SigningKeysUnavailable
+from .subscriptions import Encryption
 from .token import MsalTokens, TokenSource, roles_of
 from .token_errors import CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
 from .transport import Call, Observer
@@ -55,6 +56,7 @@ __all__ = [
     "Credential",
     "CredentialRefused",
     "DeltaPage",
+    "Encryption",
     "Endpoints",
     "EntraUnavailable",
     "FederatedAssertion",

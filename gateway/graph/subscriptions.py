@@ -3,6 +3,7 @@
 Source: https://learn.microsoft.com/graph/api/resources/subscription
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +20,20 @@ from .wire import Request, Retry
 HANDSHAKES: Final = timedelta(seconds=60)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """For whom Graph is to encrypt: the base64 of a DER certificate, and what we call it, in at most 128 characters.
+
+    Source: https://learn.microsoft.com/graph/change-notifications-with-resource-data
+    """
+
+    certificate: str
+    certificate_id: str
+
+    def members(self) -> dict[str, str]:
+        return {"encryptionCertificate": self.certificate, "encryptionCertificateId": self.certificate_id}
+
+
 class Subscriptions(Resource):
     async def create_subscription(
         self,
@@ -29,15 +44,19 @@ class Subscriptions(Resource):
         lifecycle_notification_url: str | None,
         expiration_date_time: datetime,
         client_state: str,
+        encryption: Encryption | None = None,
     ) -> GraphSubscription:
         """Subscribe, with immutable ids for all its notifications. Graph calls both URLs before it answers.
+
+        With `encryption` the notifications bring what `resource` selects, never the body; it must select something,
+        and ends within 1,440 minutes: https://learn.microsoft.com/graph/outlook-change-notifications-overview
 
         Repeated only where Graph refused (429, 503 with Retry-After) or nothing was sent: after an Unreachable or
         Unavailable there may be a subscription, so list. Conflict: there is one for this resource already.
         BadRequest: our URL cannot be reached, or the life asked for is too long; `expiration_date_time` of the
         answer is what was granted.
         """
-        body = {
+        body: dict[str, object] = {
             "changeType": change_type,
             "notificationUrl": notification_url,
             "resource": resource,
@@ -46,6 +65,8 @@ class Subscriptions(Resource):
         }
         if lifecycle_notification_url is not None:
             body["lifecycleNotificationUrl"] = lifecycle_notification_url
+        if encryption is not None:
+            body |= {"includeResourceData": True, **encryption.members()}
         request = Request(
             method="POST",
             route="subscriptions",
@@ -57,13 +78,17 @@ class Subscriptions(Resource):
         )
         return GraphSubscription.from_graph(await self._graph.json(request))
 
-    async def renew_subscription(self, id: str, expiration_date_time: datetime) -> GraphSubscription:
-        """A new end, which also reauthorizes. NotFound: it is gone, create another.
+    async def renew_subscription(
+        self, id: str, expiration_date_time: datetime, *, encryption: Encryption | None = None
+    ) -> GraphSubscription:
+        """A new end, which also reauthorizes, and a new certificate if there is one. NotFound: it is gone.
 
         Never within 10 minutes of `reauthorize_subscription`:
         https://learn.microsoft.com/graph/change-notifications-lifecycle-events
         """
         body = {"expirationDateTime": wire.utc_text(expiration_date_time)}
+        if encryption is not None:
+            body |= encryption.members()
         request = self._one("PATCH", id, expect=200, content=orjson.dumps(body), timeout=HANDSHAKES)
         return GraphSubscription.from_graph(await self._graph.json(request))
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from gateway.graph import BadRequest, Conflict, ForeignUrl, GraphError, NotFound
+from gateway.graph import BadRequest, Conflict, Encryption, ForeignUrl, GraphError, NotFound
 
 from .fakes import A_MONDAY, GRAPH, Setting, answer, failure, sample
 
@@ -83,6 +83,26 @@ async def test_a_list_of_another_server_is_refused():
     scene = Setting(answer(200, {"value": [], "@odata.nextLink": "http://graph.microsoft.com/v1.0/subscriptions"}))
     with pytest.raises(ForeignUrl):
         await scene.client.list_subscriptions()
+
+
+async def test_resource_data_is_asked_for_in_graphs_words():
+    scene = Setting(answer(201, sample("subscription-create-rich.response")))
+    await scene.client.create_subscription(**WANTED, encryption=Encryption(certificate="MIID", certificate_id="c1"))
+    body = json.loads(scene.graph.requests[0].content)
+    assert body.items() >= {
+        ("includeResourceData", True), ("encryptionCertificate", "MIID"), ("encryptionCertificateId", "c1")
+    }  # fmt: skip
+
+
+async def test_a_renewal_brings_a_new_certificate():
+    scene = Setting(answer(200, sample("subscription-update.response")))
+    encryption = Encryption(certificate="MIIE", certificate_id="c2")
+    await scene.client.renew_subscription("s-1", A_MONDAY, encryption=encryption)
+    assert json.loads(scene.graph.requests[0].content) == {
+        "expirationDateTime": "2026-03-02T09:00:00Z",
+        "encryptionCertificate": "MIIE",
+        "encryptionCertificateId": "c2",
+    }
 
 
 async def test_one_subscription_is_read():
