@@ -16,9 +16,14 @@ from subscriptions.rich import EncryptedContent, NotOpened, opened
 from subscriptions.validation_tokens import App, Issuers, TokensRefused, proven, tokens_from_graph
 
 # https://learn.microsoft.com/answers/questions/1190472/what-are-the-token-issuers-for-the-sovereign-cloud
-ISSUERS_V1: Final = MappingProxyType(dict.fromkeys(Cloud, "https://sts.windows.net")) | {
-    Cloud.CHINA: "https://sts.chinacloudapi.cn"
-}
+ISSUERS_V1: Final[Mapping[Cloud, str]] = MappingProxyType(
+    {
+        Cloud.GLOBAL: "https://sts.windows.net",
+        Cloud.GCC_HIGH: "https://sts.windows.net",
+        Cloud.DOD: "https://sts.windows.net",
+        Cloud.CHINA: "https://sts.chinacloudapi.cn",
+    }
+)
 
 
 def issuers_of(cloud: Cloud) -> Issuers:
