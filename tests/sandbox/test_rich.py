@@ -127,6 +127,19 @@ async def test_resource_data_is_refused_for(sandbox: Sandbox, graph: httpx.Async
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ExtensionError")
 
 
+async def test_a_renewal_brings_another_certificate_or_is_refused_for_one_that_is_none(
+    sandbox: Sandbox, receiver: Receiver, graph: httpx.AsyncClient
+) -> None:
+    created = (await graph.post(SUBSCRIPTIONS, json=rich_subscription(sandbox))).json()
+    path = f"{SUBSCRIPTIONS}/{created['id']}"
+    assert (await graph.patch(path, json={"encryptionCertificate": "MIID"})).status_code == 400
+    other = {"encryptionCertificate": certificate(3072), "encryptionCertificateId": "c2"}
+    assert (await graph.patch(path, json=other)).status_code == 200
+    (item,) = (await told(sandbox, receiver))["value"]
+    assert item["encryptedContent"]["encryptionCertificateId"] == "c2"
+    assert len(base64.b64decode(item["encryptedContent"]["dataKey"])) == 3072 // 8
+
+
 async def test_the_keys_of_all_tenants_are_where_the_common_configuration_says(anyone: httpx.AsyncClient) -> None:
     configuration = (await anyone.get("/common/.well-known/openid-configuration")).json()
     keys = (await anyone.get(configuration["jwks_uri"])).json()["keys"]

@@ -92,6 +92,8 @@ async def update_subscription(call: Call) -> Response:
         url = _url("notificationUrl", body["notificationUrl"])
         await _handshake(call, url)
         subscription.notification_url = url
+    if "encryptionCertificate" in body:
+        _check_certificate(body["encryptionCertificate"])
     for name, field in _CERTIFICATE.items():
         if name in body:
             setattr(subscription, field, body[name])
@@ -149,8 +151,12 @@ def _check_rich(body: Mapping[str, Any]) -> None:
     """What resource data needs. Raises GraphError."""
     if not ("$select" in body["resource"] and body.get("encryptionCertificate")):
         raise errors.extension_error("Resource data needs $select and an encryptionCertificate.")
+    _check_certificate(body["encryptionCertificate"])
+
+
+def _check_certificate(text: Any) -> None:
     try:
-        read_certificate(body["encryptionCertificate"])
+        read_certificate(text)
     except BadCertificate as error:
         raise errors.extension_error(f"The encryptionCertificate is invalid: {error}.") from error
 
