@@ -8,7 +8,6 @@ from typing import Final
 
 from storage import Transaction, accounts, chores, folders, gaps, mailboxes
 from storage.gaps import Reason
-from storage.mailboxes import MailboxState
 
 SIGN: Final = "alive"
 LONGEST_SILENCE: Final = timedelta(seconds=20)  # several signs: a slow disk is no absence
@@ -30,10 +29,7 @@ def give_sign(tx: Transaction, *, now: datetime) -> int:
 
 def _note_absence(tx: Transaction, account_id: str, *, since: datetime, now: datetime) -> int:
     watched = [
-        folder
-        for mailbox in mailboxes.list_mailboxes(tx, account_id)
-        if mailbox.state is MailboxState.VALIDATED
-        for folder in folders.of_mailbox(tx, mailbox.id)
+        folder for mailbox in mailboxes.list_validated(tx, account_id) for folder in folders.of_mailbox(tx, mailbox.id)
     ]
     for folder in watched:
         gaps.note(tx, folder.id, Reason.GATEWAY_DOWN, began_at=since, ended_at=now)

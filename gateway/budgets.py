@@ -43,12 +43,12 @@ class BudgetBook:
     async def open(self) -> None:
         """At start: what was spent before counts on."""
         for mailbox, spent in await self._store.read(_read, now=self._clock.now()):
-            self.of(mailbox.account_id).of(user_of(mailbox)).take_back(spent)
+            self.of(mailbox.account_id).of(mailbox.user).take_back(spent)
 
     async def keep(self) -> int:
         """Write down what has changed since the last time; of how many mailboxes. Raises `StorageUnavailable`."""
         boxes = await self._store.read(_all_mailboxes)
-        spent = {box.id: self.of(box.account_id).of(user_of(box)).spent() for box in boxes}
+        spent = {box.id: self.of(box.account_id).of(box.user).spent() for box in boxes}
         news = {box_id: of_box for box_id, of_box in spent.items() if of_box != self._kept.get(box_id, [])}
         if news:
             await self._store.write(_keep, news, now=self._clock.now())
@@ -74,11 +74,6 @@ def calls_left(tx: Transaction, mailbox_id: str, limits: Limits, now: datetime) 
         requests=max(limits.requests - spent(Spent.REQUESTS, limits.requests_window), 0),
         upload_bytes=max(limits.upload_bytes - spent(Spent.UPLOAD_BYTES, limits.upload_window), 0),
     )
-
-
-def user_of(mailbox: Mailbox) -> str:
-    """How Graph is told of a mailbox, and so how its budget is found."""
-    return mailbox.user_id or mailbox.address
 
 
 def _all_mailboxes(tx: Transaction) -> list[Mailbox]:

@@ -58,6 +58,11 @@ class Mailbox:
             created_at=moment(row["created_at"]),
         )
 
+    @property
+    def user(self) -> str:
+        """How Graph is told of it: by the id, which outlives a change of address, as soon as that is known."""
+        return self.user_id or self.address
+
 
 INSERT = """
 INSERT INTO mailboxes (id, account_id, address, state, created_at) VALUES (:id, :account_id, :address, 'added', :now)
@@ -129,6 +134,11 @@ def get_by_address(tx: Transaction, account_id: str, address: str) -> Mailbox:
 def list_mailboxes(tx: Transaction, account_id: str) -> list[Mailbox]:
     """By address, without the removed ones."""
     return [Mailbox.from_row(row) for row in tx.execute(LIST, {"account_id": account_id})]
+
+
+def list_validated(tx: Transaction, account_id: str) -> list[Mailbox]:
+    """By address, those that letters leave from and whose folders are watched."""
+    return [one for one in list_mailboxes(tx, account_id) if one.state is MailboxState.VALIDATED]
 
 
 def mark_validated(tx: Transaction, mailbox_id: str, *, user_id: str, display_name: str | None, now: datetime) -> None:

@@ -14,7 +14,7 @@ from gateway.threads.completeness import check_soon
 from gateway.threads.standing import OpenGap, read_completeness
 from storage import Transaction, mailboxes
 from storage.api_keys import Scope
-from storage.mailboxes import Mailbox, MailboxState
+from storage.mailboxes import Mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,8 @@ class CompletenessView:
 
 def completeness_view(tx: Transaction, account_id: str) -> CompletenessView:
     """How complete each validated mailbox is."""
-    found = mailboxes.list_mailboxes(tx, account_id)
-    return CompletenessView(
-        items=[_mailbox_view(tx, one) for one in found if one.state is MailboxState.VALIDATED], next=None
-    )
+    found = mailboxes.list_validated(tx, account_id)
+    return CompletenessView(items=[_mailbox_view(tx, one) for one in found], next=None)
 
 
 def _mailbox_view(tx: Transaction, mailbox: Mailbox) -> MailboxCompletenessView:

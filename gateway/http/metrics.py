@@ -28,7 +28,6 @@ from gateway.sending.machine import SHOWN, shown
 from gateway.sending.rules import Allowance
 from storage import Transaction, accounts, batches, mailboxes, outbox
 from storage.api_keys import Scope
-from storage.mailboxes import MailboxState
 
 NAMESPACE: Final = "selma_gateway"
 
@@ -105,8 +104,7 @@ def budgets(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
     """What each mailbox may still send."""
     left = {
         one.address: budget.left(tx, one.id, scrape.allowance, scrape.now)
-        for one in mailboxes.list_mailboxes(tx, scrape.account_id)
-        if one.state is MailboxState.VALIDATED
+        for one in mailboxes.list_validated(tx, scrape.account_id)
     }
     yield _by(
         "mailbox",

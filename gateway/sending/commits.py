@@ -118,7 +118,7 @@ def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: dat
             write_down(tx, letter, machine.lease_lost(letter, now), now)
         else:
             begun = _begun(tx, letter, now)
-            taken.append(Claim(letter=begun, user=mailbox.user_id or mailbox.address, lease_ends_at=lease_ends_at))
+            taken.append(Claim(letter=begun, user=mailbox.user, lease_ends_at=lease_ends_at))
     return taken
 
 

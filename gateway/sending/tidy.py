@@ -59,5 +59,5 @@ def _untidy(tx: Transaction, clock: Clock) -> list[tuple[Letter, str]]:
             mailbox = mailboxes.get(tx, letter.mailbox_id)
         except NotFound:
             continue
-        found.append((letter, mailbox.user_id or mailbox.address))
+        found.append((letter, mailbox.user))
     return found

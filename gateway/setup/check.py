@@ -75,7 +75,7 @@ class ConnectionCheck:
 def _stored(tx: Transaction, account_id: str) -> _Stored:
     account = accounts.get(tx, account_id)
     known = mailboxes.list_mailboxes(tx, account_id)
-    somebody = (known[0].user_id or known[0].address) if known else account.client_id or ""
+    somebody = known[0].user if known else account.client_id or ""
     return _Stored(account=account, credential=credentials.active(tx, account_id), somebody=somebody)
 
 

@@ -23,7 +23,7 @@ from gateway.waiting import first_of
 from storage import StorageUnavailable, Store, Transaction, accounts, chores, completeness, folders, hints, messages
 from storage.folders import Folder
 from storage.hints import NewHint
-from storage.mailboxes import Mailbox, MailboxState, list_mailboxes
+from storage.mailboxes import Mailbox, list_validated
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class CompletenessCheck:
         return len(due)
 
     async def _check_account(self, account_id: str) -> None:
-        checked = [await self._check_mailbox(one) for one in await self._store.read(_validated, account_id)]
+        checked = [await self._check_mailbox(one) for one in await self._store.read(list_validated, account_id)]
         await self._store.write(_done, account_id, went_well=all(checked), now=self._clock.now())
 
     async def _check_mailbox(self, mailbox: Mailbox) -> bool:
@@ -120,8 +120,7 @@ class CompletenessCheck:
 
 async def _all_of(graph: MailReader, mailbox: Mailbox, conversation_ids: Sequence[str]) -> list[Message]:
     """All mail of these conversations."""
-    user = mailbox.user_id or mailbox.address
-    return [message for one in conversation_ids for message in await graph.find_by_conversation(user, one)]
+    return [message for one in conversation_ids for message in await graph.find_by_conversation(mailbox.user, one)]
 
 
 def _compare(tx: Transaction, mailbox: Mailbox, found: Sequence[Message], *, now: datetime) -> Outcome:
@@ -157,10 +156,6 @@ def _is_hinted(tx: Transaction, watched: dict[str, Folder], message: Message) ->
 
 def _hint(folder: Folder, message: Message) -> NewHint:
     return NewHint(account_id=folder.account_id, folder_id=folder.id, change_type=MISSING, message_id=message.id)
-
-
-def _validated(tx: Transaction, account_id: str) -> list[Mailbox]:
-    return [one for one in list_mailboxes(tx, account_id) if one.state is MailboxState.VALIDATED]
 
 
 def _done(tx: Transaction, account_id: str, *, went_well: bool, now: datetime) -> None:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from gateway.budgets import user_of
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, MailFolder, Message, TokenError
 from storage import StorageUnavailable, Store, Transaction, chores, folders, hints, mailboxes, messages, threads
 from storage.folders import WellKnown
 from storage.hints import NewHint
-from storage.mailboxes import Mailbox, MailboxState
+from storage.mailboxes import Mailbox
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ class Elsewhere:
         """One account. When it is due again is written first, for a mailbox validated meanwhile makes it due."""
         await self._put_off(account_id, self._interval)
         found = 0
-        for mailbox in await self._store.read(_validated, account_id):
+        for mailbox in await self._store.read(mailboxes.list_validated, account_id):
             try:
                 async with asyncio.timeout(ROUND_LIMIT.total_seconds()):
                     found += await self._look_into(mailbox)
@@ -113,7 +112,7 @@ class Elsewhere:
         if not alive:
             return 0
         graph = await self._graphs.graph(mailbox.account_id)
-        deleted_items = await graph.get_folder(user_of(mailbox), DELETED_ITEMS)
+        deleted_items = await graph.get_folder(mailbox.user, DELETED_ITEMS)
         found = await self._find(graph, mailbox, whose_turn(alive, round_number=self._round_number(now)))
         seen = [one for one in found.mail if not one.is_draft and one.parent_folder_id != deleted_items.id]
         new = await self._store.read(_unknown, mailbox, seen)
@@ -144,7 +143,7 @@ class Elsewhere:
 async def _ask(graph: Finder, mailbox: Mailbox, conversation_id: str) -> list[Message] | GraphError | TokenError:
     """What is in a conversation; nothing when Graph will never tell. Trouble is returned: it must not cancel others."""
     try:
-        return await graph.find_by_conversation(user_of(mailbox), conversation_id)
+        return await graph.find_by_conversation(mailbox.user, conversation_id)
     except TokenError as error:
         return error
     except GraphError as error:
@@ -176,10 +175,6 @@ def whose_turn(alive: Sequence[str], *, round_number: int, at_most: int = CONVER
     step = at_most - len(newest)
     start = round_number * step % len(others)
     return list(dict.fromkeys([*newest, *(others[(start + one) % len(others)] for one in range(step))]))
-
-
-def _validated(tx: Transaction, account_id: str) -> list[Mailbox]:
-    return [one for one in mailboxes.list_mailboxes(tx, account_id) if one.state is MailboxState.VALIDATED]
 
 
 def _unknown(tx: Transaction, mailbox: Mailbox, seen: Sequence[Message]) -> list[Message]:

@@ -155,7 +155,7 @@ class Puller:
         round_began_at = folder.round_began_at or taken_up_at
         for _ in range(PAGES_AT_ONCE):
             answer = await graph.delta(
-                watched.user,
+                watched.mailbox.user,
                 folder.well_known.value,
                 link=link,
                 since=folder.watch_since,

@@ -32,11 +32,6 @@ class Watched:
     mailbox: Mailbox
 
     @property
-    def user(self) -> str:
-        """How Graph knows the mailbox."""
-        return self.mailbox.user_id or self.mailbox.address
-
-    @property
     def is_inbox(self) -> bool:
         """The other one is Sent Items."""
         return self.folder.well_known is WellKnown.INBOX
@@ -138,7 +133,7 @@ class Sieve:
         inline = message.body is not None and "cid:" in message.body.content
         if not message.has_attachments and not inline:
             return replace(message, attachments=())
-        listed = await self._graph.list_attachments(self._watched.user, message.id)
+        listed = await self._graph.list_attachments(self._watched.mailbox.user, message.id)
         return replace(message, attachments=tuple(listed))
 
     async def _get(self, ids: Iterable[str], select: Sequence[str]) -> dict[str, Message | GraphError]:
@@ -146,7 +141,7 @@ class Sieve:
         requests = [MessageRequest(id=id, select=tuple(select), expand_properties=expand) for id in ids]
         if not requests:
             return {}
-        outcomes = await self._graph.get_messages(self._watched.user, requests)
+        outcomes = await self._graph.get_messages(self._watched.mailbox.user, requests)
         for id, outcome in outcomes.items():
             if isinstance(outcome, GraphError) and not isinstance(outcome, NotFound):
                 log.warning("message not read", extra={"graph_id": id, **outcome.log_fields()})
@@ -157,7 +152,7 @@ class Sieve:
         conversations = {message.conversation_id for message in named if message.conversation_id}
         for conversation_id in conversations if self._watched.is_inbox else ():
             try:
-                found = await self._graph.find_by_conversation(self._watched.user, conversation_id)
+                found = await self._graph.find_by_conversation(self._watched.mailbox.user, conversation_id)
             except GraphError as error:
                 if error.transient:
                     raise

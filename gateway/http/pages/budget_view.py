@@ -10,7 +10,7 @@ from gateway.sending import budget
 from gateway.sending.rules import Allowance
 from storage import Transaction, accounts, mailboxes, outbox
 from storage.accounts import Account
-from storage.mailboxes import Mailbox, MailboxState
+from storage.mailboxes import Mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,10 @@ def read_budgets(
 ) -> Sequence[BudgetView]:
     """Of every validated mailbox of an account, by address."""
     account, views = accounts.get(tx, account_id), []
-    for one in mailboxes.list_mailboxes(tx, account_id):
-        if one.state is MailboxState.VALIDATED:
-            asked = calls_left(tx, one.id, limits, now)
-            view = read_budget(tx, one, account, allowance, now)
-            views.append(replace(view, calls=asked.requests, upload_bytes=asked.upload_bytes))
+    for one in mailboxes.list_validated(tx, account_id):
+        asked = calls_left(tx, one.id, limits, now)
+        view = read_budget(tx, one, account, allowance, now)
+        views.append(replace(view, calls=asked.requests, upload_bytes=asked.upload_bytes))
     return views
 
 
