@@ -1,45 +1,26 @@
 """However the delta tells of a folder, the store comes to hold what is ours in it, each once, and nothing else."""
 
-import asyncio
-import shutil
-import tempfile
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from gateway.graph import Message, Unavailable
-from tests.threads.conftest import ADMISSIONS, AROHA, Letter, School, open_school
+from tests.machines.school import SchoolMachine
+from tests.threads.conftest import ADMISSIONS, AROHA, Letter
 
 INBOX = "inbox"
 
 
-class Delta(RuleBasedStateMachine):
+class Delta(SchoolMachine):
     """One Inbox. Mail is ours when it answers the letter; it may leave the folder at any time, and come back."""
 
-    @initialize()
-    def open(self) -> None:
-        self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp())
-        self.stack = AsyncExitStack()
-        self.school: School = self.runner.run(self.stack.enter_async_context(open_school(self.folder / "gateway.db")))
+    def begin(self) -> None:
         self.letter: Letter = self.runner.run(self.school.write_to(AROHA))
         self.ours: set[str] = set()
         self.elsewhere: dict[str, Message] = {}
         self.number = 0
-
-    def teardown(self) -> None:
-        if not hasattr(self, "runner"):
-            return
-        try:
-            self.all_is_stored_when_it_has_calmed_down()
-        finally:
-            self.runner.run(self.stack.aclose())
-            self.runner.close()
-            shutil.rmtree(self.folder)
 
     # What happens in the folder
 
@@ -113,7 +94,7 @@ class Delta(RuleBasedStateMachine):
             assert set(stored) <= self.ours
 
     @rule()
-    def all_is_stored_when_it_has_calmed_down(self) -> None:
+    def settle(self) -> None:
         """Mail that has left stays stored if it was seen; what is in the folder must be."""
         self.school.mail.trouble = []
         self.school.mail.show(*sorted(self.school.mail.hidden))

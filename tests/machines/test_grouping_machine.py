@@ -1,21 +1,17 @@
 """The same mail, in any order, seen once or often, with parents lost on the way, makes the same threads."""
 
-import asyncio
-import shutil
-import tempfile
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
+from hypothesis.stateful import Bundle, invariant, multiple, precondition, rule
 
 from gateway.graph import Unavailable
 from storage import threads
 from storage.messages import Placement
-from tests.threads.conftest import ADMISSIONS, AROHA, OFFICE, TANE, Letter, School, open_school
+from tests.machines.school import SchoolMachine
+from tests.threads.conftest import ADMISSIONS, AROHA, OFFICE, TANE, Letter
 
 STUDENTS = st.sampled_from([AROHA, TANE])
 PLACED, HELD = Placement.PLACED, Placement.HELD
@@ -35,32 +31,17 @@ class Mail:
     message_id: str
 
 
-class Grouping(RuleBasedStateMachine):
+class Grouping(SchoolMachine):
     """Microsoft 365 is a list of mail; the store must come to hold what that list says, however it is told."""
 
     letters = Bundle("letters")
     replies = Bundle("replies")
 
-    @initialize()
-    def open(self) -> None:
-        self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp())
-        self.stack = AsyncExitStack()
-        self.school: School = self.runner.run(self.stack.enter_async_context(open_school(self.folder / "gateway.db")))
+    def begin(self) -> None:
         self.written: list[Letter] = []
         self.mail: dict[str, Mail] = {}
         self.unseen: set[str] = set()
         self.number = 0
-
-    def teardown(self) -> None:
-        if not hasattr(self, "runner"):
-            return
-        try:
-            self.settle()
-        finally:
-            self.runner.run(self.stack.aclose())
-            self.runner.close()
-            shutil.rmtree(self.folder)
 
     # What people do
 
