@@ -20,11 +20,13 @@ def kept(outcome: Braved) -> bool:
 def test_200_replies_are_stored_once_while_a_fifth_of_the_notifications_is_lost_and_much_else_goes_wrong(
     tmp_path: Path,
 ) -> None:
-    outcome = brave(Plan(replies=200, seed=5, folder=tmp_path, most_at_once=4))
+    outcome = brave(Plan(replies=200, seed=9, folder=tmp_path, most_at_once=4))
     assert kept(outcome)
     assert outcome.unrelated > 20
     assert outcome.lost_notifications > 20
-    assert outcome.befell.keys() == TROUBLE, "something did not befall: this run proved less than it says"
+    assert {trouble for trouble, times in outcome.befell.items() if times} == TROUBLE, (
+        "this run proved less than it says"
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ LONGEST_STEP_S: Final = 60.0
 MOST_AT_ONCE: Final = 40  # replies in a step
 LETTERS: Final = 60
 DURING_AN_OUTAGE: Final = 0.2  # the share of replies that come in each long outage
-UNHEARD: Final = 20  # the last replies, of which nothing tells: no later notification makes up for theirs
 UNHEARD: Final = 20  # replies at the very end: no later notification makes up for theirs, only the sweep finds them
 OUTAGE_STEPS: Final = 150
 UNRELATED: Final = 0.2  # unrelated mail by replies
@@ -47,7 +46,7 @@ SUBSCRIPTION_IS_REVOKED: Final = 0.03
 MISSED_IS_SAID: Final = 0.02
 TOKENS_EXPIRE: Final = 0.03
 GATEWAY_DIES: Final = 0.05
-DIES_WITHIN_CALLS: Final = 12
+DIES_WITHIN_CALLS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
