@@ -17,8 +17,10 @@ METADATA: Final = (
     "parentFolderId",
     "hasAttachments",
 )
+HEADERS: Final = "internetMessageHeaders"
 WHOLE: Final = (
     *METADATA,
+    HEADERS,
     "subject",
     "toRecipients",
     "ccRecipients",
@@ -27,7 +29,6 @@ WHOLE: Final = (
     "body",
     "uniqueBody",
     "bodyPreview",
-    "internetMessageHeaders",
 )
 
 

@@ -14,9 +14,8 @@ from typing import Any, Final
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import BadRequest, ForeignUrl, Gone, GraphError, Message, TokenError
-from gateway.sending.draft import TAG
 from gateway.steady import SteadyStore
-from gateway.threads.graph import METADATA, GraphSource, MailReader
+from gateway.threads.graph import GraphSource, MailReader
 from gateway.threads.keep import DELETED, Kept, keep
 from gateway.threads.problems import plainly, wait_after
 from gateway.threads.rounds import Page
@@ -159,8 +158,8 @@ class Puller:
                 folder.well_known.value,
                 link=link,
                 since=folder.watch_since,
-                select=METADATA,
-                expand_properties=() if watched.is_inbox else (TAG,),
+                select=watched.selected,
+                expand_properties=watched.expanded,
                 page_size=PAGE_SIZE,
             )
             sifted = await sieve.sift([item for item in answer.items if isinstance(item, Message)])

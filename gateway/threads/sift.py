@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.graph import GraphError, Message, MessageRequest, NotFound
 from gateway.sending.draft import TAG
-from gateway.threads.graph import METADATA, WHOLE, MailReader
+from gateway.threads.graph import HEADERS, METADATA, WHOLE, MailReader
 from gateway.threads.kinds import MESSAGE_CLASS
 from gateway.threads.matching import references, usable_message_id
 from storage import Store, Transaction, messages, outbox, threads
@@ -35,6 +35,16 @@ class Watched:
     def is_inbox(self) -> bool:
         """The other one is Sent Items."""
         return self.folder.well_known is WellKnown.INBOX
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """What is asked of mail before it is known to be ours. Copies in Sent Items do not tell their headers."""
+        return (*METADATA, HEADERS) if self.is_inbox else METADATA
+
+    @property
+    def expanded(self) -> tuple[str, ...]:
+        """The same for extended properties: in Sent Items our tag is the witness."""
+        return () if self.is_inbox else (TAG,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +88,7 @@ class Sieve:
         """
         ids = frozenset(ids)
         settled = await self._store.read(_settled, self._watched, [id for id in ids if id not in deleted])
-        outcomes = await self._get(ids - settled, (*METADATA, *self._witness))
+        outcomes = await self._get(ids - settled, self._watched.selected)
         found, missing, failed = told_apart(outcomes)
         drafts = frozenset(message.id for message in found if message.is_draft)
         mail = {message.id: message for message in found if message.id not in drafts}
@@ -90,11 +100,10 @@ class Sieve:
         known, letters, tied = await self._store.read(_what_we_know, self._watched, mail)
         recognised = [message for message in mail if message.id in letters]
         mail = [message for message in mail if message.id not in letters]
-        strange = [message.id for message in mail if message.id not in known | tied]
-        more, missing, failed = told_apart(
-            await self._get([id for id in strange if id not in asked], ("id", *self._witness))
-        )
-        witnesses = [*more, *(asked[id] for id in strange if id in asked)]
+        strange = [message for message in mail if message.id not in known | tied]
+        silent = [one.id for one in strange if one.id not in asked and one.internet_message_headers is None]
+        more, missing, failed = told_apart(await self._get(silent, ("id", *self._witness)))
+        witnesses = [*more, *(one for one in strange if one.id not in silent)]
         named = await self._store.read(_those_that_name_us, self._watched, witnesses)
         wanted = [message.id for message in mail if message.id in tied | named]
         ours, missing_now, failed_now = await self._read_whole(wanted)
@@ -109,8 +118,8 @@ class Sieve:
 
     @property
     def _witness(self) -> tuple[str, ...]:
-        """In Sent Items it is our tag, which is no property to select but one to expand."""
-        return ("internetMessageHeaders",) if self._watched.is_inbox else ()
+        """Asked of those who did not say it. In Sent Items it is our tag, which is no property to select."""
+        return (HEADERS,) if self._watched.is_inbox else ()
 
     async def _read_whole(self, ids: Sequence[str]) -> tuple[list[Message], frozenset[str], frozenset[str]]:
         found, missing, failed = told_apart(await self._get(ids, WHOLE))

@@ -103,6 +103,8 @@ class FakeMail:
     """The conversations that were asked for."""
     unsearchable: dict[str, Exception] = field(default_factory=dict)
     """Conversations that cannot be asked for, and what Graph says instead."""
+    headers_in_delta: bool = True
+    """Whether the delta shows them when they are selected; a link of an older release does not ask for them."""
     deltas: int = 0
     page_size: int = 50
     asked: list[str] = field(default_factory=list)
@@ -170,6 +172,7 @@ class FakeMail:
         shown = [found.items.get(id) or Removed(id=id, reason="deleted") for id in changed if id not in self.hidden]
         unreadable, self.unreadable = self.unreadable, []
         is_last = end == len(found.log)
+        select = select if self.headers_in_delta else [name for name in select if name != "internetMessageHeaders"]
         return DeltaPage(
             items=tuple(
                 item if isinstance(item, Removed) else without(item, select)

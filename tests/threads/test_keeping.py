@@ -76,6 +76,26 @@ async def test_unrelated_mail_is_counted_and_its_body_never_read(school: School)
     assert school.mail.read_whole == []
 
 
+async def test_the_delta_tells_whom_mail_answers_so_nothing_is_asked_about_mail_that_is_not_ours(
+    school: School,
+) -> None:
+    await school.write_to(AROHA)
+    school.arrive("u1", sender=STRANGER, conversation="theirs", answers=["<other@elsewhere.example>"])
+    school.arrive("u2", sender=AROHA, conversation="hers")
+    await school.pull()
+    assert school.mail.asked == []
+
+
+async def test_mail_whose_headers_the_delta_does_not_tell_is_asked_for_them(school: School) -> None:
+    letter = await school.write_to(AROHA)
+    school.mail.headers_in_delta = False
+    school.arrive("r1", sender=AROHA, conversation="another", answers=[letter.message_id])
+    school.arrive("u1", sender=STRANGER, conversation="theirs")
+    await school.pull()
+    assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["r1"]
+    assert set(school.mail.asked) == {"r1", "u1"}
+
+
 async def test_a_stranger_in_our_conversation_is_held_for_review(school: School) -> None:
     letter = await school.write_to(AROHA)
     school.arrive("s1", sender=STRANGER, conversation=letter.conversation)
