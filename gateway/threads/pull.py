@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from gateway.clock import Clock
 from gateway.connections import NotConnected
-from gateway.graph import BadRequest, ForeignUrl, Gone, GraphError, Message, TokenError
+from gateway.graph import BadRequest, DeltaPage, ForeignUrl, Gone, GraphError, Message, TokenError
 from gateway.steady import SteadyStore
 from gateway.threads.graph import GraphSource, MailReader
 from gateway.threads.keep import DELETED, Kept, keep
 from gateway.threads.problems import plainly, wait_after
 from gateway.threads.rounds import Page
 from gateway.threads.sift import Sieve, Sifted, Watched
-from gateway.waiting import first_of
+from gateway.waiting import first_of, under_way
 from storage import Conflict, StorageUnavailable, Store, Transaction, folders, gaps, hints, mailboxes
 from storage.folders import Folder
 from storage.gaps import Reason
@@ -148,31 +148,31 @@ class Puller:
         return not ended or await self._look_into_hints(sieve, watched)
 
     async def _read_pages(self, graph: MailReader, sieve: Sieve, watched: Watched) -> bool:
-        """Whether the round came to its end. Each page is stored before the next is asked for."""
-        folder = watched.folder
-        link, taken_up_at = folder.delta_link, self._clock.now()
+        """Whether the round came to its end. Pages are stored one after the other, each while the next is asked for."""
+        folder, taken_up_at = watched.folder, self._clock.now()
         round_began_at = folder.round_began_at or taken_up_at
-        for _ in range(PAGES_AT_ONCE):
-            answer = await graph.delta(
-                watched.mailbox.user,
-                folder.well_known.value,
-                link=link,
-                since=folder.watch_since,
-                select=watched.selected,
-                expand_properties=watched.expanded,
-                page_size=PAGE_SIZE,
-            )
-            sifted = await sieve.sift([item for item in answer.items if isinstance(item, Message)])
-            unreadable = frozenset(item.id for item in answer.unreadable if item.id)
-            if answer.unreadable:
-                log.warning("items not understood", extra={"folder_id": folder.id, "graph_ids": sorted(unreadable)})
+        answer = await _ask(graph, watched, folder.delta_link)
+        for following in reversed(range(PAGES_AT_ONCE)):
+            sifted = await self._sift(sieve, watched, answer)
             link = answer.next_link or answer.delta_link or ""  # it has one of them
             is_last = answer.delta_link is not None
             page = Page(link=link, is_last=is_last, round_began_at=round_began_at, taken_up_at=taken_up_at)
-            await self._keep(watched, replace(sifted, failed=sifted.failed | unreadable), page)
-            if is_last:
-                return True
+            if is_last or not following:
+                await self._keep(watched, sifted, page)
+                return is_last
+            async with under_way(_ask(graph, watched, link)) as asked:
+                await self._keep(watched, sifted, page)
+                answer = await asked
         return False
+
+    async def _sift(self, sieve: Sieve, watched: Watched, answer: DeltaPage) -> Sifted:
+        """One page. What Graph told in a way that we do not understand is looked at again, by itself."""
+        sifted = await sieve.sift([item for item in answer.items if isinstance(item, Message)])
+        unreadable = frozenset(item.id for item in answer.unreadable if item.id)
+        if answer.unreadable:
+            told = {"folder_id": watched.folder.id, "graph_ids": sorted(unreadable)}
+            log.warning("items not understood", extra=told)
+        return replace(sifted, failed=sifted.failed | unreadable)
 
     async def _look_into_hints(self, sieve: Sieve, watched: Watched) -> bool:
         """Those whose mail the delta has not shown; whether there are more of them than fit in one go."""
@@ -194,6 +194,19 @@ class Puller:
             told = {"folder_id": watched.folder.id, "mails": kept.unannounced}
             log.warning("mail came that no notification had announced", extra=told)
         return kept
+
+
+async def _ask(graph: MailReader, watched: Watched, link: str | None) -> DeltaPage:
+    """The page that the link leads to, or the first of all."""
+    return await graph.delta(
+        watched.mailbox.user,
+        watched.folder.well_known.value,
+        link=link,
+        since=watched.folder.watch_since,
+        select=watched.selected,
+        expand_properties=watched.expanded,
+        page_size=PAGE_SIZE,
+    )
 
 
 def _begin_again(tx: Transaction, folder: Folder, now: datetime) -> Folder:
