@@ -1,6 +1,6 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [notifications|accepting|sending|latency|all] [--rounds …] [--json FILE]
+    .venv/bin/python -m tests.bench [notifications|accepting|sending|latency|replies|backfill|all] [--json FILE] …
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
 ratios to the yardstick that ran right beside.
@@ -10,8 +10,11 @@ ratios to the yardstick that ran right beside.
     sending         letters: how fast a queue leaves; against the same calls that nothing remembers
     latency         letters: accepted → recognised in Sent, accepted → the reply can be read
 
+    replies         replies: notification sent → can be read; a burst of them, against a bare loop that reads the same
+    backfill        a mailbox in which 100,000 mails have gathered; against a bare loop, and a bulk load of its rows
+
     load            the load generator; loads: what came of it, over all rounds; queues: one round of sending
-    host            what SELMA does; uncommitted, senders: the yardsticks
+    host            what SELMA does; uncommitted, senders, reading, bulk: the yardsticks; taking_over: letters to answer
     …_server        what is measured. Each is a process of its own: processes starts them, serving is what they have
                     in common
     machine         what it ran on; numbers: medians and spreads; report: the table and the JSON

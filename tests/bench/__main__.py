@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, latency, notifications, report, sending
+from tests.bench import accepting, backfill, latency, notifications, replies, report, sending
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
 from tests.bench.report import Report
 
 WIDTH = 140  # of a table that is not shown on a terminal
-BENCHMARKS = ("notifications", "accepting", "sending", "latency")
+BENCHMARKS = ("notifications", "accepting", "sending", "latency", "replies", "backfill")
 
 
 def arguments() -> argparse.Namespace:
@@ -28,6 +28,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--queue", type=int, default=sending.LETTERS, help="letters to send (%(default)s)")
     parser.add_argument("--letters", type=int, default=latency.LETTERS, help="one at a time (%(default)s)")
     parser.add_argument("--burst", type=int, default=latency.BURST, help="letters at once (%(default)s)")
+    parser.add_argument("--replies", type=int, default=replies.REPLIES, help="one at a time (%(default)s)")
+    parser.add_argument("--reply-burst", type=int, default=replies.BURST, help="replies at once (%(default)s)")
+    parser.add_argument("--mails", type=int, default=backfill.MESSAGES, help="in the mailbox (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     return parser.parse_args()
 
@@ -41,6 +44,10 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return accepting.measure(seconds=given.seconds, rounds=given.rounds)
         case "sending":
             return sending.measure(letters=given.queue, rounds=given.rounds)
+        case "replies":
+            return replies.measure(replies=given.replies, burst=given.reply_burst, rounds=given.rounds)
+        case "backfill":
+            return backfill.measure(messages=given.mails, rounds=min(given.rounds, backfill.ROUNDS))
         case _:
             return latency.measure(letters=given.letters, burst=given.burst)
 

@@ -29,6 +29,7 @@ from subscriptions.addresses import NOTIFICATIONS
 from tests.bench.machine import places, stay_on
 from tests.bench.processes import plan_from_stdin, say, told_to_stop
 from tests.bench.serving import url_of
+from tests.bench.taking_over import take_over
 from tests.bench.uncommitted import without_commits
 
 DRAFT_ROUTE: Final = "users/{id}/messages"
@@ -40,7 +41,8 @@ PORTAL: Final = ("tenant_id", "client_id", "client_secret", "secret_expires_at")
 class GatewayPlan:
     """What an admin enters, where the file is made, and where the process runs.
 
-    Without `commits` the API is that of `uncommitted`.
+    Without `commits` the API is that of `uncommitted`. `letters` are those of the first mailbox's, as the sandbox's
+    `WrittenLetter`s, that it is to take for its own.
     """
 
     folder: str
@@ -52,14 +54,16 @@ class GatewayPlan:
     mailboxes: Sequence[str]
     processor: int | None
     commits: bool = True
+    letters: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayReady:
-    """Where it listens, and a key of all scopes."""
+    """Where it listens, a key of all scopes, and the threads of the plan's letters."""
 
     url: str
     key: str
+    threads: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +148,8 @@ def watches_of(tx: Transaction) -> dict[str, str]:
     }
 
 
-async def connect(built: Gateway, plan: GatewayPlan) -> str:
-    """What an admin does once; returns the value of an API key. All folders are watched when it returns."""
+async def configure(built: Gateway, plan: GatewayPlan) -> str:
+    """What an admin does once; returns the account's id."""
     account = (await built.store.read(accounts.all_of_them))[0]
     configuration = AccountConfiguration(
         tenant_id=plan.tenant_id,
@@ -159,9 +163,15 @@ async def connect(built: Gateway, plan: GatewayPlan) -> str:
     for address in plan.mailboxes:
         await built.setup.add_mailbox(account.id, address)
         await built.setup.validate_mailbox(account.id, address)
+    return account.id
+
+
+async def connect(built: Gateway, plan: GatewayPlan) -> str:
+    """Configure, and return the value of an API key. All folders are watched when it returns."""
+    account_id = await configure(built, plan)
     value = api_keys.new_value()
     await built.store.write(
-        api_keys.create, account.id, name="bench", scopes=frozenset(KeyScope), value=value, now=built.clock.now()
+        api_keys.create, account_id, name="bench", scopes=frozenset(KeyScope), value=value, now=built.clock.now()
     )
     with built.store.watching("subscriptions") as changed:
         while len(await built.store.read(watches_of)) < len(plan.mailboxes) * len(WellKnown):
@@ -170,7 +180,7 @@ async def connect(built: Gateway, plan: GatewayPlan) -> str:
     return value
 
 
-MANY: Final = 10_000_000
+MANY: Final = 1_000_000_000
 
 
 def limits_off(**given: Any) -> Settings:
@@ -185,7 +195,12 @@ def limits_off(**given: Any) -> Settings:
 
 
 def plan_for(
-    microsoft: Mapping[str, Any], folder: Path, *, mailboxes: Sequence[str], commits: bool = True
+    microsoft: Mapping[str, Any],
+    folder: Path,
+    *,
+    mailboxes: Sequence[str],
+    commits: bool = True,
+    letters: Sequence[Mapping[str, str]] = (),
 ) -> GatewayPlan:
     """For a sandbox that has said what a `SandboxReady` says."""
     return GatewayPlan(
@@ -194,6 +209,7 @@ def plan_for(
         mailboxes=mailboxes,
         processor=places().server,
         commits=commits,
+        letters=letters,
         **{name: microsoft["school"][name] for name in PORTAL},
     )
 
@@ -222,16 +238,21 @@ async def serve(plan: GatewayPlan) -> None:
             running = group.create_task(run(built, listener, stop))
             key = await connect(built, plan)
             diary.folder_of = await built.store.read(watches_of)
-            say(GatewayReady(url=url_of(listener), key=key))
+            threads = await built.store.write(take_over, plan.mailboxes[0], plan.letters, built.clock.now())
+            say(GatewayReady(url=url_of(listener), key=key, threads=threads))
             await told_to_stop()
             stop.set()
             await running
     say(diary)
 
 
-if __name__ == "__main__":
+def given_plan() -> GatewayPlan:
+    """For the child: the plan it was given."""
     given = plan_from_stdin()
-    given["secret_expires_at"] = datetime.fromisoformat(given["secret_expires_at"])
-    the_plan = GatewayPlan(**given)
+    return GatewayPlan(**given | {"secret_expires_at": datetime.fromisoformat(given["secret_expires_at"])})
+
+
+if __name__ == "__main__":
+    the_plan = given_plan()
     stay_on(the_plan.processor)
     uvloop.run(serve(the_plan))

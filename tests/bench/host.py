@@ -115,16 +115,16 @@ class Ear:
         self._heard.setdefault((event["type"], event["thread_id"]), now)
         self._news.set()
 
-    async def when(self, event: str, posted: Posted) -> float:
-        """Wait until this has happened to the letter. Raises `Broken` when it does not."""
+    async def when(self, event: str, thread_id: str) -> float:
+        """Wait until this has happened in the thread. Raises `Broken` when it does not."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while (event, posted.thread_id) not in self._heard:
+                while (event, thread_id) not in self._heard:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
             raise Broken(f"no {event} within {PATIENCE_S} s") from None
-        return self._heard[event, posted.thread_id]
+        return self._heard[event, thread_id]
 
 
 @asynccontextmanager

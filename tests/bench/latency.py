@@ -82,8 +82,8 @@ class Letters:
 
 async def answered(ear: Ear, letter: Posted) -> Answered:
     """Wait until the letter has been sent and answered."""
-    sent_at = await ear.when(SENT, letter)
-    replied_at = await ear.when(REPLIED, letter)
+    sent_at = await ear.when(SENT, letter.thread_id)
+    replied_at = await ear.when(REPLIED, letter.thread_id)
     return Answered(letter=letter, sent_at=sent_at, replied_at=replied_at)
 
 

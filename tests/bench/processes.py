@@ -7,6 +7,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -54,6 +55,12 @@ class Child:
         self._process.stdin.flush()
         return float(self.heard())
 
+    def tell(self, what: Any) -> None:
+        """Give an order. For children that read `orders`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(orjson.dumps(what) + b"\n")
+        self._process.stdin.flush()
+
     def ask_to_stop(self) -> None:
         """It ends in its own time; what it still says can be heard."""
         assert self._process.stdin is not None
@@ -78,6 +85,15 @@ def say(what: Any) -> None:
     """For the child: tell the benchmark a dataclass, or anything else that JSON can hold."""
     sys.stdout.buffer.write(orjson.dumps(what) + b"\n")
     sys.stdout.buffer.flush()
+
+
+async def orders() -> AsyncIterator[dict[str, Any]]:
+    """For the child: what the benchmark wants next, until it wants no more, or is gone; see `Child.processor_time`."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        if line.strip():
+            yield orjson.loads(line)
+        else:
+            say(time.process_time())
 
 
 async def told_to_stop() -> None:

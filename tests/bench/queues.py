@@ -136,14 +136,14 @@ class Round:
         async with connected(self._ready["url"], self._ready["key"]) as client, hearing(client) as ear:
             host = Host(client, addresses, students, first=self._first)
             for posted in await host.post_many(WARM_UP):
-                await ear.when(SENT, posted)
+                await ear.when(SENT, posted.thread_id)
             due = clock.now() + POSTING + POSTING_EACH * self._letters
             letters = await host.post_many(self._letters, due)
             used, full_at = self._used(), time.perf_counter()
             if clock.now() >= due:
                 raise Broken("the queue was not full in time")
-            submitted_at = [await ear.when(SUBMITTED, one) for one in letters]
-            recognised_at = [await ear.when(SENT, one) for one in letters]
+            submitted_at = [await ear.when(SUBMITTED, one.thread_id) for one in letters]
+            recognised_at = [await ear.when(SENT, one.thread_id) for one in letters]
             spent = [after - before for before, after in zip(used, self._used(), strict=True)]
         processor_us, sandbox_us = (one / self._letters * 1_000_000 for one in spent)
         return Queue(

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.accepting import Accepting
+from tests.bench.backfill import Backfill
 from tests.bench.latency import Letters
 from tests.bench.loads import Row
 from tests.bench.machine import Machine
 from tests.bench.notifications import Notifications
 from tests.bench.numbers import Latency, Spread
+from tests.bench.replies import Replies
 from tests.bench.senders import Sender
 from tests.bench.sending import Sending
 
@@ -28,6 +30,8 @@ class Report:
     accepting: Accepting | None = None
     sending: Sending | None = None
     latency: Letters | None = None
+    replies: Replies | None = None
+    backfill: Backfill | None = None
 
 
 def as_json(report: Report) -> bytes:
@@ -46,6 +50,10 @@ def show(report: Report, console: Console) -> None:
         _show_sending(report.sending, console)
     if report.latency is not None:
         _show_letters(report.latency, console)
+    if report.replies is not None:
+        _show_replies(report.replies, console)
+    if report.backfill is not None:
+        _show_backfill(report.backfill, console)
 
 
 def _show_machine(machine: Machine, console: Console) -> None:
@@ -150,8 +158,54 @@ def _show_letters(found: Letters, console: Console) -> None:
     )
 
 
+def _show_replies(found: Replies, console: Console) -> None:
+    table = Table(title=f"{found.singles} replies, one at a time")
+    for heading in ("what", "replies", "p50 ms", "p99 ms", "worst ms"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    parts = {
+        "notification sent → reply can be read": found.visible,
+        "  of that: the gateway's own": found.own,
+        "  in calls to Graph": found.calling,
+    }
+    for what, latency in parts.items():
+        table.add_row(what, str(latency.count), *_milliseconds(latency))
+    console.print(table)
+    console.print(
+        f"Calls to Graph for a reply that comes alone: {_calls(found.calls_alone)}\n"
+        f"{found.rounds} bursts of {found.burst} replies: {_spread(found.per_second, ',.0f')} taken in per second, "
+        f"{_spread(found.of_bare_loop, '.2f')} of a bare loop that reads them; "
+        f"calls for a reply: {_calls(found.calls_in_bursts)}",
+        highlight=False,
+    )
+
+
+def _show_backfill(found: Backfill, console: Console) -> None:
+    table = Table(title=f"A mailbox is read, {found.rounds} rounds: medians \\[range]")
+    headings = ("mailbox", "mails", "ours", "per second", "of bare loop", "µs of processor", "of bulk load", "MiB more")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "mailbox" else "right")
+    for row in found.rows:
+        table.add_row(
+            row.kind,
+            f"{row.messages:,}",
+            f"{row.ours:,}",
+            _spread(row.per_second, ",.0f"),
+            _spread(row.of_bare_loop, ".2f"),
+            _spread(row.processor_us, ",.0f"),
+            _spread(row.of_bulk_load, ".3f"),
+            f"{_spread(row.grown_early, '.0f')}, then {_spread(row.grown, '.0f')}",
+        )
+    console.print(table)
+    for row in found.rows:
+        console.print(f"Calls to Graph for a mail, {row.kind}: {_calls(row.calls)}", highlight=False)
+
+
+def _milliseconds(latency: Latency) -> tuple[str, ...]:
+    return tuple(f"{one:.1f}" for one in (latency.p50_ms, latency.p99_ms, latency.worst_ms))
+
+
 def _calls(per_letter: Mapping[str, float]) -> str:
-    return f"{sum(per_letter.values()):.2f} ({', '.join(f'{n:.2f} {route}' for route, n in per_letter.items())})"
+    return f"{sum(per_letter.values()):.2f} ({', '.join(f'{n:.3g} {route}' for route, n in per_letter.items())})"
 
 
 def _times(accepting: Latency, to_sent: Latency, to_reply: Latency) -> Mapping[str, Latency]:
@@ -169,9 +223,7 @@ def _add(table: Table, group: str, rows: Mapping[str, Latency], *, end_section: 
             heading,
             what,
             str(latency.count),
-            f"{latency.p50_ms:.1f}",
-            f"{latency.p99_ms:.1f}",
-            f"{latency.worst_ms:.1f}",
+            *_milliseconds(latency),
             end_section=end_section and number == len(rows),
         )
 

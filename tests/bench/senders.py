@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -194,7 +194,20 @@ class Ceiling:
         return f"POST {path} HTTP/1.1\r\n{self._common}".encode()
 
 
-async def token_for(plan: SenderPlan, http: httpx.AsyncClient) -> str:
+class App(Protocol):
+    """What Entra knows a sender by."""
+
+    @property
+    def tenant_id(self) -> str: ...
+
+    @property
+    def client_id(self) -> str: ...
+
+    @property
+    def client_secret(self) -> str: ...
+
+
+async def token_for(plan: App, http: httpx.AsyncClient) -> str:
     """From the server's token endpoint."""
     form = {
         "grant_type": "client_credentials",

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, latency, notifications, report, sending
+from tests.bench import accepting, backfill, latency, notifications, replies, report, sending
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
 from tests.bench.numbers import Latency, Spread, length_of_union, most_at_once, percentile, within
@@ -54,6 +54,23 @@ def test_every_letter_of_a_queue_is_sent_once(tmp_path: Path) -> None:
     assert all(calls["POST users/{id}/messages/{id}/send"] == 1 for calls in found.calls_per_letter.values())
     assert 1 <= found.at_once[1] <= OF_A_MAILBOX
     assert can_be_read(tmp_path, sending=found)
+
+
+def test_every_reply_is_heard_of_alone_and_in_a_burst(tmp_path: Path) -> None:
+    found = replies.measure(replies=2, burst=25, rounds=1)
+
+    assert found.singles == found.visible.count == 2
+    assert 0 <= found.own.worst_ms <= found.visible.worst_ms
+    assert found.calls_in_bursts["POST $batch"] < 1
+    assert can_be_read(tmp_path, replies=found)
+
+
+def test_a_mailbox_that_has_filled_is_read_to_the_last_reply(tmp_path: Path) -> None:
+    found = backfill.measure(messages=120, rounds=1)
+
+    assert [(row.kind, row.ours) for row in found.rows] == [(backfill.USUAL, 4), (backfill.ALL_OURS, 120)]
+    assert all(row.per_second.low > 0 for row in found.rows)
+    assert can_be_read(tmp_path, backfill=found)
 
 
 def can_be_read(folder: Path, **figures: Any) -> bool:
