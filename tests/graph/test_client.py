@@ -1,3 +1,4 @@
+import gc
 from datetime import timedelta
 
 import httpx
@@ -198,3 +199,20 @@ async def test_a_built_client_follows_nothing_and_reaches_this_machine_without_a
 def test_a_ca_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         build_http(tmp_path / "absent.pem")
+
+
+async def test_an_answer_that_was_read_is_not_kept_until_the_garbage_collector_comes():
+    scene = Setting(USER)
+    gc.collect()
+    gc.disable()
+    try:
+        before = responses()
+        await scene.client.get_user("ada@school.example")
+        assert responses() == before
+    finally:
+        gc.enable()
+
+
+def responses() -> int:
+    """How many live."""
+    return sum(isinstance(one, httpx.Response) for one in gc.get_objects())
