@@ -49,6 +49,7 @@ class Puller:
         self._clock = clock
         self._owner = owner
         self._sweep_interval = sweep_interval
+        self._last_look = clock.now()
 
     async def run_due(self) -> int:
         """Pull everything that is due now, and what becomes due by that; how many pulls it took."""
@@ -80,6 +81,7 @@ class Puller:
                         bell.clear()
                     wake_at = None
                     try:
+                        await self._heed_the_clock()
                         for folder in await self._claim(AT_ONCE - running):
                             running += 1
                             group.create_task(pull(folder), name=f"pull {folder.id}")
@@ -91,6 +93,14 @@ class Puller:
                     if wake_at is not None:
                         waits.append(self._clock.sleep(wake_at - self._clock.now()))
                     await first_of(*waits)
+
+    async def _heed_the_clock(self) -> None:
+        """A clock that was set back by two hours would leave all folders alone for as long: look at once."""
+        now = self._clock.now()
+        if now < self._last_look:
+            log.warning("the clock was set back", extra={"by_s": (self._last_look - now).total_seconds()})
+            await self._store.write(folders.pull_everything, now)
+        self._last_look = now
 
     async def _claim(self, limit: int) -> list[Folder]:
         if limit <= 0:

@@ -2,6 +2,7 @@
 
     .venv/bin/python -m tests.fire kills [--letters N] [--kills N] [--seed N] [--json FILE]
     .venv/bin/python -m tests.fire lossy [--replies N] [--graph-down 6h] [--gateway-down 3d] [--seed N] [--json FILE]
+    .venv/bin/python -m tests.fire jumps [--jumps N] [--seed N] [--json FILE]
     .venv/bin/python -m tests.fire storm [--notifications N] [--commit SECONDS] [--seed N] [--json FILE]
 
     kills   letters flow while the gateway is killed with SIGKILL again and again and Microsoft 365 misbehaves; at the
@@ -9,6 +10,8 @@
     lossy   replies come in while notifications are lost, doubled, shuffled and too early, subscriptions and delta
             tokens die, and so does the gateway; on a clock moved by hand, so Graph or the gateway can be away for
             days; at the end each reply is stored exactly once, and nothing else
+    jumps   the wall clock jumps on by days and back by hours under real processes; each reply is stored, each folder
+            watched all the same
     storm   notifications pour in, perhaps on a disk that takes seconds for each commit: each is answered in time, and
             none is acknowledged and lost
 
@@ -24,6 +27,7 @@ as real time allows. The exit code is 1 when anything was lost, doubled, broken 
     mailbag         letters, replies and unrelated mail of such a run, and the comparison of replies with the file
     lossy           the run
     gusts           Graph's side of a storm: requests, their answers and times
+    jumps           the run
     storm           the run; stalled_server: the gateway on a disk that takes its time
     report          the summary and the JSON
 """

@@ -14,12 +14,13 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import kills, lossy, report, storm
+from tests.fire import jumps, kills, lossy, report, storm
 
 LETTERS: Final = 2000
 KILLS: Final = 500
 REPLIES: Final = 10_000
 NOTIFICATIONS: Final = 50_000
+JUMPS: Final = 20
 LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
 KILLS_SAYS: Final = """\
@@ -41,6 +42,11 @@ into them with a real sandbox process. Every answer must come within Graph's 3 s
 process may grow by 100 MiB at most, and in the end no hint be open. With --commit the disk takes so many seconds for
 each commit: then every answer must be 202 or 503 within 3 seconds. In the end the gateway is killed with SIGKILL and
 its file must hold a hint for each notification that was answered with 202.
+"""
+JUMPS_SAYS: Final = """\
+The wall clock of a real gateway and a real sandbox process jumps, on by days and back by hours (libfaketime), while
+their monotonic clocks go on. After each jump a reply comes in, half of them with no notification: it must be stored
+within a minute, once, and by then each folder must have a subscription with half of its life before it.
 """
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -87,6 +93,8 @@ def arguments() -> argparse.Namespace:
         metavar="SECONDS",
         help="that the disk takes (50,000 notifications take 12 minutes at 2)",
     )
+    jumping = command("jumps", "the wall clock jumps", JUMPS_SAYS, burn_jumps)
+    jumping.add_argument("--jumps", dest="total", type=int, default=JUMPS, help="in all (%(default)s; 3 minutes)")
     return parser.parse_args()
 
 
@@ -120,6 +128,11 @@ def burn_storm(given: argparse.Namespace, folder: Path, watcher: Watcher) -> rep
     """`storm`."""
     plan = storm.Plan(notifications=given.total, seed=given.seed, folder=folder, commit_s=given.commit)
     return storm.weather(plan, watcher)
+
+
+def burn_jumps(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`jumps`."""
+    return jumps.jump_about(jumps.Plan(jumps=given.total, seed=given.seed, folder=folder), watcher)
 
 
 def main() -> int:

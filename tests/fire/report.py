@@ -1,6 +1,7 @@
 """What a run says: a page for people, JSON for whoever compares runs."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 import orjson
@@ -9,17 +10,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.numbers import Latency
+from tests.fire.jumps import Jumped
 from tests.fire.kills import Fire
 from tests.fire.lossy import Braved
 from tests.fire.storm import Weathered
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
-Outcome: TypeAlias = Fire | Braved | Weathered
+Outcome: TypeAlias = Fire | Braved | Weathered | Jumped
 PRAISE: Final[Mapping[type[Outcome], str]] = {
     Fire: "Nothing lost, nothing doubled, every file whole.",
     Braved: "Every reply is stored once, in its thread, and nothing else.",
     Weathered: "Every answer in time, nothing acknowledged and lost, every hint closed.",
+    Jumped: "After each jump every reply is stored once, and every folder watched.",
 }
 
 
@@ -57,6 +60,8 @@ def figures(outcome: Outcome) -> Mapping[str, str]:
             return of_lossy(outcome)
         case Weathered():
             return of_storm(outcome)
+        case Jumped():
+            return of_jumps(outcome)
 
 
 def of_lossy(braved: Braved) -> Mapping[str, str]:
@@ -85,6 +90,19 @@ def of_storm(weathered: Weathered) -> Mapping[str, str]:
         "a commit takes": f"{weathered.plan.commit_s:g} s more than it takes",
         "memory": f"{weathered.rss_mib:.0f} MiB before, {weathered.peak_mib:.0f} MiB at most",
         "all hints closed": "never" if drained_s is None else f"{drained_s:.1f} s later",
+    }
+
+
+def of_jumps(jumped: Jumped) -> Mapping[str, str]:
+    """What `jumps` has to say."""
+    course = jumped.plan.course()
+    back = sum(jump.by < timedelta(0) for jump in course)
+    return {
+        "jumps": f"{len(course)}, {back} of them back, in all by {sum((jump.by for jump in course), timedelta(0))}",
+        "replies": f"{jumped.replies} came, {sum(not jump.is_told for jump in course)} of them with no notification",
+        "stored": f"{jumped.stored}, {max(jumped.reply_s):.1f} s after a jump at most",
+        "all subscribed to": f"{max(jumped.subscribed_s):.1f} s later at most",
+        "at rest": f"{jumped.busy:.0%} of a processor",
     }
 
 

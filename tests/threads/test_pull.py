@@ -263,6 +263,24 @@ async def test_the_loop_wakes_for_a_hint_for_its_tick_and_for_the_time(school: S
     assert len(await school.thread(letter.thread_id)) == 2
 
 
+async def test_a_clock_that_is_set_back_leaves_no_folder_alone_for_as_long(school: School) -> None:
+    letter = await school.write_to(AROHA)
+    await school.pull()
+    tick = asyncio.Event()
+    with school.store.watching("events") as told:
+        async with asyncio.TaskGroup() as group:
+            loop = group.create_task(school.puller.run(tick))
+            while await school.store.read(folders_in_hand) or school.clock.sleepers == 0:
+                pass
+            school.arrive("r1", sender=AROHA, conversation=letter.conversation)
+            school.clock.advance(timedelta(hours=-2))
+            tick.set()
+            async with asyncio.timeout(10):
+                await told.wait()
+            loop.cancel()
+    assert len(await school.thread(letter.thread_id)) == 1
+
+
 async def test_the_sent_folder_is_pulled_like_the_inbox(school: School) -> None:
     await school.pull()
     letter = await school.write_to(AROHA)
