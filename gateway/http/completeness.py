@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.http import schemas
 from gateway.http.routing import Call, Operation, json_response
 from gateway.threads.completeness import check_soon
-from gateway.threads.standing import OpenGap, read_completeness
+from gateway.threads.standing import MissingMail, OpenGap, read_completeness
 from storage import Transaction, mailboxes
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox
@@ -22,7 +22,9 @@ class MailboxCompletenessView:
     """0 were missing since `complete_since`; the check at `checked_at` compared so many mails and missed so many.
 
     `gaps` are the times of uncertain delivery that no pull has passed yet. `unannounced` counts mail that a pull found
-    and no notification had told of. `problem` is why a later check broke off.
+    and no notification had told of. `problem` is why a later check broke off. `missing_mail` are those of the missing
+    that have not come since, a hundred at most. While a check is `checking`, `conversations_done` of `conversations`
+    have been asked for.
     """
 
     mailbox: str
@@ -33,6 +35,10 @@ class MailboxCompletenessView:
     problem: str | None
     unannounced: int
     gaps: Sequence[OpenGap]
+    missing_mail: Sequence[MissingMail]
+    checking: bool
+    conversations_done: int | None
+    conversations: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +49,14 @@ class CompletenessView:
     next: None
 
 
-def completeness_view(tx: Transaction, account_id: str) -> CompletenessView:
+def completeness_view(tx: Transaction, account_id: str, now: datetime) -> CompletenessView:
     """How complete each validated mailbox is."""
     found = mailboxes.list_validated(tx, account_id)
-    return CompletenessView(items=[_mailbox_view(tx, one) for one in found], next=None)
+    return CompletenessView(items=[_mailbox_view(tx, one, now) for one in found], next=None)
 
 
-def _mailbox_view(tx: Transaction, mailbox: Mailbox) -> MailboxCompletenessView:
-    known = read_completeness(tx, mailbox)
+def _mailbox_view(tx: Transaction, mailbox: Mailbox, now: datetime) -> MailboxCompletenessView:
+    known = read_completeness(tx, mailbox, now)
     return MailboxCompletenessView(
         mailbox=mailbox.address,
         complete_since=known.check.complete_since,
@@ -60,16 +66,20 @@ def _mailbox_view(tx: Transaction, mailbox: Mailbox) -> MailboxCompletenessView:
         problem=known.check.problem,
         unannounced=known.unannounced,
         gaps=known.gaps,
+        missing_mail=known.missing_mail,
+        checking=known.is_checking,
+        conversations_done=known.check.conversations_done,
+        conversations=known.check.conversations,
     )
 
 
 def _ask(tx: Transaction, account_id: str, now: datetime) -> CompletenessView:
     check_soon(tx, account_id, now)
-    return completeness_view(tx, account_id)
+    return completeness_view(tx, account_id, now)
 
 
 async def show(call: Call[schemas.Nothing]) -> Response:
-    return json_response(await call.services.store.read(completeness_view, call.account_id))
+    return json_response(await call.services.store.read(completeness_view, call.account_id, call.now))
 
 
 async def check(call: Call[schemas.Nothing]) -> Response:

@@ -26,6 +26,7 @@ from gateway.http.services import Services
 from gateway.sending import budget
 from gateway.sending.machine import SHOWN, shown
 from gateway.sending.rules import Allowance
+from gateway.threads.standing import read_completeness
 from storage import Transaction, accounts, batches, mailboxes, outbox
 from storage.api_keys import Scope
 
@@ -160,7 +161,32 @@ def batches_open(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
     yield _one("batches_open", "Batches that are not over.", len(batches.under_way(tx, scrape.account_id)))
 
 
-GROUPS: Final[Sequence[Group]] = (letters, budgets, calls, queues, batches_open)
+def completeness_of_mail(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
+    """What was not told of, what is not here, and where that is not known."""
+    found = {
+        one.address: read_completeness(tx, one, scrape.now) for one in mailboxes.list_validated(tx, scrape.account_id)
+    }
+    yield _by(
+        "mailbox",
+        "mail_unannounced",
+        "Mails that were found and stored though no notification had told of them, in all.",
+        {address: one.unannounced for address, one in found.items()},
+    )
+    yield _by(
+        "mailbox",
+        "mail_missing",
+        "Mails that the last check found in Microsoft 365 and not here; none for a mailbox that was never checked.",
+        {address: one.check.missing for address, one in found.items() if one.check.missing is not None},
+    )
+    yield _by(
+        "mailbox",
+        "delivery_gaps_open",
+        "Times in which mail may have been missed that no pull has passed yet.",
+        {address: len(one.gaps) for address, one in found.items()},
+    )
+
+
+GROUPS: Final[Sequence[Group]] = (letters, budgets, calls, queues, batches_open, completeness_of_mail)
 
 
 def _lies_ahead(until: datetime | None, scrape: Scrape) -> bool:

@@ -20,7 +20,19 @@ from gateway.threads.matching import usable_message_id
 from gateway.threads.problems import plainly
 from gateway.threads.rounds import MISSING
 from gateway.waiting import first_of
-from storage import StorageUnavailable, Store, Transaction, accounts, chores, completeness, folders, hints, messages
+from storage import (
+    StorageUnavailable,
+    Store,
+    Transaction,
+    accounts,
+    chores,
+    completeness,
+    events,
+    folders,
+    hints,
+    messages,
+)
+from storage.completeness import NewMissing
 from storage.folders import Folder
 from storage.hints import NewHint
 from storage.mailboxes import Mailbox, list_validated
@@ -33,19 +45,25 @@ EVERY: Final = timedelta(days=1)
 AGAIN_AFTER: Final = timedelta(hours=1)  # a check that broke off
 ACTIVE_FOR: Final = timedelta(days=90)
 PAGE_SIZE: Final = 20  # conversations, asked for one after the other: letters and pulls come first
+MOST_NAMED: Final = 1000  # of the missing; of more it is only said how many
 # What is younger is not missing: a sweep may not have had its turn.
 SETTLED_AFTER: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """So many mails were compared, and so many of them were not here."""
+    """So many mails were compared, and so many of them were not here; `which` names the first MOST_NAMED of these."""
 
     compared: int = 0
     missing: int = 0
+    which: tuple[NewMissing, ...] = ()
 
     def __add__(self, other: "Outcome") -> "Outcome":
-        return Outcome(compared=self.compared + other.compared, missing=self.missing + other.missing)
+        return Outcome(
+            compared=self.compared + other.compared,
+            missing=self.missing + other.missing,
+            which=(*self.which, *other.which)[:MOST_NAMED],
+        )
 
 
 class CompletenessCheck:
@@ -98,16 +116,18 @@ class CompletenessCheck:
             await self._store.write(completeness.broke_off, mailbox.id, plainly(error))
             return False
         found = {"compared": outcome.compared, "missing": outcome.missing}
-        await self._store.write(completeness.checked, mailbox.id, **found, now=self._clock.now())
+        await self._store.write(_checked, mailbox, outcome, now=self._clock.now())
         level = logging.ERROR if outcome.missing else logging.INFO
         log.log(level, "completeness checked", extra={"mailbox_id": mailbox.id, **found})
         return True
 
     async def _compare_all(self, graph: MailReader, mailbox: Mailbox) -> Outcome:
         """Page by page, so that memory stays small however much there is."""
-        total, after = Outcome(), ""
+        total, after, done = Outcome(), "", 0
         since = self._clock.now() - ACTIVE_FOR
+        conversations = await self._store.read(completeness.count_active, mailbox.id, since=since)
         while True:
+            await self._store.write(completeness.under_way, mailbox.id, done=done, conversations=conversations)
             page = await self._store.read(
                 completeness.active_conversations, mailbox.id, since=since, after=after, limit=PAGE_SIZE
             )
@@ -115,7 +135,7 @@ class CompletenessCheck:
             total += await self._store.write(_compare, mailbox, found, now=self._clock.now())
             if len(page) < PAGE_SIZE:
                 return total
-            after = page[-1]
+            after, done = page[-1], done + len(page)
 
 
 async def _all_of(graph: MailReader, mailbox: Mailbox, conversation_ids: Sequence[str]) -> list[Message]:
@@ -133,7 +153,28 @@ def _compare(tx: Transaction, mailbox: Mailbox, found: Sequence[Message], *, now
         [_hint(watched[one.parent_folder_id or ""], one) for one in missing if not _is_hinted(tx, watched, one)],
         now=now,
     )
-    return Outcome(compared=len(compared), missing=len(missing))
+    return Outcome(
+        compared=len(compared),
+        missing=len(missing),
+        which=tuple(
+            NewMissing(
+                graph_id=one.id,
+                folder_id=watched[one.parent_folder_id or ""].id,
+                came_at=one.created_at or one.sent_at,
+            )
+            for one in missing[:MOST_NAMED]
+        ),
+    )
+
+
+def _checked(tx: Transaction, mailbox: Mailbox, outcome: Outcome, *, now: datetime) -> None:
+    """Keep what a whole check found. That something was missing is an alarm."""
+    completeness.checked(
+        tx, mailbox.id, compared=outcome.compared, missing=outcome.missing, which=outcome.which, now=now
+    )
+    if outcome.missing:
+        told = {"mailbox_id": mailbox.id, "compared": outcome.compared, "missing": outcome.missing}
+        events.record(tx, mailbox.account_id, "completeness.missing", data=told, now=now)
 
 
 def _is_settled(message: Message, now: datetime) -> bool:
@@ -169,6 +210,12 @@ def next_night(now: datetime, time_zone: str) -> datetime:
     tonight = local.replace(hour=HOUR_OF_NIGHT, minute=0, second=0, microsecond=0)
     at = tonight if tonight - local >= AGAIN_AFTER else tonight + EVERY
     return at.astimezone(now.tzinfo)
+
+
+def is_due(tx: Transaction, account_id: str, now: datetime) -> bool:
+    """Whether a check was asked for or has its time: until it is over, for only then it is put off."""
+    due_at = chores.due_at(tx, account_id, CHORE)
+    return due_at is not None and due_at <= now
 
 
 def check_soon(tx: Transaction, account_id: str, now: datetime) -> None:

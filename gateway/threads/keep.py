@@ -61,7 +61,7 @@ def keep(
         _look_again(tx, watched, graph_id, now)
     for graph_id in late:
         _look_at_once(tx, watched, graph_id, now)
-    count_unannounced(tx, folder, ends.unannounced)
+    count_unannounced(tx, folder, ends.unannounced, now=now)
     if page is not None:
         turn(tx, folder, page, unrelated=len(unrelated), now=now)
     return Kept(

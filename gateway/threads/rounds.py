@@ -65,8 +65,10 @@ def is_unannounced(tx: Transaction, folder: Folder, item: Item, now: datetime) -
     return all(hint.change_type == AGAIN for hint in hints.open_about(tx, folder.id, item.id))
 
 
-def count_unannounced(tx: Transaction, folder: Folder, count: int) -> None:
-    """With the folder, and with each of its gaps that is not closed."""
+def count_unannounced(tx: Transaction, folder: Folder, count: int, *, now: datetime) -> None:
+    """With the folder, and with each of its gaps that is not closed; whoever watches over the gateway is told."""
     if count:
         folders.count_unannounced(tx, folder.id, count)
         gaps.count_unannounced(tx, folder.id, count)
+        told = {"mailbox_id": folder.mailbox_id, "folder": folder.well_known.value, "mails": count}
+        events.record(tx, folder.account_id, "completeness.unannounced", data=told, now=now)

@@ -3,12 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from gateway.threads.completeness import is_due
 from storage import Transaction, completeness, folders, gaps
 from storage.completeness import Check
 from storage.folders import WellKnown
 from storage.gaps import Reason
 from storage.mailboxes import Mailbox
+
+MOST_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingMail:
+    """A mail of ours that Microsoft 365 has and we have not, by Graph's id; nothing that stands in it.
+
+    `came_at`: when it came into the mailbox, as far as Graph tells. `missing_since`: the first check that missed it.
+    """
+
+    graph_id: str
+    folder: WellKnown
+    came_at: datetime | None
+    missing_since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +41,17 @@ class OpenGap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
-    """`unannounced` counts all mail of the mailbox that a pull found and no notification had told of."""
+    """`unannounced` counts all mail of the mailbox that a pull found and no notification had told of.
+
+    `missing_mail` are the first MOST_SHOWN that the last check missed and that have not come since. `is_checking`:
+    a check is under way, or will be in a moment.
+    """
 
     check: Check
     gaps: Sequence[OpenGap]
     unannounced: int
+    missing_mail: Sequence[MissingMail]
+    is_checking: bool
 
     @property
     def lasting(self) -> Sequence[OpenGap]:
@@ -36,12 +59,12 @@ class Completeness:
         return [gap for gap in self.gaps if gap.ended_at is None]
 
 
-def read_completeness(tx: Transaction, mailbox: Mailbox) -> Completeness:
+def read_completeness(tx: Transaction, mailbox: Mailbox, now: datetime) -> Completeness:
     """How complete this mailbox is."""
-    watched = folders.of_mailbox(tx, mailbox.id)
+    check, watched = completeness.of_mailbox(tx, mailbox.id), folders.of_mailbox(tx, mailbox.id)
     names = {folder.id: folder.well_known for folder in watched}
     return Completeness(
-        check=completeness.of_mailbox(tx, mailbox.id),
+        check=check,
         gaps=[
             OpenGap(
                 folder=names[gap.folder_id],
@@ -53,4 +76,14 @@ def read_completeness(tx: Transaction, mailbox: Mailbox) -> Completeness:
             for gap in gaps.not_closed(tx, names)
         ],
         unannounced=sum(folder.unannounced for folder in watched),
+        missing_mail=[
+            MissingMail(
+                graph_id=one.graph_id,
+                folder=names[one.folder_id],
+                came_at=one.came_at,
+                missing_since=one.missing_since,
+            )
+            for one in completeness.missing(tx, mailbox.id, limit=MOST_SHOWN)
+        ],
+        is_checking=check.conversations is not None or is_due(tx, mailbox.account_id, now),
     )

@@ -8,6 +8,7 @@ import pytest
 from gateway.threads.completeness import CHORE
 from storage import Transaction, chores, completeness, folders, gaps, mailboxes
 from storage.api_keys import Scope
+from storage.completeness import NewMissing
 from storage.folders import WellKnown
 from storage.gaps import Reason
 from tests.http.scene import MAILBOX, Scene
@@ -21,6 +22,15 @@ def furnish(tx: Transaction, scene: Scene) -> None:
     folders.count_unannounced(tx, inbox.id, 3)
     gaps.begin(tx, inbox.id, Reason.PULL_FAILING, now)
     completeness.checked(tx, mailbox_id, compared=120, missing=0, now=now)
+
+
+def miss(tx: Transaction, scene: Scene) -> None:
+    now = scene.clock.now()
+    mailbox_id = mailboxes.get_by_address(tx, scene.account_id, MAILBOX).id
+    (inbox,) = folders.of_mailbox(tx, mailbox_id)
+    lost = NewMissing(graph_id="AAMkLost", folder_id=inbox.id, came_at=now - timedelta(hours=1))
+    completeness.checked(tx, mailbox_id, compared=120, missing=1, which=[lost], now=now)
+    completeness.under_way(tx, mailbox_id, done=20, conversations=45)
 
 
 async def test_each_validated_mailbox_says_since_when_nothing_is_missing(scene: Scene, api: httpx.AsyncClient) -> None:
@@ -45,7 +55,27 @@ async def test_each_validated_mailbox_says_since_when_nothing_is_missing(scene: 
                 "unannounced": 0,
             }
         ],
+        "missing_mail": [],
+        "checking": False,
+        "conversations_done": None,
+        "conversations": None,
     }
+
+
+async def test_which_mails_are_missing_is_said_by_id_and_folder(scene: Scene, api: httpx.AsyncClient) -> None:
+    await scene.store.write(furnish, scene)
+    await scene.store.write(miss, scene)
+    (shown,) = (await api.get("/v1/completeness")).json()["items"]
+    assert shown["missing"] == 1
+    assert shown["missing_mail"] == [
+        {
+            "graph_id": "AAMkLost",
+            "folder": "inbox",
+            "came_at": "2026-03-02T08:00:00Z",
+            "missing_since": "2026-03-02T09:00:00Z",
+        }
+    ]
+    assert (shown["checking"], shown["conversations_done"], shown["conversations"]) == (True, 20, 45)
 
 
 async def test_before_the_first_check_nothing_is_claimed(api: httpx.AsyncClient) -> None:
@@ -70,7 +100,7 @@ async def test_a_check_that_is_asked_for_is_due_at_once_and_wakes_its_loop(
         answer = await api.post("/v1/completeness/check")
         assert asked.is_set()
     assert answer.status_code == 202
-    assert [one["mailbox"] for one in answer.json()["items"]] == [MAILBOX]
+    assert [(one["mailbox"], one["checking"]) for one in answer.json()["items"]] == [(MAILBOX, True)]
     assert await scene.store.read(chores.due_at, scene.account_id, CHORE) == scene.clock.now()
 
 

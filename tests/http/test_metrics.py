@@ -17,6 +17,7 @@ from storage.api_keys import Scope
 from tests.http.scene import MAILBOX, UNPROVED, Scene, a_letter
 from tests.http.shape import assert_problem
 from tests.http.test_batches import a_batch
+from tests.http.test_completeness import furnish, miss
 
 MINUTE = timedelta(minutes=1)
 
@@ -158,3 +159,14 @@ async def test_without_a_key_there_is_nothing_to_see(scene: Scene) -> None:
 async def test_a_key_for_metrics_sees_no_mail(scene: Scene, key: str, path: str) -> None:
     async with scene.client(key) as prometheus:
         assert_problem(await prometheus.get(path), 403, "missing-scope")
+
+
+async def test_what_came_unannounced_and_what_is_missing_are_numbers_too(scene: Scene, key: str) -> None:
+    before = await scraped(scene, key)
+    assert not [one for one in before if one.name == "selma_gateway_mail_missing"], "nothing is known yet"
+    await scene.store.write(furnish, scene)
+    await scene.store.write(miss, scene)
+    samples = await scraped(scene, key)
+    assert numbers(samples, "mail_unannounced") == {MAILBOX: 3}
+    assert numbers(samples, "mail_missing") == {MAILBOX: 1}
+    assert numbers(samples, "delivery_gaps_open") == {MAILBOX: 1}

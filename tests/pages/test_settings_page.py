@@ -12,9 +12,11 @@ from gateway.http.pages.account_form import read_form, time_zones
 from gateway.http.pages.budget_view import BudgetView
 from gateway.sending import budget
 from gateway.setup.report import Check, Report, Verdict
+from gateway.threads.completeness import CHORE
 from storage import (
     Transaction,
     accounts,
+    chores,
     completeness,
     credentials,
     folders,
@@ -25,6 +27,7 @@ from storage import (
     subscriptions,
 )
 from storage.accounts import TokenState
+from storage.completeness import NewMissing
 from storage.folders import WellKnown
 from storage.gaps import Reason
 from storage.subscriptions import SubscriptionState
@@ -487,3 +490,35 @@ async def test_a_mailbox_says_what_is_missing_and_since_when_delivery_is_uncerta
     assert "2 missing at the last check" in page
     assert "The latest check broke off: Not reached &#34;&gt;&lt;script&gt;" in page
     assert "Delivery has been uncertain since <time" in page
+
+
+async def test_a_person_lets_the_mailboxes_be_compared_and_sees_how_far_it_is_and_what_is_missing(
+    desk: Desk, scene: Scene
+) -> None:
+    now = scene.clock.now()
+    await scene.store.write(chores.done, scene.account_id, CHORE, next_at=now + timedelta(hours=9))
+    assert "A check" not in (await desk.open("/settings")).text
+    await desk.send("/settings/completeness")
+    assert "The mailboxes are compared with Microsoft 365." in desk.text
+    assert "A check begins in a moment." in desk.text
+    found = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    await scene.store.write(completeness.under_way, found.id, done=20, conversations=45)
+    part = f"/settings/mailboxes/{found.id}/watching"
+    assert "A check is under way: 20 of 45 conversations." in (await desk.open("/settings")).text
+    assert f'data-poll="{part}"' in desk.text
+    await scene.store.write(_checked, scene, found.id)
+    page = (await desk.open(part)).text
+    assert "1 missing at the last check" in page
+    assert "<code>AAMk&lt;lost&gt;</code> in Inbox, came <time" in page
+    assert "3 mails so far came without a notification" in page
+    assert "data-poll" not in page, "there is nothing to follow any more"
+
+
+def _checked(tx: Transaction, scene: Scene, mailbox_id: str) -> None:
+    now = scene.clock.now()
+    folders.watch(tx, scene.account_id, mailbox_id, WellKnown.INBOX, folder_id="AAMk", since=now, now=now)
+    (inbox,) = folders.of_mailbox(tx, mailbox_id)
+    folders.count_unannounced(tx, inbox.id, 3)
+    lost = NewMissing(graph_id="AAMk<lost>", folder_id=inbox.id, came_at=now - timedelta(days=1))
+    completeness.checked(tx, mailbox_id, compared=12, missing=1, which=[lost], now=now)
+    chores.done(tx, scene.account_id, CHORE, next_at=now + timedelta(hours=9))

@@ -68,7 +68,8 @@ def scene(tx: Transaction) -> Scene:
     events.record(tx, scene.account_id, "message.sent", now=A_MONDAY)
     chores.done(tx, scene.account_id, "expiry", next_at=A_MONDAY)
     gaps.begin(tx, scene.inbox_id, gaps.Reason.PULL_FAILING, A_MONDAY)
-    completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, now=A_MONDAY)
+    lost = completeness.NewMissing(graph_id="AAMkLost", folder_id=scene.inbox_id, came_at=None)
+    completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, which=[lost], now=A_MONDAY)
     return scene
 
 
@@ -220,6 +221,8 @@ NONSENSE = [
     ("completeness", {"checked_at": None}),
     ("completeness", {"compared": -1}),
     ("completeness", {"problem": ""}),
+    ("completeness", {"conversations_done": -1}),
+    ("missing_mail", {"graph_id": ""}),
 ]
 
 
@@ -257,6 +260,7 @@ TWINS = [
     ("chores", "account_id, name"),
     ("gaps", "folder_id, reason"),
     ("completeness", "mailbox_id"),
+    ("missing_mail", "mailbox_id, graph_id"),
 ]
 
 

@@ -7,9 +7,17 @@ import pytest
 
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, Message, Unavailable
-from gateway.threads.completeness import CHORE, EVERY, SETTLED_AFTER, CompletenessCheck, check_soon, next_night
-from storage import Transaction, chores, completeness
-from storage.completeness import Check
+from gateway.threads.completeness import (
+    CHORE,
+    EVERY,
+    SETTLED_AFTER,
+    CompletenessCheck,
+    check_soon,
+    is_due,
+    next_night,
+)
+from storage import Transaction, chores, completeness, events
+from storage.completeness import Check, Missing
 from tests.threads.conftest import ADMISSIONS, AROHA, OFFICE, STRANGER, School
 
 
@@ -20,6 +28,15 @@ def check(school: School) -> CompletenessCheck:
 
 async def of(school: School, mailbox: str = ADMISSIONS) -> Check:
     return await school.store.read(completeness.of_mailbox, school.mailbox_ids[mailbox])
+
+
+async def missing(school: School) -> list[Missing]:
+    return await school.store.read(completeness.missing, school.mailbox_ids[ADMISSIONS], limit=10)
+
+
+async def told_of(school: School, event: str) -> list[dict[str, object]]:
+    found = await school.store.read(events.after, school.account_id, 0, limit=100)
+    return [one.data for one in found if one.type == event]
 
 
 async def check_again(school: School, check: CompletenessCheck) -> Check:
@@ -69,6 +86,47 @@ async def test_what_is_missing_is_told_and_then_brought_by_the_ordinary_pull(
     assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["r1"]
     found = await check_again(school, check)
     assert (found.missing, found.complete_since) == (0, school.clock.now())
+
+
+async def test_which_mails_are_missing_is_told_until_they_have_come(school: School, check: CompletenessCheck) -> None:
+    letter = await school.write_to(AROHA)
+    school.arrive("r1", sender=AROHA, conversation=letter.conversation)
+    came_at = school.clock.now()
+    await school.pull()
+    await lose(school, "r1")
+    school.clock.advance(SETTLED_AFTER)
+    first = school.clock.now()
+    await check.run_due()
+    school.clock.advance(timedelta(hours=1))
+    await check_again(school, check)
+    (told,) = await missing(school)
+    assert (told.graph_id, told.came_at, told.missing_since) == ("r1", came_at, first)
+    assert told.folder_id == (await school.folder()).id
+    assert [data["missing"] for data in await told_of(school, "completeness.missing")] == [1, 1]
+    await school.pull()
+    assert await missing(school) == []
+
+
+async def test_how_far_a_check_is_can_be_seen_while_it_runs(school: School, check: CompletenessCheck) -> None:
+    for number in range(25):
+        await school.write_to(f"student{number}@student.example", conversation=f"c{number:02}")
+    seen: list[tuple[int | None, int | None]] = []
+    find = school.mail.find_by_conversation
+
+    async def look(user: str, conversation_id: str) -> list[Message]:
+        if conversation_id in ("c00", "c24"):
+            now = await of(school)
+            seen.append((now.conversations_done, now.conversations))
+        return await find(user, conversation_id)
+
+    school.mail.find_by_conversation = look  # type: ignore[method-assign]
+    await school.store.write(check_soon, school.account_id, school.clock.now())
+    assert await school.store.read(is_due, school.account_id, school.clock.now())
+    await check.run_due()
+    assert seen == [(0, 25), (20, 25)]
+    found = await of(school)
+    assert (found.conversations_done, found.conversations) == (None, None)
+    assert not await school.store.read(is_due, school.account_id, school.clock.now())
 
 
 async def test_the_same_missing_mail_gets_one_hint(school: School, check: CompletenessCheck) -> None:

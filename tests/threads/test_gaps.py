@@ -99,6 +99,9 @@ async def test_old_mail_that_no_notification_announced_is_counted(school: School
     await school.pull()
     assert (await school.folder()).unannounced == 1
     assert [event["unannounced"] for event in await told(school)] == [1]
+    found = await school.store.read(events.after, school.account_id, 0, limit=1000)
+    (alarm,) = [event.data for event in found if event.type == "completeness.unannounced"]
+    assert (alarm["folder"], alarm["mails"]) == ("inbox", 1)
 
 
 async def note_gap(school: School) -> None:

@@ -45,6 +45,7 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
         "/settings/mailboxes": page.add_mailbox,
         "/settings/mailboxes/validate": page.validate_mailbox,
         "/settings/mailboxes/remove": page.remove_mailbox,
+        "/settings/completeness": page.check_completeness,
         "/settings/test-message": page.send_test,
     }
     fetched = {

@@ -21,12 +21,14 @@ from gateway.sending.posted import LetterRefused
 from gateway.setup.account import BadConfiguration
 from gateway.setup.answers import explain
 from gateway.setup.values import address_problem
+from gateway.threads.completeness import check_soon
 from storage import credentials
 from storage.mailboxes import MailboxState
 
 SAID: Final[Mapping[str, str]] = {
     "account": "Saved. Now check the connection.",
     "mailbox": "The mailbox is validated: letters can be sent from it.",
+    "completeness": "The mailboxes are compared with Microsoft 365. What is found stands with each of them.",
     "removed": "The mailbox was removed. Its threads stay where they are.",
 }
 LONGEST_ADDRESS: Final = 320
@@ -94,6 +96,11 @@ class Settings:
         await self._services.setup.remove_mailbox(visit.account.id, visit.form.get("address", ""))
         return _back("mailboxes", said="removed")
 
+    async def check_completeness(self, visit: Visit) -> Response:
+        """`POST /settings/completeness`: it may take minutes, so the page comes back at once and says how far it is."""
+        await self._services.store.write(check_soon, visit.account.id, visit.now)
+        return _back("mailboxes", said="completeness")
+
     async def send_test(self, visit: Visit) -> Response:
         """`POST /settings/test-message`: without an address the mailbox writes to itself."""
         mailbox = visit.form.get("mailbox", "")
@@ -112,7 +119,7 @@ class Settings:
     async def watching(self, visit: Visit) -> Response:
         """`GET /settings/mailboxes/{id}/watching`: how it is watched now, for the script."""
         store, mailbox_id = self._services.store, visit.path("id")
-        view = await store.read(read_mailbox, visit.account.id, mailbox_id, **self._watch)
+        view = await store.read(read_mailbox, visit.account.id, mailbox_id, now=visit.now, **self._watch)
         if view is None:
             raise no_such_page()
         return self._renderer.page("_watching.html", visit=visit, view=view)

@@ -116,7 +116,7 @@ def read_settings(
     account, credential = accounts.get(tx, account_id), credentials.active(tx, account_id)
     found = mailboxes.list_mailboxes(tx, account_id)
     waiting = sum(outbox.counts_in(tx, account_id, UNSENT).values())
-    views = [_mailbox_view(tx, one, public=public, sweeps=sweeps) for one in found]
+    views = [_mailbox_view(tx, one, public=public, sweeps=sweeps, now=now) for one in found]
     return SettingsView(
         account=account,
         credential=credential,
@@ -126,12 +126,12 @@ def read_settings(
 
 
 def read_mailbox(
-    tx: Transaction, account_id: str, mailbox_id: str, *, public: bool, sweeps: timedelta
+    tx: Transaction, account_id: str, mailbox_id: str, *, public: bool, sweeps: timedelta, now: datetime
 ) -> MailboxView | None:
     """One mailbox of this account; None when it has none with this id."""
     for one in mailboxes.list_mailboxes(tx, account_id):
         if one.id == mailbox_id:
-            return _mailbox_view(tx, one, public=public, sweeps=sweeps)
+            return _mailbox_view(tx, one, public=public, sweeps=sweeps, now=now)
     return None
 
 
@@ -207,7 +207,7 @@ def _with_budget(
     return replace(view, budget=read_budget(tx, view.mailbox, account, allowance, now))
 
 
-def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta) -> MailboxView:
+def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta, now: datetime) -> MailboxView:
     if mailbox.state is not MailboxState.VALIDATED:
         return MailboxView(mailbox=mailbox, watching=None)
     watched = folders.of_mailbox(tx, mailbox.id)
@@ -215,7 +215,7 @@ def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: ti
     return MailboxView(
         mailbox=mailbox,
         watching=watching(watched, found, public=public, sweeps=sweeps),
-        completeness=read_completeness(tx, mailbox),
+        completeness=read_completeness(tx, mailbox, now),
     )
 
 
