@@ -41,6 +41,7 @@ from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
 from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
+from gateway.threads.linking import Linking
 from gateway.threads.pull import Puller
 from storage import accounts, folders
 from subscriptions.keeper import Keeper
@@ -186,6 +187,7 @@ async def gateway(
                 store=store,
                 clock=clock,
                 settings=settings,
+                linking=Linking(store, connections, clock),
                 receiver=receiver,
                 door=Door(pace),
                 setup=setup,

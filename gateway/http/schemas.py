@@ -29,6 +29,7 @@ __all__ = [
     "NewMailbox",
     "NewMessage",
     "NewReply",
+    "NewThread",
     "Nothing",
     "PageQuery",
     "Person",
@@ -156,6 +157,38 @@ class NewReply(Letter):
     """An answer in a thread, to its latest message, from the thread's mailbox."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"html": "<p>Ngā mihi</p>", "created_by": "Jane Doe"}]})
+
+
+class NewThread(Taken):
+    """A conversation that is in a mailbox, named by Graph's id of it or by the Message-ID of one of its mails.
+
+    It becomes a thread about the `objects`, with all its mail; that comes within moments. Asked for again it is the
+    same thread.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "mailbox": "admissions@school.example",
+                    "internet_message_id": "<CAF3=xyz@mail.example>",
+                    "objects": [{"type": "student", "id": "S1001"}],
+                }
+            ]
+        }
+    )
+
+    mailbox: values.MailAddress = Field(description="A validated mailbox of the account.")
+    conversation_id: values.GraphId | None = None
+    internet_message_id: values.MessageId | None = Field(default=None, description="With its angle brackets.")
+    objects: list[ObjectRef] = Field(min_length=1, max_length=MOST_OBJECTS)
+
+    @classmethod
+    def across(cls, raw: Mapping[str, Any]) -> Iterator[BadValue]:
+        """One name, not two."""
+        if (raw.get("conversation_id") is None) == (raw.get("internet_message_id") is None):
+            detail = "Give either conversation_id or internet_message_id."
+            yield BadValue(pointer="/conversation_id", detail=detail)
 
 
 class NewBatch(Taken):

@@ -1,6 +1,7 @@
 """What the routes need of the rest of the house. `main` fills it in; tests fill in fakes."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,9 +13,10 @@ from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
 from storage import Store
 from storage.mailboxes import Mailbox
+from storage.threads import Object
 from subscriptions.receiver import Receipt
 
-__all__ = ["AccountConfiguration", "ReadinessProbe", "Receiver", "Report", "Services", "Setup"]
+__all__ = ["AccountConfiguration", "Linking", "ReadinessProbe", "Receiver", "Report", "Services", "Setup"]
 
 
 class Setup(Protocol):
@@ -57,6 +59,22 @@ class Receiver(Protocol):
         ...
 
 
+class Linking(Protocol):
+    """Makes threads of conversations."""
+
+    async def link(
+        self,
+        account_id: str,
+        address: str,
+        objects: Sequence[Object],
+        *,
+        conversation_id: str | None = None,
+        internet_message_id: str | None = None,
+    ) -> str:
+        """The id of the thread; see `gateway.threads.linking`."""
+        ...
+
+
 class ReadinessProbe(Protocol):
     """Looks whether the gateway can do its work."""
 
@@ -76,6 +94,7 @@ class Services:
     clock: Clock
     settings: Settings
     setup: Setup
+    linking: Linking
     receiver: Receiver
     door: Door
     readiness: ReadinessProbe

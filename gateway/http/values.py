@@ -15,6 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
 
 from gateway.setup.values import client_id_problem, secret_problem, tenant_problem, time_zone_problem
+from gateway.threads.matching import MAX_ID_LENGTH, usable_message_id
 
 LONGEST_ADDRESS: Final = 254  # RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets
 LONGEST_BODY: Final = 3_500_000  # bytes of JSON: Graph takes requests up to 4 MB (facts 3.7)
@@ -109,6 +110,13 @@ def media_type(text: str) -> str:
     """`type/subtype`, with parameters if need be."""
     if not MEDIA_TYPE.fullmatch(text):
         raise ValueError("This must be a media type such as application/pdf.")
+    return text
+
+
+def message_id(text: str) -> str:
+    """A Message-ID of RFC 5322 section 3.6.4, with its brackets."""
+    if usable_message_id(text) != text:
+        raise ValueError("This must be a Message-ID with its angle brackets, such as <abc@mail.example>.")
     return text
 
 
@@ -231,6 +239,8 @@ HeaderName = Annotated[
 HeaderValue = Annotated[
     str, AfterValidator(header_value), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 900})
 ]
+GraphId = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(visible_ascii)]
+MessageId = Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH), AfterValidator(message_id)]
 RowId = Annotated[str, StringConstraints(max_length=64), AfterValidator(visible_ascii)]
 BatchName = Annotated[str, StringConstraints(max_length=200), AfterValidator(not_blank), AfterValidator(one_line)]
 ObjectId = Annotated[str, StringConstraints(max_length=200), AfterValidator(object_id)]

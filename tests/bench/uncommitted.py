@@ -21,6 +21,7 @@ from gateway.http.services import Services
 from gateway.main import Gateway
 from gateway.pace import Pace
 from gateway.settings import Settings
+from gateway.threads.linking import Linking
 from storage import Store, Transaction
 from subscriptions.receiver import Receiver
 
@@ -60,6 +61,7 @@ def without_commits(built: Gateway, settings: Settings) -> Starlette:
             store=UncommittedStore(built.store, settings.database),
             clock=built.clock,
             settings=settings,
+            linking=Linking(built.store, built.connections, built.clock),
             receiver=Receiver(built.store, built.clock),
             door=Door(Pace()),
             setup=built.setup,

@@ -206,6 +206,17 @@ class FakeMail:
         )
         return [without(item, ()) for item in everything if item.conversation_id == conversation_id]
 
+    async def find_by_internet_message_id(
+        self, user: str, internet_message_id: str, *, folder: str | None = None
+    ) -> list[Message]:
+        everything = (
+            item
+            for (owner, name), found in self.folders.items()
+            if owner == user and folder in (None, name)
+            for item in found.items.values()
+        )
+        return [without(item, ()) for item in everything if item.internet_message_id == internet_message_id]
+
     def _read(self, user: str, request: MessageRequest) -> Message | GraphError:
         if request.id in self.poisoned:
             return self.poisoned[request.id]

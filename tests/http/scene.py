@@ -18,12 +18,14 @@ from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
 from gateway.setup.report import Check, Report, Verdict
 from gateway.setup.test_message import send_test_message
+from gateway.threads.linking import Linking
 from storage import Transaction, accounts, api_keys, mailboxes
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox
 from storage.vault import MasterKey
 from subscriptions.receiver import Receipt
 from tests.fakes.clock import FakeClock
+from tests.fakes.mail import FakeMail
 
 MAILBOX = "admissions@school.example"
 UNPROVED = "library@school.example"
@@ -111,6 +113,7 @@ class Scene:
     setup: FakeSetup
     receiver: FakeReceiver
     readiness: FakeReadiness
+    mail: FakeMail
     account_id: str
     key: str
     app: ASGIApp = field(init=False)
@@ -166,11 +169,13 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
     """A school with one validated mailbox and one that is not, and a key that may do all."""
     account_id = await store.write(_a_school, "SELMA", now=clock.now())
     setup, receiver, readiness = FakeSetup(store, clock), FakeReceiver(), FakeReadiness()
+    mail = FakeMail()
     services = Services(
         store=store,
         clock=clock,
         settings=Settings(),
         setup=setup,
+        linking=Linking(store, mail, clock),
         receiver=receiver,
         door=Door(Pace()),
         readiness=readiness,
@@ -184,6 +189,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         setup=setup,
         receiver=receiver,
         readiness=readiness,
+        mail=mail,
         account_id=account_id,
         key="",
     )

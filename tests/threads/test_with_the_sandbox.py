@@ -17,11 +17,24 @@ from gateway.sending.posted import NewLetter
 from gateway.sending.worker import OutboxWorker
 from gateway.threads.completeness import SETTLED_AFTER, CompletenessCheck, check_soon
 from gateway.threads.elsewhere import Elsewhere
+from gateway.threads.linking import Linking
 from gateway.threads.pull import Puller
-from storage import Store, Transaction, accounts, completeness, events, folders, mailboxes, messages, open_store
+from storage import (
+    NotFound,
+    Store,
+    Transaction,
+    accounts,
+    completeness,
+    events,
+    folders,
+    mailboxes,
+    messages,
+    open_store,
+    threads,
+)
 from storage.folders import WellKnown
 from storage.messages import BodyType, Message
-from storage.threads import Address
+from storage.threads import Address, Object, ObjectType
 from tests.fakes.clock import FakeClock
 from tests.threads.conftest import SWEEP, all_messages
 
@@ -319,3 +332,33 @@ async def checked(gateway: Gateway, check: CompletenessCheck) -> tuple[int | Non
 
 def lose(tx: Transaction, message_id: str) -> None:
     tx.execute("DELETE FROM messages WHERE id = :id", {"id": message_id})
+
+
+@pytest.mark.parametrize("by", ["conversation_id", "internet_message_id"])
+async def test_a_conversation_of_the_mailbox_becomes_a_thread_with_all_that_was_written_in_it(
+    gateway: Gateway, by: str
+) -> None:
+    world = gateway.sandbox.world
+    first = world.deliver(ADMISSIONS, from_=MAIA, subject="May I visit?", text="Kia ora", to=(ADMISSIONS, OFFICE))
+    again = {"subject": "Re: May I visit?", "conversation_id": first.conversation_id}
+    world.deliver(ADMISSIONS, from_=MAIA, text="I forgot to say when.", folder="archive", **again)
+    await gateway.sweep()
+    assert await gateway.stored() == []
+    linking = Linking(gateway.store, OneClient(gateway.graph), gateway.clock)
+    student = Object(type=ObjectType.STUDENT, id="S1001")
+    thread_id = await linking.link(gateway.account_id, ADMISSIONS, [student], **{by: getattr(first, by)})
+    await gateway.puller.run_due()
+    stored = await gateway.store.read(messages.of_thread, thread_id)
+    assert {one.subject for one in stored} == {"May I visit?", "Re: May I visit?"}
+    people = await gateway.store.read(threads.participants, thread_id)
+    assert [one.address for one in people] == [MAIA, OFFICE]
+
+
+@pytest.mark.parametrize(
+    "named", [{"conversation_id": "no such thing"}, {"internet_message_id": "<no+such@mail.example>"}]
+)
+async def test_a_conversation_that_graph_does_not_know_is_not_found(gateway: Gateway, named: dict[str, str]) -> None:
+    linking = Linking(gateway.store, OneClient(gateway.graph), gateway.clock)
+    student = Object(type=ObjectType.STUDENT, id="S1001")
+    with pytest.raises(NotFound):
+        await linking.link(gateway.account_id, ADMISSIONS, [student], **named)
