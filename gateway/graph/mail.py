@@ -6,6 +6,7 @@ Source: https://learn.microsoft.com/graph/api/resources/mail-api-overview
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -135,6 +136,20 @@ class Mail(MessageBatch):
         wanted = MessageRequest(id=id, select=tuple(select), expand_properties=tuple(expand_properties))
         request = self._get(user, "users/{id}/messages/{id}", wanted.path(user), prefer=wire.body_preference(body_type))
         return Message.from_graph(await self._graph.json(request))
+
+    async def get_mime(self, user: str, id: str, *, limit: int) -> bytes:
+        """A message as RFC 5322 has it, or the first `limit` bytes of it.
+
+        Source: https://learn.microsoft.com/graph/outlook-get-mime-message
+        """
+        request = self._get(user, "users/{id}/messages/{id}/$value", f"{message_path(user, id)}/$value")
+        content = bytearray()
+        async with aclosing(self._graph.stream(request)) as pieces:
+            async for piece in pieces:
+                content += piece
+                if len(content) >= limit:
+                    break
+        return bytes(content[:limit])
 
     async def find_by_tag(self, user: str, property_id: str, value: str, *, folder: str | None = None) -> list[Message]:
         """Messages with an extended property of this value, in one folder or, deleted ones too, in all.

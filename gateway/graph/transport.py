@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -104,7 +104,7 @@ class Transport:
         async with self._answer(request) as response:
             return response.status_code, response.content
 
-    async def stream(self, request: wire.Request) -> AsyncIterator[bytes]:
+    async def stream(self, request: wire.Request) -> AsyncGenerator[bytes, None]:
         """The answer's bytes as they come. Retries only until the first of them; then raises Unreachable."""
         async with self._answer(request, whole=False) as response:
             try:

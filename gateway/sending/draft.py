@@ -18,6 +18,8 @@ from storage.outbox import Letter
 from storage.threads import Address
 
 TAG: Final = "String {7d0b5a52-9a3c-4a0e-9f0e-3d1c2b7e5a41} Name SelmaSendUid"
+SEND_UID_HEADER: Final = "x-selma-send-uid"
+MOST_HEADERS: Final = 5
 """The extended property that says which sending an item in a mailbox is. Never to be changed: it is how letters that
 left years ago are recognised. Source: https://learn.microsoft.com/graph/api/resources/extended-properties-overview"""
 
@@ -123,9 +125,14 @@ def _tag(letter: Letter) -> dict[str, Any]:
 
 
 def _headers(letter: Letter) -> dict[str, Any]:
-    if not letter.headers:
-        return {}
-    return {"internetMessageHeaders": [{"name": name, "value": value} for name, value in letter.headers]}
+    """Those of the sender, and ours if there is room: mail systems send it back when they cannot deliver a letter.
+
+    It is a name without a meaning to others. Graph takes five:
+    https://learn.microsoft.com/graph/api/resources/message, internetMessageHeaders
+    """
+    ours = ((SEND_UID_HEADER, letter.send_uid),) if len(letter.headers) < MOST_HEADERS else ()
+    headers = (*letter.headers, *ours)
+    return {"internetMessageHeaders": [{"name": name, "value": value} for name, value in headers]}
 
 
 def _recipients(people: Iterable[Address]) -> list[dict[str, Any]]:

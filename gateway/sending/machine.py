@@ -327,6 +327,18 @@ def bounced(letter: Letter, why: Mapping[str, Any], now: datetime) -> Letter:
     return _to(letter, S.BOUNCED, now, sent_at=letter.sent_at or now, problem=dict(why))
 
 
+def bounced_further(letter: Letter, why: Mapping[str, Any]) -> Letter:
+    """Another report came of the same letter, about another of its recipients."""
+    _expect(letter, S.BOUNCED)
+    return replace(letter, problem=dict(why))
+
+
+def delayed(letter: Letter, why: Mapping[str, Any]) -> Letter:
+    """A report says that it is still on its way: it is what it was, and people see why nobody answers."""
+    _expect(letter, S.SENT)
+    return replace(letter, problem=dict(why))
+
+
 # What people want. Each raises storage.Conflict with a sentence when the letter is past that.
 
 

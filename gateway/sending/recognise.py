@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.sending import machine
 from gateway.sending.machine import State
-from gateway.sending.record import write_down
-from storage import Transaction, messages, outbox, threads
+from gateway.sending.record import tell, write_down
+from storage import Transaction, events, messages, outbox, threads
 from storage.messages import Attachment
 from storage.outbox import Letter
 
@@ -99,6 +99,34 @@ def identify(
 
 
 def mark_bounced(tx: Transaction, letter: Letter, why: Mapping[str, Any], *, now: datetime) -> None:
-    """A report of non-delivery names this letter. `why` has `code`, `explanation` and `cure`; once is enough."""
-    if State.BOUNCED in machine.TRANSITIONS[State(letter.state)]:
-        write_down(tx, letter, machine.bounced(letter, why, now), now)
+    """A report of non-delivery names this letter. `why` has `code`, `explanation` and `cure`, and `recipients`.
+
+    The same once more changes nothing; what it says of further recipients does.
+    """
+    if letter.state == State.BOUNCED and why.get("recipients") != (letter.problem or {}).get("recipients"):
+        further = write_down(tx, letter, machine.bounced_further(letter, why), now)
+        tell(tx, further, now, **_numbers(why))
+    elif State.BOUNCED in machine.TRANSITIONS[State(letter.state)]:
+        write_down(tx, letter, machine.bounced(letter, why, now), now, **_numbers(why))
+
+
+def mark_delayed(tx: Transaction, letter: Letter, why: Mapping[str, Any], *, now: datetime) -> None:
+    """A report says that this letter is late. Not said of one that is not yet seen to be sent."""
+    if letter.state != State.SENT:
+        return
+    write_down(tx, letter, machine.delayed(letter, why), now)
+    data = {"status": machine.shown(letter.state), "code": why.get("code"), **_numbers(why)}
+    events.record(
+        tx,
+        letter.account_id,
+        "message.delayed",
+        thread_id=letter.thread_id,
+        message_id=letter.message_id,
+        data=data,
+        now=now,
+    )
+
+
+def _numbers(why: Mapping[str, Any]) -> dict[str, Any]:
+    """How many of how many it is about: an event names nobody."""
+    return {"concerned": len(why.get("recipients", ())), "recipients": why["of"]} if "of" in why else {}

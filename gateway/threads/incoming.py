@@ -1,37 +1,55 @@
 """A mail that came into an Inbox: which thread it goes to, and what follows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from gateway.graph import Message as Item
-from gateway.sending.recognise import mark_bounced
-from gateway.threads.kinds import MESSAGE_CLASS, kind_of
-from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, same_address
-from gateway.threads.sift import Watched, letters_named
+from gateway.sending.recognise import mark_bounced, mark_delayed
+from gateway.threads.bounced import concerns, letter_about, names_nobody, why_bounced, why_delayed
+from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
+from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
+from gateway.threads.reports import Report
+from gateway.threads.sift import Watched, letters_named, letters_reported
 from gateway.threads.storing import Outcome, Settled, adopt, as_message, says_more, sender_of, stored_copies
 from storage import Transaction, events, messages, outbox, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 EVENTS: Final = {Kind.MAIL: "reply.received", Kind.AUTOMATIC: "reply.automatic"}
-NOT_DELIVERED: Final = {
-    "code": "not_delivered",
-    "explanation": "The recipient's mail system reports that the letter was not delivered.",
-    "cure": "Read its report in the thread, correct the address, and post a new letter.",
-}
+# What comes from a mail system, which takes part in no thread.
+OF_MAIL_SYSTEMS: Final = (What.DELAYED, What.DELIVERED)
 
 
-def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Settled:
-    """Store it in its thread, hold it for a person, or leave it alone; once, however often it is seen."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a mail is, what it reports if it is a report, and the letters of ours that it names, the surest first."""
+
+    sort: Sort
+    report: Report | None
+    letters: Sequence[Message]
+    is_sure: bool
+
+    @property
+    def kind(self) -> Kind:
+        """What lists show."""
+        return self.sort.kind
+
+    @property
+    def is_of_a_mail_system(self) -> bool:
+        """Then it is not asked who sent it."""
+        return self.kind is Kind.BOUNCE or self.sort.what in OF_MAIL_SYSTEMS
+
+
+def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report: Report | None = None) -> Settled:
+    """Store it in its thread, hold it for a person, or leave it alone; once, however often it is seen.
+
+    `report` is what it reports, if it does.
+    """
     if messages.by_graph_id(tx, watched.mailbox.id, item.id) is not None:
         return Settled(outcome=Outcome.STORED)
-    kind = kind_of(
-        message_class=item.extended_property(MESSAGE_CLASS),
-        odata_type=item.odata_type,
-        headers=item.internet_message_headers or (),
-    )
-    letters = letters_named(tx, watched.mailbox.account_id, item)
-    evidence = _evidence(tx, watched, item, letters, report=kind is Kind.BOUNCE)
+    read = _read(tx, watched, item, report)
+    evidence = _evidence(tx, watched, item, read)
     verdict = judge(evidence)
     copies = stored_copies(tx, watched, item, Direction.IN)
     if not isinstance(verdict, NotOurs):
@@ -42,16 +60,32 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
         case NotOurs():
             return Settled(outcome=Outcome.NOT_OURS)
         case Join():
-            return _join(tx, watched, item, verdict, kind, letters, _testimony(evidence, verdict, letters), now)
+            return _join(tx, watched, item, verdict, read, _testimony(evidence, verdict, read), now)
         case Hold():
-            return _hold(tx, watched, item, verdict, kind, _testimony(evidence, verdict, letters), now)
+            return _hold(tx, watched, item, verdict, read, _testimony(evidence, verdict, read), now)
 
 
-def _evidence(tx: Transaction, watched: Watched, item: Item, letters: Sequence[Message], *, report: bool) -> Evidence:
+def _read(tx: Transaction, watched: Watched, item: Item, report: Report | None) -> Read:
+    headers = item.internet_message_headers or ()
+    sort = sort_of(
+        message_class=item.extended_property(MESSAGE_CLASS),
+        odata_type=item.odata_type,
+        headers=headers,
+        report=report,
+    )
+    account_id = watched.mailbox.account_id
+    reported = letters_reported(tx, account_id, report) if report is not None else []
+    named = letters_named(tx, account_id, item)
+    answers = references((name, value) for name, value in headers if name.casefold() == "in-reply-to")
+    direct = [letter for letter in named if letter.internet_message_id in answers]
+    return Read(sort=sort, report=report, letters=reported or direct or named, is_sure=bool(reported))
+
+
+def _evidence(tx: Transaction, watched: Watched, item: Item, read: Read) -> Evidence:
     conversation = None
     if item.conversation_id:
         conversation = threads.by_conversation(tx, watched.mailbox.id, item.conversation_id)
-    answered = tuple(dict.fromkeys(letter.thread_id for letter in letters))
+    answered = tuple(dict.fromkeys(letter.thread_id for letter in read.letters))
     candidates = {*answered, *([conversation] if conversation else [])}
     sender = sender_of(item)
     return Evidence(
@@ -60,14 +94,24 @@ def _evidence(tx: Transaction, watched: Watched, item: Item, letters: Sequence[M
         takes_part_in=frozenset(
             thread_id
             for thread_id in candidates
-            if sender is not None
-            and any(same_address(one.address, sender.address) for one in threads.participants(tx, thread_id))
+            if (read.is_sure and thread_id in answered)
+            or (
+                sender is not None
+                and any(same_address(one.address, sender.address) for one in threads.participants(tx, thread_id))
+            )
         ),
-        report=report,
+        report=read.is_of_a_mail_system and any(_may_concern(tx, thread_id, read) for thread_id in candidates),
     )
 
 
-def _testimony(evidence: Evidence, verdict: Join | Hold, letters: Sequence[Message]) -> dict[str, Any]:
+def _may_concern(tx: Transaction, thread_id: str, read: Read) -> bool:
+    """Anybody can write what looks like a report; one about somebody who takes no part is held, as from a stranger."""
+    if read.is_sure or read.report is None or names_nobody(read.report):
+        return True
+    return concerns(read.report, threads.participants(tx, thread_id))
+
+
+def _testimony(evidence: Evidence, verdict: Join | Hold, read: Read) -> dict[str, Any]:
     """What is kept with the message, to answer "why is this here?". Ids and claims, nothing of the mail."""
     return {
         "reason": verdict.reason.value,
@@ -75,7 +119,8 @@ def _testimony(evidence: Evidence, verdict: Join | Hold, letters: Sequence[Messa
         "references_name_ours": evidence.references_name_ours,
         "sender_is_participant": verdict.thread_id in evidence.takes_part_in,
         "new_participant": isinstance(verdict, Join) and verdict.new_participant,
-        "letters": [letter.id for letter in letters[:10]],
+        "letters": [letter.id for letter in read.letters[:10]],
+        **({} if read.sort.what is None else {"what": read.sort.what.value}),
     }
 
 
@@ -84,8 +129,7 @@ def _join(
     watched: Watched,
     item: Item,
     verdict: Join,
-    kind: Kind,
-    letters: Sequence[Message],
+    read: Read,
     testimony: dict[str, Any],
     now: datetime,
 ) -> Settled:
@@ -94,17 +138,18 @@ def _join(
         item,
         verdict.thread_id,
         direction=Direction.IN,
-        kind=kind,
+        kind=read.kind,
         placement=Placement.PLACED,
         evidence=testimony,
         now=now,
     )
     messages.insert(tx, message)
     _take_part(tx, message)
-    remembered = verdict.remember and _remember(tx, watched, item, verdict.thread_id, now)
-    _tell(tx, message, EVENTS.get(kind, "thread.updated"), now)
-    if kind is Kind.BOUNCE:
-        _bounce(tx, letters, verdict.thread_id, now)
+    # Reports of all letters of a school may share one conversation, by their subject alone.
+    remember = verdict.remember and not read.is_of_a_mail_system
+    remembered = remember and _remember(tx, watched, item, verdict.thread_id, now)
+    _tell(tx, message, EVENTS.get(read.kind, "thread.updated"), now)
+    _turn_letter(tx, verdict.thread_id, read, now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id, remembered=remembered)
 
 
@@ -113,7 +158,7 @@ def _hold(
     watched: Watched,
     item: Item,
     verdict: Hold,
-    kind: Kind,
+    read: Read,
     testimony: dict[str, Any],
     now: datetime,
 ) -> Settled:
@@ -122,7 +167,7 @@ def _hold(
         item,
         verdict.thread_id,
         direction=Direction.IN,
-        kind=kind,
+        kind=read.kind,
         placement=Placement.HELD,
         evidence=testimony,
         now=now,
@@ -176,12 +221,18 @@ def _remember(tx: Transaction, watched: Watched, item: Item, thread_id: str, now
     return True
 
 
-def _bounce(tx: Transaction, letters: Sequence[Message], thread_id: str, now: datetime) -> None:
-    """Turn the letter that a report is about: the one it names, or the thread's only one."""
-    named = letters or [one for one in messages.of_thread(tx, thread_id) if one.status is not None]
-    letter = outbox.find(tx, named[0].id) if len(named) == 1 else None
-    if letter is not None:
-        mark_bounced(tx, letter, NOT_DELIVERED, now=now)
+def _turn_letter(tx: Transaction, thread_id: str, read: Read, now: datetime) -> None:
+    """Let the letter that a report is about say so; one that is about no one letter for sure just stands there."""
+    if read.kind is not Kind.BOUNCE and read.sort.what is not What.DELAYED:
+        return
+    message = letter_about(tx, thread_id, read.letters, read.report)
+    letter = None if message is None else outbox.find(tx, message.id)
+    if message is None or letter is None:
+        return
+    if read.kind is Kind.BOUNCE:
+        mark_bounced(tx, letter, why_bounced(letter, message, read.report), now=now)
+    else:
+        mark_delayed(tx, letter, why_delayed(message, read.report), now=now)
 
 
 def _tell(tx: Transaction, message: Message, event: str, now: datetime) -> None:

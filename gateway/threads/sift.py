@@ -1,19 +1,22 @@
 """Finding out what of a folder's mail is ours, with as little reading as can be.
 
-Of mail that is not ours we see its ids, its sender and its times, and, in the Inbox, its headers; nothing of that is
-kept. What is ours is read whole.
+Of mail that is not ours we see its ids, its sender and its times, and, in the Inbox, its headers, and of what looks
+like a mail system's report what it reports; nothing of that is kept. What is ours is read whole.
 """
 
+import asyncio
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway.graph import GraphError, Message, MessageRequest, NotFound
+from gateway.graph import BodyType, GraphError, Message, MessageRequest, NotFound
 from gateway.sending.draft import TAG
 from gateway.threads.graph import HEADERS, METADATA, WHOLE, MailReader
+from gateway.threads.html import html_as_text
 from gateway.threads.kinds import MESSAGE_CLASS
 from gateway.threads.matching import references, usable_message_id
+from gateway.threads.reports import LARGEST, Report, may_be_report, read_report, read_shown
 from storage import Store, Transaction, messages, outbox, threads
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox
@@ -53,7 +56,7 @@ class Sifted:
     `unrelated` we have the metadata; the others are Graph ids.
 
     `missing`: Graph knows no such item now. `failed`: it could not be read. `history` has, for each conversation that
-    headers alone tie to us, the mail that is in it already.
+    headers alone tie to us, the mail that is in it already. `reports` has what those of `ours` report that are reports.
     """
 
     ours: tuple[Message, ...] = ()
@@ -62,6 +65,7 @@ class Sifted:
     missing: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     history: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
+    reports: Mapping[str, Report] = field(default_factory=dict)
 
 
 class Sieve:
@@ -105,15 +109,20 @@ class Sieve:
         more, missing, failed = told_apart(await self._get(silent, ("id", *self._witness)))
         witnesses = [*more, *(one for one in strange if one.id not in silent)]
         named = await self._store.read(_those_that_name_us, self._watched, witnesses)
+        foreign = await self._read_reports([one for one in witnesses if one.id not in named])
+        reported = await self._store.read(_those_that_report_ours, self._watched, foreign.reports)
+        missing, failed, named = missing | foreign.missing, failed | foreign.failed, named | reported
         wanted = [message.id for message in mail if message.id in tied | named]
         ours, missing_now, failed_now = await self._read_whole(wanted)
+        own = await self._read_reports([one for one in ours if one.id not in foreign.reports])
         return Sifted(
             ours=(*recognised, *ours),
             known=known,
             unrelated=tuple(one for one in mail if one.id not in known | tied | named | missing | failed),
             missing=missing | missing_now,
             failed=failed | failed_now,
-            history=await self._history(message for message in ours if message.id in named),
+            history=await self._history(message for message in ours if message.id in named - reported),
+            reports={**foreign.reports, **_as_shown(ours, own), **own.reports},
         )
 
     @property
@@ -136,6 +145,27 @@ class Sieve:
                 else:
                     whole.append(message)  # the mail without their names is better than no mail
         return whole, missing, failed
+
+    async def _read_reports(self, some: Sequence[Message]) -> "_Reports":
+        """What those of the Inbox that may be reports say. What they return is nowhere but in their bytes."""
+        found = _Reports()
+        for message in some if self._watched.is_inbox else ():
+            if not may_be_report(
+                message_class=message.extended_property(MESSAGE_CLASS), headers=message.internet_message_headers or ()
+            ):
+                continue
+            try:
+                mime = await self._graph.get_mime(self._watched.mailbox.user, message.id, limit=LARGEST)
+            except NotFound:
+                found.missing |= {message.id}
+            except GraphError as error:
+                log.warning("report not read", extra={"graph_id": message.id, **error.log_fields()})
+                found.failed |= {message.id}
+            else:
+                report = await asyncio.to_thread(read_report, mime)
+                if report is not None:
+                    found.reports[message.id] = report
+        return found
 
     async def _with_attachments(self, message: Message) -> Message:
         """`hasAttachments` is false when all of them are inline: https://learn.microsoft.com/graph/api/resources/message"""
@@ -169,6 +199,30 @@ class Sieve:
                 continue
             history[conversation_id] = tuple(found)
         return history
+
+
+@dataclass(slots=True)
+class _Reports:
+    """By Graph id; and of which the bytes could not be had."""
+
+    reports: dict[str, Report] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+
+
+def _as_shown(ours: Sequence[Message], unread: _Reports) -> dict[str, Report]:
+    """Of mail that is ours and is here, no more than its bytes are wanting: its text says what happened, too."""
+    found = {}
+    for one in ours:
+        if one.id in unread.failed | unread.missing and one.body is not None:
+            report = read_shown(
+                subject=one.subject or "",
+                sender=(one.from_.address if one.from_ else None) or "",
+                text=html_as_text(one.body.content) if one.body.content_type is BodyType.HTML else one.body.content,
+            )
+            if report is not None:
+                found[one.id] = report
+    return found
 
 
 def told_apart(
@@ -234,6 +288,20 @@ def _those_that_name_us(tx: Transaction, watched: Watched, witnesses: Sequence[M
     )
 
 
+def _those_that_report_ours(tx: Transaction, watched: Watched, reports: Mapping[str, Report]) -> frozenset[str]:
+    """Of these, whose report is about a letter of ours."""
+    account_id = watched.mailbox.account_id
+    return frozenset(id for id, report in reports.items() if letters_reported(tx, account_id, report))
+
+
+def letters_reported(tx: Transaction, account_id: str, report: Report) -> list[messages.Message]:
+    """What of ours a report is about: by our own header, else by the Message-ID in what it returns."""
+    letter = outbox.by_send_uid(tx, account_id, report.send_uid) if report.send_uid else None
+    if letter is not None:
+        return [messages.get(tx, account_id, letter.message_id)]
+    return _our_own(messages.named_by(tx, account_id, report.message_ids))
+
+
 def letters_named(tx: Transaction, account_id: str, message: Message) -> list[messages.Message]:
     """The letters of ours that a mail says it answers, nearest first.
 
@@ -242,9 +310,9 @@ def letters_named(tx: Transaction, account_id: str, message: Message) -> list[me
     named = references(message.internet_message_headers or ())
     if not named:
         return []
-    letters = [
-        one
-        for one in messages.named_by(tx, account_id, named)
-        if one.direction is Direction.OUT and one.placement is messages.Placement.PLACED
-    ]
+    letters = _our_own(messages.named_by(tx, account_id, named))
     return sorted(letters, key=lambda letter: named.index(letter.internet_message_id or ""))
+
+
+def _our_own(found: Sequence[messages.Message]) -> list[messages.Message]:
+    return [one for one in found if one.direction is Direction.OUT and one.placement is messages.Placement.PLACED]

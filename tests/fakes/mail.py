@@ -95,6 +95,10 @@ class FakeMail:
     unreadable: list[str] = field(default_factory=list)
     """Ids that the next page shows in a form nobody understands."""
     attachments: dict[str, list[AttachmentInfo]] = field(default_factory=dict)
+    mime: dict[str, bytes] = field(default_factory=dict)
+    """What reports are, by id, as they came over the wire."""
+    unreadable_mime: dict[str, GraphError] = field(default_factory=dict)
+    read_as_mime: list[str] = field(default_factory=list)
     read_whole: list[str] = field(default_factory=list)
     """The ids of all that was read with its body."""
     closed: dict[str, Exception] = field(default_factory=dict)
@@ -188,6 +192,12 @@ class FakeMail:
     async def get_messages(self, user: str, requests: Sequence[MessageRequest]) -> dict[str, Message | GraphError]:
         self.asked += [request.id for request in requests]
         return {request.id: self._read(user, request) for request in requests}
+
+    async def get_mime(self, user: str, id: str, *, limit: int) -> bytes:
+        self.read_as_mime.append(id)
+        if id in self.unreadable_mime:
+            raise self.unreadable_mime[id]
+        return self.mime.get(id, b"")[:limit]
 
     async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]:
         return self.attachments.get(message_id, [])

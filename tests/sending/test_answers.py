@@ -78,7 +78,7 @@ async def test_headers_are_given_when_the_draft_is_made_for_later_is_too_late(of
     message_id = await office.post(answer)
     await office.worker.run_due()
     draft = office.mail.items[(await office.letter(message_id)).graph_id or ""]
-    assert draft.payload["internetMessageHeaders"] == [{"name": "x-selma-run", "value": "7"}]
+    assert {"name": "x-selma-run", "value": "7"} in draft.payload["internetMessageHeaders"]
 
 
 async def test_attachments_follow_once_the_draft_is_there(office: Office) -> None:

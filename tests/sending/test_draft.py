@@ -73,6 +73,7 @@ def payload(*, headers: tuple[tuple[str, str], ...] = (), **changes: Any) -> dic
 
 
 THE_TAG = [{"id": TAG, "value": "0b2e"}]
+THE_HEADER = {"name": "x-selma-send-uid", "value": "0b2e"}
 
 
 def test_a_draft_says_all_that_the_letter_says_and_carries_its_tag() -> None:
@@ -85,6 +86,7 @@ def test_a_draft_says_all_that_the_letter_says_and_carries_its_tag() -> None:
         "replyTo": [{"emailAddress": {"name": "Help", "address": "help@school.example"}}],
         "importance": "normal",
         "singleValueExtendedProperties": THE_TAG,
+        "internetMessageHeaders": [THE_HEADER],
     }
 
 
@@ -93,7 +95,14 @@ def test_headers_of_the_senders_own_go_along() -> None:
     assert made["internetMessageHeaders"] == [
         {"name": "x-selma-run", "value": "7"},
         {"name": "X-Auto-Response-Suppress", "value": "OOF"},
+        THE_HEADER,
     ]
+
+
+def test_ours_steps_back_where_graph_takes_no_more_headers() -> None:
+    five = tuple((f"x-selma-{number}", "7") for number in range(5))
+    assert THE_HEADER not in payload(headers=five)["internetMessageHeaders"]
+    assert THE_HEADER in payload(headers=five[1:])["internetMessageHeaders"]
 
 
 def test_the_tag_is_the_one_that_letters_have_had_for_ever() -> None:
@@ -146,7 +155,7 @@ class TestAnswers:
 
     def test_only_when_it_is_made_can_a_draft_get_its_headers(self) -> None:
         born = reply_at_birth(letter(State.DRAFTING, send_uid="0b2e", headers=self.HEADERS), message())
-        assert born["internetMessageHeaders"] == [{"name": "x-selma-run", "value": "7"}]
+        assert born["internetMessageHeaders"] == [{"name": "x-selma-run", "value": "7"}, THE_HEADER]
         assert born["singleValueExtendedProperties"] == THE_TAG
         assert "body" not in born
         changes = reply_changes(letter(State.DRAFTING, headers=self.HEADERS), message(), self.WROTE)

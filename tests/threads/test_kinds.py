@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.threads.kinds import kind_of
+from gateway.threads.kinds import sort_of
 from storage.messages import Kind
 
 
@@ -19,7 +19,7 @@ from storage.messages import Kind
     ],
 )
 def test_exchanges_message_class_says_what_a_mail_is(message_class: str | None, kind: Kind) -> None:
-    assert kind_of(message_class=message_class, odata_type=None, headers=()) is kind
+    assert sort_of(message_class=message_class, odata_type=None, headers=()).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_exchanges_message_class_says_what_a_mail_is(message_class: str | None, 
     ],
 )
 def test_headers_say_what_a_mail_is(header: tuple[str, str], kind: Kind) -> None:
-    assert kind_of(message_class="IPM.Note", odata_type=None, headers=[header]) is kind
+    assert sort_of(message_class="IPM.Note", odata_type=None, headers=[header]).kind is kind
 
 
 def test_an_answer_to_an_invitation_is_a_calendar_matter() -> None:
     odata_type = "#microsoft.graph.eventMessageResponse"
-    assert kind_of(message_class=None, odata_type=odata_type, headers=()) is Kind.CALENDAR
+    assert sort_of(message_class=None, odata_type=odata_type, headers=()).kind is Kind.CALENDAR
