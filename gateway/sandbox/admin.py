@@ -12,6 +12,9 @@ POST   /_sandbox/deliver                  mail from outside arrives: {"mailbox",
 DELETE /_sandbox/subscriptions/{id}       it vanishes; with ?notify=true a `subscriptionRemoved` goes out
 POST   /_sandbox/subscriptions/{id}/lifecycle   {"event": "missed" | "reauthorizationRequired" | "subscriptionRemoved"}
 POST   /_sandbox/expire-delta-tokens      {"mailbox", "folder"?}: links handed out so far are answered with 410
+PATCH  /_sandbox/correspondents/{address}   other habits: {"is_silent"?, "out_of_office"?, "machine"?: "is_full" |
+                                          "is_late" | "reads" | "accepts" | null, "changes_subject_to"?,
+                                          "keeps_references"?, "says"?: [text]}
 PATCH  /_sandbox/behaviour                fields of `Behaviour`; delays in seconds, null: no limit → all fields
 GET    /_sandbox/faults                   {"struck": [what was struck, in order],
                                           "rules": [{"match", "matched", "struck"}], of those in force}
@@ -37,6 +40,7 @@ from starlette.routing import Route
 
 from gateway.sandbox.behaviour import Behaviour
 from gateway.sandbox.clock import parse_timestamp, timestamp
+from gateway.sandbox.correspondents import Machine
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.mailbox import Mailbox
 from gateway.sandbox.model import Address
@@ -59,6 +63,7 @@ def routes(sandbox: "Sandbox") -> list[Route]:
         Route("/subscriptions/{id}", _guarded(hands.remove_subscription), methods=["DELETE"]),
         Route("/subscriptions/{id}/lifecycle", _guarded(hands.lifecycle), methods=["POST"]),
         Route("/expire-delta-tokens", _guarded(hands.expire_delta_tokens), methods=["POST"]),
+        Route("/correspondents/{address}", _guarded(hands.change_correspondent), methods=["PATCH"]),
         Route("/behaviour", _guarded(hands.change_behaviour), methods=["PATCH"]),
         Route("/faults", _guarded(hands.faults), methods=["GET", "POST", "DELETE"]),
         Route("/secrets", _guarded(hands.add_secret), methods=["POST"]),
@@ -154,6 +159,15 @@ class _Hands:
     async def expire_delta_tokens(self, request: Request) -> Response:
         body = await _body(request)
         self._world.expire_delta_tokens(body["mailbox"], body.get("folder", "inbox"))
+        return Response(status_code=204)
+
+    async def change_correspondent(self, request: Request) -> Response:
+        habits = await _body(request)
+        if habits.get("machine") is not None:
+            habits["machine"] = Machine(habits["machine"])
+        if "says" in habits:
+            habits["says"] = tuple(str(each) for each in habits["says"])
+        self._world.correspondents.change(request.path_params["address"], **habits)
         return Response(status_code=204)
 
     async def change_behaviour(self, request: Request) -> Response:

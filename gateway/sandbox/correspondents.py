@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from html import escape
 
+from gateway.sandbox import reports
 from gateway.sandbox.conversations import reply_subject
 from gateway.sandbox.identity import Identities
 from gateway.sandbox.model import Address, Body, Letter
@@ -51,6 +53,17 @@ def bare(letter: Letter, said: str) -> Body:
     return Body(content_type="text", content=said)
 
 
+class Machine(StrEnum):
+    """What somebody's programs do with a letter: report that the mailbox is full, or not to be reached yet; tell that
+    it was read; answer as a calendar does.
+    """
+
+    IS_FULL = "is_full"
+    IS_LATE = "is_late"
+    READS = "reads"
+    ACCEPTS = "accepts"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correspondent:
     """Someone at an outside address. Answers each letter a person wrote, never what a machine sent."""
@@ -65,11 +78,15 @@ class Correspondent:
     """A new subject makes a new conversation, although the References are right."""
     keeps_references: bool = True
     out_of_office: bool = False
+    machine: Machine | None = None
+    """What answers instead."""
 
     def answer(self, letter: Letter, *, turn: int, now: datetime, identities: Identities) -> Letter | None:
         """The reply to a letter, or None. `turn` counts the letters this person has got before."""
         if self.is_silent or letter.is_automatic:
             return None
+        if self.machine is not None:
+            return self._by_machine(self.machine, letter, now, identities)
         said = self.says[turn % len(self.says)]
         back_to = letter.reply_to or (letter.from_,)
         reply = Letter(
@@ -85,6 +102,20 @@ class Correspondent:
             references=(*letter.references, letter.internet_message_id) if self.keeps_references else (),
         )
         return _out_of_office(reply, letter) if self.out_of_office else reply
+
+    def _by_machine(self, machine: Machine, letter: Letter, now: datetime, identities: Identities) -> Letter:
+        message_id = f"<{identities.token(18)}@mx.{self.address.rpartition('@')[2]}>"
+        person = Address(name=self.name, address=self.address)
+        match machine:
+            case Machine.READS:
+                return reports.read_receipt(letter, person, now=now, message_id=message_id)
+            case Machine.ACCEPTS:
+                return reports.acceptance(letter, person, now=now, message_id=message_id)
+            case Machine.IS_FULL:
+                failure = reports.MAILBOX_FULL
+            case Machine.IS_LATE:
+                failure = reports.NOT_YET
+        return reports.by_their_system(letter, failure, recipient=self.address, now=now, message_id=message_id)
 
 
 class Correspondents:

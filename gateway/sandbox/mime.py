@@ -1,14 +1,13 @@
-"""Messages as RFC 5322 text: what `/$value` shows, what MIME posts are read from, what a report of non-delivery is."""
+"""Messages as RFC 5322 text: what `/$value` shows, what MIME posts are read from."""
 
 import email
 import email.policy
 import email.utils
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from email.header import Header as EmailHeader
 from email.message import EmailMessage
 
-from gateway.sandbox.model import Address, Body, Letter, Message
+from gateway.sandbox.model import Address, Body, Message
 from gateway.sandbox.text import as_text
 
 _SMTP = email.policy.SMTP
@@ -107,57 +106,6 @@ def parse(source: bytes) -> ParsedMail:
         references=tuple(str(mail["References"] or "").split()),
         headers=tuple((name, str(value)) for name, value in mail.items() if name.lower().startswith("x-")),
         files=files,
-    )
-
-
-def non_delivery_report(letter: Letter, *, recipients: Sequence[str], reporter: str, status: str, reason: str) -> bytes:
-    """A delivery status notification (RFC 3464) about some recipients of a letter."""
-    boundary = "_a_report_by_the_sandbox_"
-    domain = reporter.rpartition("@")[2]
-    lines = (
-        f"From: {reporter}",
-        f"To: {letter.from_.address}",
-        f"Subject: {EmailHeader(f'Undeliverable: {letter.subject}').encode()}",
-        f"Date: {email.utils.format_datetime(letter.sent_at)}",
-        f"In-Reply-To: {letter.internet_message_id}",
-        f"References: {letter.internet_message_id}",
-        "Auto-Submitted: auto-replied",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type=delivery-status; boundary="{boundary}"',
-        "",
-        f"--{boundary}",
-        "Content-Type: text/plain; charset=utf-8",
-        "",
-        f"Your message to {', '.join(recipients)} couldn't be delivered. {reason}",
-        "",
-        f"--{boundary}",
-        "Content-Type: message/delivery-status",
-        "",
-        f"Reporting-MTA: dns;{domain}",
-        "",
-        *(line for recipient in recipients for line in _failed(recipient, status, reason)),
-        f"--{boundary}",
-        "Content-Type: text/rfc822-headers",
-        "",
-        f"From: {letter.from_.address}",
-        f"To: {', '.join(recipients)}",
-        f"Subject: {EmailHeader(letter.subject).encode()}",
-        f"Message-ID: {letter.internet_message_id}",
-        "",
-        f"--{boundary}--",
-        "",
-    )
-    return "\r\n".join(lines).encode()
-
-
-def _failed(recipient: str, status: str, reason: str) -> tuple[str, ...]:
-    """The fields about one recipient (RFC 3464, 2.3)."""
-    return (
-        f"Final-Recipient: rfc822;{recipient}",
-        "Action: failed",
-        f"Status: {status}",
-        f"Diagnostic-Code: smtp;550 {status} {reason}",
-        "",
     )
 
 

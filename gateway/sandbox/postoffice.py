@@ -251,7 +251,10 @@ def _letter(sent: Message) -> Letter:
 
 def _wire_headers(letter: Letter) -> tuple[tuple[str, str], ...]:
     """The headers that a reader of the received message sees."""
-    kind = "multipart/report; report-type=delivery-status" if letter.message_class.startswith("REPORT.") else None
+    kind = None
+    if letter.message_class.startswith("REPORT."):
+        is_read = letter.message_class.endswith((".IPNRN", ".IPNNRN"))
+        kind = f"multipart/report; report-type={'disposition-notification' if is_read else 'delivery-status'}"
     headers = [
         ("Received", f"from mail.{letter.from_.address.rpartition('@')[2]} by apcprd01.{EXTERNAL_HOST}"),
         ("From", letter.from_.address),
