@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.clock import Clock
+from gateway.sending import loops
 from gateway.sending.machine import State
-from storage import Store, Transaction, attachments, chores, files, gaps, hints
+from storage import Store, Transaction, answerers, attachments, chores, files, gaps, hints
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,7 @@ CLOSED_HINTS_KEPT: Final = timedelta(days=1)
 GAPS_KEPT: Final = timedelta(days=365)
 # The mailbox has what a letter brought along; here it is kept a while, should somebody ask what was sent.
 FILES_KEPT: Final = timedelta(days=30)
+DEPARTURES_KEPT: Final = 2 * loops.WITHIN
 OVER: Final = (State.SENT, State.BOUNCED, State.CANCELLED)
 
 
@@ -38,6 +40,7 @@ class Housekeeping:
 def _tidy(tx: Transaction, *, now: datetime) -> int:
     forgotten = 0
     for account_id in chores.due(tx, CHORE, now, latest=now + 2 * EVERY):
+        forgotten += answerers.forget(tx, account_id, before=now - DEPARTURES_KEPT)
         forgotten += hints.prune(tx, account_id, now - CLOSED_HINTS_KEPT)
         forgotten += gaps.prune(tx, account_id, now - GAPS_KEPT)
         attachments.let_go(tx, account_id, states=OVER, before=now - FILES_KEPT)

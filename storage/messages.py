@@ -216,6 +216,7 @@ VALUES (:id, :account_id, :mailbox_id, :thread_id, :direction, :kind, :placement
         :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :new_text, :preview,
         :attachments, :evidence, :created_by, :message_at, :created_at)
 """
+RECIPIENTS = "SELECT recipients FROM messages WHERE id = :id"
 IDENTIFY = """
 UPDATE messages
    SET graph_id = :graph_id, conversation_id = :conversation_id, internet_message_id = :internet_message_id,
@@ -272,6 +273,13 @@ def get(tx: Transaction, account_id: str, message_id: str) -> Message:
     if row is None:
         raise NotFound("There is no such message.")
     return Message.from_row(row)
+
+
+def recipients_of(tx: Transaction, message_id: str) -> list[Address]:
+    """Everybody a message goes to, without the rest of it."""
+    row = tx.execute(RECIPIENTS, {"id": message_id}).fetchone()
+    people = Recipients() if row is None else Recipients.from_json(row["recipients"])
+    return [*people.to, *people.cc, *people.bcc]
 
 
 def of_thread(tx: Transaction, thread_id: str) -> list[Message]:

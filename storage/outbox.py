@@ -152,6 +152,10 @@ COUNTS_IN_STATES = """
 SELECT state, count(*) AS letters FROM outbox
  WHERE account_id = :account_id AND state IN (SELECT value FROM json_each(:states)) GROUP BY state
 """
+HELD = """
+SELECT count(*) AS letters FROM outbox
+ WHERE account_id = :account_id AND state = 'drafted' AND json_extract(problem, '$.code') = :code
+"""
 IN_STATE = (
     SELECT_LETTER
     + """
@@ -310,6 +314,11 @@ def counts_in(tx: Transaction, account_id: str, states: Iterable[str]) -> dict[s
     """The same for some states: cheap where those that are over are many."""
     question = {"account_id": account_id, "states": orjson.dumps(sorted(states)).decode()}
     return {row["state"]: row["letters"] for row in tx.execute(COUNTS_IN_STATES, question)}
+
+
+def drafted_with_problem(tx: Transaction, account_id: str, code: str) -> int:
+    """How many drafts wait for this reason."""
+    return int(tx.execute(HELD, {"account_id": account_id, "code": code}).fetchone()["letters"])
 
 
 def in_state(tx: Transaction, account_id: str, state: str, *, before_id: str | None = None, limit: int) -> list[Letter]:

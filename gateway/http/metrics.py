@@ -24,7 +24,7 @@ from gateway.graph import Limits
 from gateway.http import auth
 from gateway.http.services import Services
 from gateway.sending import budget
-from gateway.sending.machine import SHOWN, shown
+from gateway.sending.machine import LOOP, SHOWN, shown
 from gateway.sending.rules import Allowance
 from gateway.threads.standing import read_completeness
 from storage import Transaction, accounts, batches, mailboxes, outbox
@@ -91,6 +91,11 @@ def letters(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
     for state, count in outbox.counts(tx, scrape.account_id).items():
         by_status[shown(state)] += count
     yield _by("status", "letters", "Letters in the outbox, by status.", by_status)
+    yield _one(
+        "letters_held",
+        "Letters that wait because their recipient answers automatically and got as many as may be within an hour.",
+        outbox.drafted_with_problem(tx, scrape.account_id, LOOP),
+    )
     due = outbox.oldest_due(tx, scrape.account_id, scrape.now)
     late = timedelta(0) if due is None else scrape.now - due
     yield _one(

@@ -16,10 +16,10 @@ from gateway.sending.commits import Claim, Content
 from gateway.sending.draft import payload_of, reply_at_birth, reply_changes, with_attachments
 from gateway.sending.errors import FAILURES, Failure, Verdict, ask, fail, judge
 from gateway.sending.looking import Found, GraphSource, Mailer, look
-from gateway.sending.machine import State
+from gateway.sending.machine import State, is_held
 from gateway.sending.rules import Allowance
 from gateway.steady import SteadyStore
-from storage import StorageUnavailable, Store
+from storage import StorageUnavailable, Store, outbox
 from storage.attachments import LetterAttachment
 from storage.outbox import Letter
 
@@ -68,6 +68,13 @@ class Carrier:
             return
         if intended is not None:
             await self._submit(graph, claim, intended)
+        else:
+            await self._say_if_held(claim.letter)
+
+    async def _say_if_held(self, letter: Letter) -> None:
+        waiting = await self._steady.read(outbox.find, letter.message_id)
+        if waiting is not None and is_held(waiting):
+            log.warning("letter held: its recipient answers automatically", extra=_fields(letter))
 
     # The draft
 

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict, Unpack
 
 from gateway.graph import Message as Item
-from gateway.sending import budget, machine
+from gateway.sending import budget, loops, machine
 from gateway.sending.draft import Original, Parts, divide, payload_of
 from gateway.sending.errors import Pause, Verdict, internal
 from gateway.sending.machine import State
 from gateway.sending.recognise import SentItem, identify, mark_sent
 from gateway.sending.record import write_down
 from gateway.sending.rules import Allowance
-from storage import Transaction, accounts, attachments, claims, files, folders, mailboxes, messages, outbox
+from storage import Transaction, accounts, attachments, claims, events, files, folders, mailboxes, messages, outbox
 from storage.attachments import LetterAttachment
 from storage.folders import WellKnown
 from storage.mailboxes import MailboxState
@@ -178,8 +178,28 @@ def intend(tx: Transaction, claimed: Letter, **limits: Unpack[Limits]) -> Letter
     if may_leave_at > now:
         write_down(tx, letter, machine.held_back(letter, may_leave_at), now)
         return None
+    people = messages.recipients_of(tx, letter.message_id)
+    if not machine.is_released(letter) and (until := loops.may_leave_at(tx, letter, people, now)) > now:
+        _hold(tx, letter, until, now)
+        return None
+    loops.leaves(tx, letter, people, now)
     budget.spend(tx, letter, allowance, now)
     return write_down(tx, letter, machine.intend(letter, now, lease_ends_at), now, keep_lease=True)
+
+
+def _hold(tx: Transaction, letter: Letter, until: datetime, now: datetime) -> None:
+    """Its recipient answers automatically. Told once, however often it has to wait again."""
+    held = write_down(tx, letter, machine.held_back(letter, until, machine.LOOP), now)
+    if not machine.is_held(letter):
+        events.record(
+            tx,
+            held.account_id,
+            "message.held",
+            thread_id=held.thread_id,
+            message_id=held.message_id,
+            data={"status": machine.shown(held.state), "code": machine.LOOP},
+            now=now,
+        )
 
 
 def submitted(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:

@@ -83,6 +83,8 @@ SETTLED_AFTER: Final = timedelta(minutes=15)  # only then is "still a draft" bel
 SETTLED_APART: Final = timedelta(minutes=1)  # … and only of two reads this far apart
 REVIEW_AFTER: Final = timedelta(minutes=30)  # uncertain for so long: a person decides
 MAX_SUBMITS: Final = 3
+LOOP: Final = "loop"  # the codes of two reasons in `reasons`
+RELEASED: Final = "released"
 TIDY_AFTER: Final = timedelta(minutes=3)  # by then a draft that was being made when it was given up is there
 
 
@@ -157,10 +159,23 @@ def mailbox_removed(letter: Letter, now: datetime) -> Letter:
     return _to(letter, S.FAILED, now, problem=problem("mailbox_removed"))
 
 
-def held_back(letter: Letter, at: datetime) -> Letter:
-    """The mailbox has sent as much as it may: the draft waits, and its patience counts from when it may leave."""
+def held_back(letter: Letter, at: datetime, why: str = "budget") -> Letter:
+    """The mailbox has sent as much as it may: the draft waits, and its patience counts from when it may leave.
+
+    With `LOOP`, it is its recipient who has got as much as may be.
+    """
     _expect(letter, S.DRAFTED)
-    return replace(letter, next_attempt_at=at, still_draft_at=at, problem=problem("budget"))
+    return replace(letter, next_attempt_at=at, still_draft_at=at, problem=problem(why))
+
+
+def is_held(letter: Letter) -> bool:
+    """Whether it waits because its recipient answers automatically."""
+    return letter.state == S.DRAFTED and letter.problem is not None and letter.problem.get("code") == LOOP
+
+
+def is_released(letter: Letter) -> bool:
+    """Whether a person has let it go all the same."""
+    return letter.problem is not None and letter.problem.get("code") == RELEASED
 
 
 # Submitting
@@ -350,9 +365,14 @@ def cancel(letter: Letter, now: datetime) -> Letter:
 
 
 def retry(letter: Letter, now: datetime) -> Letter:
-    """Try a failed letter again. It is the same sending: its tag is looked for before a draft is made."""
+    """Try a failed letter again. It is the same sending: its tag is looked for before a draft is made.
+
+    Or let one go at once that is held because its recipient answers automatically.
+    """
+    if is_held(letter):
+        return replace(letter, next_attempt_at=now, still_draft_at=now, problem=problem(RELEASED))
     if letter.state != S.FAILED:
-        raise Conflict(f"This letter is {shown(letter.state)}; only a failed letter can be tried again.")
+        raise Conflict(f"This letter is {shown(letter.state)}; only a failed or held letter can be tried again.")
     return _to(letter, S.ACCEPTED, now, still_draft_at=None, problem=None, next_attempt_at=now)
 
 

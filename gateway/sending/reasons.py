@@ -56,6 +56,14 @@ PLAINLY: Final[Mapping[str, tuple[str, str]]] = {
         "The letter waits its turn: the mailbox has sent as much as Microsoft 365 allows for now.",
         "Nothing to do: it leaves as soon as the limit allows.",
     ),
+    "loop": (
+        "The letter is held: its recipient answers automatically and has got 20 letters within an hour.",
+        "Nothing to do: it leaves when the hour has passed. To let it go now, use Try again.",
+    ),
+    "released": (
+        "A person has let this letter go, although its recipient answers automatically.",
+        "Nothing to do: it leaves next.",
+    ),
     "attachment_damaged": (
         "An attachment in the mailbox is not the file that was posted, also after it was uploaded again.",
         "Look at the draft in the mailbox, then send the letter anew or close it.",

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from gateway.graph import Message as Item
 from gateway.sending.recognise import mark_bounced, mark_delayed
-from gateway.threads.bounced import concerns, letter_about, names_nobody, why_bounced, why_delayed
+from gateway.threads.bounced import concerns, letter_about, names_nobody, recipients_of, why_bounced, why_delayed
 from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
 from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
 from gateway.threads.reports import Report
 from gateway.threads.sift import Watched, letters_named, letters_reported
 from gateway.threads.storing import Outcome, Settled, adopt, as_message, says_more, sender_of, stored_copies
-from storage import Transaction, events, messages, outbox, threads
+from storage import Transaction, answerers, events, messages, outbox, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 EVENTS: Final = {Kind.MAIL: "reply.received", Kind.AUTOMATIC: "reply.automatic"}
@@ -149,6 +149,7 @@ def _join(
     remember = verdict.remember and not read.is_of_a_mail_system
     remembered = remember and _remember(tx, watched, item, verdict.thread_id, now)
     _tell(tx, message, EVENTS.get(read.kind, "thread.updated"), now)
+    _count_answer(tx, message, read, now)
     _turn_letter(tx, verdict.thread_id, read, now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id, remembered=remembered)
 
@@ -219,6 +220,22 @@ def _remember(tx: Transaction, watched: Watched, item: Item, thread_id: str, now
         now=now,
     )
     return True
+
+
+def _count_answer(tx: Transaction, message: Message, read: Read, now: datetime) -> None:
+    """Whether a person or a machine answers from there: `gateway.sending.loops` has a use for it.
+
+    Some machines answer from another address than the letter went to.
+    """
+    if message.sender is None:
+        return
+    if message.kind is Kind.MAIL:
+        answerers.answered_in_person(tx, message.account_id, message.sender.address)
+    elif message.kind is Kind.AUTOMATIC and read.sort.what is None:
+        answered = [recipients_of(letter) for letter in read.letters[:1]]
+        alone = [people[0].address for people in answered if len(people) == 1]
+        for address in {one.strip().casefold() for one in (message.sender.address, *alone)}:
+            answerers.answered_by_machine(tx, message.account_id, address, now=now)
 
 
 def _turn_letter(tx: Transaction, thread_id: str, read: Read, now: datetime) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from storage import (
+    answerers,
     api_keys,
     batches,
     chores,
@@ -70,6 +71,8 @@ def scene(tx: Transaction) -> Scene:
     gaps.begin(tx, scene.inbox_id, gaps.Reason.PULL_FAILING, A_MONDAY)
     lost = completeness.NewMissing(graph_id="AAMkLost", folder_id=scene.inbox_id, came_at=None)
     completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, which=[lost], now=A_MONDAY)
+    answerers.answered_by_machine(tx, scene.account_id, "aroha@student.example", now=A_MONDAY)
+    answerers.leaves(tx, scene.account_id, "msg_1", ["aroha@student.example"], now=A_MONDAY)
     return scene
 
 
@@ -206,6 +209,11 @@ NONSENSE = [
     ("batches", {"told_percent": 101}),
     ("spending", {"kind": "money"}),
     ("spending", {"amount": 0}),
+    # who answers by machine, and what went to whom
+    ("answerers", {"recipient": b"short"}),
+    ("answerers", {"in_a_row": 0}),
+    ("departures", {"recipient": b"short"}),
+    ("departures", {"message_id": "msg_of_nobody"}),
     # keys and events
     ("idempotency_keys", {"fingerprint": b"short"}),
     ("idempotency_keys", {"message_id": "msg_of_nobody"}),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.http.pages.settings_view import Tone, token_trouble
-from gateway.sending.machine import FINISHED, UNSENT, State, shown
+from gateway.sending.machine import FINISHED, LOOP, UNSENT, State, is_held, shown
 from gateway.sending.reasons import PLAINLY
 from storage import Transaction, accounts, credentials, mailboxes, messages, outbox
 from storage.accounts import Account, TokenState
@@ -52,7 +52,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterLine:
-    """A letter in a list. `at` is since when it is where it is."""
+    """A letter in a list. `at` is since when it is where it is. One `is_held` may be let go by a person."""
 
     id: str
     subject: str
@@ -60,6 +60,7 @@ class LetterLine:
     mailbox: str
     at: datetime
     reason: Reason
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ def read_way(tx: Transaction, account_id: str, *, now: datetime) -> Way:
         obstacles=[
             *of_account(account, found, configured=configured, now=now),
             *(of_mailbox(one, until, outbox.problem_near(tx, one.id, until)) for one, until in paused),
+            *of_answerers(outbox.drafted_with_problem(tx, account_id, LOOP)),
         ],
         to_decide=sum(to_decide.values()),
     )
@@ -122,6 +124,15 @@ def of_mailbox(mailbox: Mailbox, until: datetime, problem: Mapping[str, Any] | N
     )
 
 
+def of_answerers(held: int) -> list[Obstacle]:
+    """What keeps letters to those who answer automatically."""
+    if held == 0:
+        return []
+    explanation, cure = PLAINLY[LOOP]
+    title = "A letter is held" if held == 1 else f"{held} letters are held"
+    return [Obstacle(tone=Tone.WARN, title=title, detail=explanation, cure=cure)]
+
+
 def read_waiting(tx: Transaction, account_id: str, *, now: datetime) -> WaitingView:
     """What is under way, and the first of what waits, next to leave first."""
     account, counts = accounts.get(tx, account_id), Counter[str]()
@@ -146,6 +157,7 @@ def line(tx: Transaction, letter: Letter, mailbox: Mailbox, reason: Reason) -> L
         mailbox=mailbox.address,
         at=letter.state_since,
         reason=reason,
+        is_held=is_held(letter),
     )
 
 
