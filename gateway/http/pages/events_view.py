@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 from gateway.http.paging import page_of
 from gateway.threads.html import text_as_html
+from gateway.threads.kinds import What
+from gateway.threads.reports.codes import DELAYED
 from gateway.threads.views import ConversationView, MessageView, ThreadView, conversation, threads_of
 from storage import NotFound, Transaction, events, messages
 from storage.messages import Direction, Kind
@@ -61,6 +63,19 @@ KINDS: Final = {
     Kind.CALENDAR: Look(icon="calendar", words="Calendar message"),
     Kind.RECEIPT: Look(icon="receipt", words="Receipt"),
 }
+SORTS: Final = {
+    What.DELAYED: Look(icon="receipt", words="Delivery delayed"),
+    What.DELIVERED: Look(icon="receipt", words="Delivery receipt"),
+    What.READ: Look(icon="receipt", words="Read receipt"),
+    What.NOT_READ: Look(icon="receipt", words="Deleted without being read"),
+    What.COMPLAINT: Look(icon="automatic", words="Spam complaint"),
+    What.INVITATION: Look(icon="calendar", words="Invitation"),
+    What.CANCELLED: Look(icon="calendar", words="Invitation cancelled"),
+    What.ACCEPTED: Look(icon="calendar", words="Invitation accepted"),
+    What.TENTATIVE: Look(icon="calendar", words="Invitation accepted tentatively"),
+    What.DECLINED: Look(icon="calendar", words="Invitation declined"),
+}
+LATE: Final = Status(name="sent", word="Sent, delayed", tone="warn", meaning="Is still on its way.")
 LETTER_OUT: Final = Look(icon="out", words="Letter sent")
 REPLY: Final = Look(icon="in", words="Reply received")
 
@@ -91,7 +106,8 @@ class ShownMessage:
         """Changes when what is shown of it does."""
         problem = (self.message.problem or {}).get("code", "")
         sent = "" if self.message.sent_at is None else self.message.sent_at.isoformat()
-        return f"{self.message.status}/{problem}/{sent}/{len(self.message.attachments)}/{self.message.kind}"
+        concerned = len((self.message.problem or {}).get("recipients", ()))
+        return f"{self.message.status}/{problem}/{concerned}/{sent}/{len(self.message.attachments)}/{self.message.kind}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,14 +183,28 @@ def _shown(message: MessageView, subject: str) -> ShownMessage:
     sender = message.from_.name or message.from_.address if message.from_ is not None else "Unknown sender"
     return ShownMessage(
         message=message,
-        look=KINDS.get(message.kind, LETTER_OUT if outgoing else REPLY),
+        look=_look(message),
         author=(message.created_by or sender) if outgoing else sender,
-        status=None if message.status is None else STATUSES[message.status],
+        status=_status(message),
         body=body,
         whole=whole,
         folded=False,
         own_subject=None if _bare(message.subject) == _bare(subject) else message.subject or None,
     )
+
+
+def _look(message: MessageView) -> Look:
+    what = (message.evidence or {}).get("what")
+    if what in SORTS:
+        return SORTS[What(what)]
+    return KINDS.get(message.kind, LETTER_OUT if message.direction is Direction.OUT else REPLY)
+
+
+def _status(message: MessageView) -> Status | None:
+    if message.status is None:
+        return None
+    is_late = message.status == LATE.name and (message.problem or {}).get("code") == DELAYED.code
+    return LATE if is_late else STATUSES[message.status]
 
 
 def _bare(subject: str) -> str:
