@@ -61,7 +61,8 @@ def _joined(blocks: Iterable[Fields]) -> list[Fields]:
         if not names:
             continue
         last = joined[-1] if joined else {}
-        if joined and "final-recipient" not in names and not (names & last.keys()):
+        both_name_one = "final-recipient" in names and "final-recipient" in last
+        if joined and not both_name_one and not (names & last.keys()):
             joined[-1] = {**last, **block}
         else:
             joined.append(block)
