@@ -10,7 +10,7 @@ import pytest
 
 from gateway.graph import GraphClient
 from gateway.sandbox import Address as Person
-from gateway.sandbox import Behaviour, Sandbox, school
+from gateway.sandbox import Behaviour, Machine, Sandbox, school
 from gateway.sandbox.school import School
 from gateway.sending.accept import accept
 from gateway.sending.posted import NewLetter
@@ -30,10 +30,12 @@ from storage import (
     mailboxes,
     messages,
     open_store,
+    outbox,
     threads,
 )
 from storage.folders import WellKnown
 from storage.messages import BodyType, Message
+from storage.outbox import Letter
 from storage.threads import Address, Object, ObjectType
 from tests.fakes.clock import FakeClock
 from tests.threads.conftest import SWEEP, all_messages
@@ -263,6 +265,90 @@ async def test_a_bounce_turns_its_letter(gateway: Gateway) -> None:
     assert report.kind == "bounce"
     again = await gateway.store.read(messages.get, gateway.account_id, letter.id)
     assert again.status == "bounced"
+
+
+async def told(gateway: Gateway) -> list[str]:
+    return [one.type for one in await gateway.store.read(events.after, gateway.account_id, 0, limit=1000)]
+
+
+async def again(gateway: Gateway, letter: Message) -> Letter:
+    return await gateway.store.read(outbox.get, gateway.account_id, letter.id)
+
+
+async def test_exchanges_report_gives_the_reason_by_its_code(gateway: Gateway) -> None:
+    letter = await gateway.send("nobody.there@student.example")
+    await gateway.sandbox.settle()
+    await gateway.sweep()
+    problem = (await again(gateway, letter)).problem or {}
+    assert (problem["code"], problem["recipients"][0]["status"]) == ("no_such_address", "5.1.10")
+
+
+async def test_the_report_of_another_mail_system_finds_its_letter(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, machine=Machine.IS_FULL)
+    letter = await gateway.send()
+    (report,) = await gateway.thread_of(letter)
+    assert (report.kind, report.conversation_id == letter.conversation_id) == ("bounce", False)
+    turned = await again(gateway, letter)
+    assert (turned.state, (turned.problem or {})["code"]) == ("bounced", "mailbox_full")
+    assert "message.bounced" in await told(gateway)
+
+
+async def test_a_delay_is_no_bounce(gateway: Gateway) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, machine=Machine.IS_LATE)
+    letter = await gateway.send()
+    (report,) = await gateway.thread_of(letter)
+    assert (report.kind, (report.evidence or {})["what"]) == ("receipt", "delayed")
+    assert (await again(gateway, letter)).state == "sent"
+    assert "message.bounced" not in await told(gateway)
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind", "what"),
+    [(Machine.READS, "receipt", "read"), (Machine.ACCEPTS, "calendar", "accepted")],
+)
+async def test_receipts_and_calendar_answers_are_what_they_are(
+    gateway: Gateway, machine: Machine, kind: str, what: str
+) -> None:
+    gateway.sandbox.world.correspondents.change(MAIA, machine=machine)
+    letter = await gateway.send()
+    (answer,) = await gateway.thread_of(letter)
+    assert (answer.kind, (answer.evidence or {})["what"]) == (kind, what)
+    assert "reply.received" not in await told(gateway)
+    thread = await gateway.store.read(threads.get, gateway.account_id, letter.thread_id)
+    assert not thread.unanswered
+
+
+async def write_and_hear(gateway: Gateway, subject: str) -> str:
+    """A letter to Maia, and what she answers, as a notification would bring it; its id."""
+    letter = NewLetter(
+        sender=ADMISSIONS,
+        to=(Address(name=None, address=MAIA),),
+        subject=subject,
+        body_type=BodyType.TEXT,
+        body="Kia ora",
+    )
+    posted = await gateway.store.write(
+        accept, gateway.account_id, letter, idempotency_key=None, now=gateway.clock.now()
+    )
+    await gateway.worker.run_due()
+    await gateway.sandbox.settle()
+    gateway.clock.advance(timedelta(minutes=1))
+    for folder in await gateway.store.read(folders.of_mailbox, gateway.mailbox_ids[ADMISSIONS]):
+        await gateway.store.write(folders.pull_soon, folder.id, gateway.clock.now())
+    await gateway.puller.run_due()
+    return posted.message_id
+
+
+async def test_one_who_answers_every_letter_by_machine_gets_twenty_within_an_hour(gateway: Gateway) -> None:
+    """And whoever writes a letter for each answer, as a careless program would."""
+    gateway.sandbox.world.correspondents.change(MAIA, out_of_office=True)
+    posted = [await write_and_hear(gateway, f"Answer {number}") for number in range(23)]
+    other = await gateway.send("tane.ngata@student.example")
+    to_maia = [one for one in gateway.sandbox.world.ledger if MAIA in str(one)]
+    assert (len(to_maia), other.status) == (20, "sent")
+    waiting = await gateway.store.read(outbox.get, gateway.account_id, posted[-1])
+    assert (waiting.state, (waiting.problem or {})["code"]) == ("drafted", "loop")
+    assert (await told(gateway)).count("message.held") == 3
 
 
 async def test_an_out_of_office_reply_is_automatic(gateway: Gateway) -> None:
