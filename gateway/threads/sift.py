@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from gateway.graph import BodyType, GraphError, Message, MessageRequest, NotFound
@@ -24,6 +25,7 @@ from storage.messages import Direction
 
 log = logging.getLogger(__name__)
 
+REPORT_LIMIT: Final = timedelta(seconds=10)  # for the bytes of one, of a pull that has minutes for all
 SETTLED: Final = frozenset({None, "sent", "bounced"})  # a letter in another state wants to hear of its Sent copy
 
 
@@ -155,11 +157,13 @@ class Sieve:
             ):
                 continue
             try:
-                mime = await self._graph.get_mime(self._watched.mailbox.user, message.id, limit=LARGEST)
+                async with asyncio.timeout(REPORT_LIMIT.total_seconds()):
+                    mime = await self._graph.get_mime(self._watched.mailbox.user, message.id, limit=LARGEST)
             except NotFound:
                 found.missing |= {message.id}
-            except GraphError as error:
-                log.warning("report not read", extra={"graph_id": message.id, **error.log_fields()})
+            except (GraphError, TimeoutError) as error:
+                why = error.log_fields() if isinstance(error, GraphError) else {"error": "timeout"}
+                log.warning("report not read", extra={"graph_id": message.id, **why})
                 found.failed |= {message.id}
             else:
                 report = await asyncio.to_thread(read_report, mime)

@@ -237,3 +237,10 @@ async def test_a_delta_link_of_another_server_is_never_contacted():
     with pytest.raises(ForeignUrl):
         await scene.client.delta(ADA, "inbox", link=EVIL, select=["id"])
     assert scene.graph.requests == []
+
+
+async def test_of_a_message_as_mime_no_more_is_read_than_is_wanted():
+    scene = Setting(httpx.Response(200, content=b"From: ada" * 100), httpx.Response(200, content=b"From: ada"))
+    assert await scene.client.get_mime(ADA, "m/1", limit=20) == (b"From: ada" * 3)[:20]
+    assert await scene.client.get_mime(ADA, "m/1", limit=20) == b"From: ada"
+    assert scene.graph.asked == ["GET /v1.0/users/ada@school.example/messages/m%2F1/$value"] * 2

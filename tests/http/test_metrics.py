@@ -61,7 +61,7 @@ async def test_a_quiet_outbox_is_all_noughts_but_what_may_be_sent(scene: Scene, 
     assert numbers(samples, "letters_left_this_minute") == {MAILBOX: 30}
     assert numbers(samples, "recipients_left_today") == {MAILBOX: 10_000}
     assert numbers(samples, "mailbox_paused") == {MAILBOX: 0, UNPROVED: 0}
-    for name in ("outbox_paused", "batches_open", "oldest_due_letter_seconds"):
+    for name in ("letters_held", "outbox_paused", "batches_open", "oldest_due_letter_seconds"):
         assert numbers(samples, name) == {"": 0}
 
 

@@ -225,6 +225,32 @@ async def test_automatic_replies_and_bounces_are_told_apart_from_replies(desk: D
     assert "Unknown sender" in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "what", "words"),
+    [
+        (Kind.RECEIPT, "delayed", "Delivery delayed"),
+        (Kind.RECEIPT, "read", "Read receipt"),
+        (Kind.CALENDAR, "accepted", "Invitation accepted"),
+        (Kind.CALENDAR, None, "Calendar message"),
+        (Kind.RECEIPT, "something of a later release", "Receipt"),
+    ],
+)
+async def test_receipts_and_calendar_answers_are_called_what_they_are(
+    desk: Desk, scene: Scene, kind: Kind, what: str | None, words: str
+) -> None:
+    await reply(scene, await letter(scene), kind=kind, evidence={"reason": "conversation", "what": what})
+    assert f">{words}</span>" in (await desk.open(TAB)).text
+
+
+async def test_a_late_letter_says_so_though_it_is_sent(desk: Desk, scene: Scene) -> None:
+    late = await letter(scene)
+    why = {"code": "delayed", "explanation": "It has not arrived yet.", "recipients": []}
+    await scene.store.write(_in_state, late, "sent", why)
+    page = (await desk.open(TAB)).text
+    assert ">Sent, delayed</span>" in page
+    assert "It has not arrived yet." in page
+
+
 async def test_attachments_are_listed_with_their_size_but_pictures_in_the_text_are_not(
     desk: Desk, scene: Scene
 ) -> None:

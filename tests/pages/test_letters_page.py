@@ -339,3 +339,16 @@ async def test_a_key_that_may_not_set_up_does_not_see_the_page(stranger: Desk) -
     await stranger.sign_in(Scope.READ, Scope.SEND, Scope.METRICS)
     assert (await stranger.open(PAGE)).status_code == 403
     assert PAGE not in (await stranger.open("/objects")).text
+
+
+async def test_a_letter_that_is_held_can_be_let_go(desk: Desk, scene: Scene) -> None:
+    held = await letter(scene)
+    at = scene.clock.now() + 20 * MINUTE
+    await changed(scene, held, state="drafted", next_attempt_at=at, problem=problem("loop"))
+    page = (await desk.open(PAGE)).text
+    assert "A letter is held" in page
+    assert "its recipient answers automatically" in page
+    await desk.send(f"{PAGE}/retry", id=held)
+    let_go = await scene.store.read(outbox.get, scene.account_id, held)
+    assert let_go.next_attempt_at == scene.clock.now()
+    assert "A letter is held" not in (await desk.open(PAGE)).text

@@ -13,6 +13,7 @@
     "reply.received": "A reply arrived in",
     "reply.automatic": "An automatic reply arrived in",
     "message.bounced": "A letter could not be delivered:",
+    "message.delayed": "A letter is late:",
     "message.sent": "The letter was sent:",
     "message.failed": "The letter was not sent:",
     "message.needs_review": "A letter needs review:",
