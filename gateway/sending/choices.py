@@ -19,7 +19,8 @@ def cancel(tx: Transaction, account_id: str, message_id: str, *, now: datetime) 
 
 
 def retry(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None:
-    """Send a failed letter after all; or, as a person's choice, one that needs review anew, with a new tag.
+    """Send a failed letter after all, or a held one at once; or, as a person's choice, one that needs review anew, with
+    a new tag.
 
     Of the latter nobody knows whether it left, so the new one may be a second. Raises `storage.NotFound`, `Conflict`.
     """

@@ -16,9 +16,9 @@ from gateway.sending.draft import Original, Parts, divide, payload_of
 from gateway.sending.errors import Pause, Verdict, internal
 from gateway.sending.machine import State
 from gateway.sending.recognise import SentItem, identify, mark_sent
-from gateway.sending.record import write_down
+from gateway.sending.record import tell_that, write_down
 from gateway.sending.rules import Allowance
-from storage import Transaction, accounts, attachments, claims, events, files, folders, mailboxes, messages, outbox
+from storage import Transaction, accounts, attachments, claims, files, folders, mailboxes, messages, outbox
 from storage.attachments import LetterAttachment
 from storage.folders import WellKnown
 from storage.mailboxes import MailboxState
@@ -179,7 +179,7 @@ def intend(tx: Transaction, claimed: Letter, **limits: Unpack[Limits]) -> Letter
         write_down(tx, letter, machine.held_back(letter, may_leave_at), now)
         return None
     people = messages.recipients_of(tx, letter.message_id)
-    if not machine.is_released(letter) and (until := loops.may_leave_at(tx, letter, people, now)) > now:
+    if not machine.is_released(letter) and (until := loops.may_leave_at(tx, letter, people, allowance, now)) > now:
         _hold(tx, letter, until, now)
         return None
     loops.leaves(tx, letter, people, now)
@@ -191,15 +191,7 @@ def _hold(tx: Transaction, letter: Letter, until: datetime, now: datetime) -> No
     """Its recipient answers automatically. Told once, however often it has to wait again."""
     held = write_down(tx, letter, machine.held_back(letter, until, machine.LOOP), now)
     if not machine.is_held(letter):
-        events.record(
-            tx,
-            held.account_id,
-            "message.held",
-            thread_id=held.thread_id,
-            message_id=held.message_id,
-            data={"status": machine.shown(held.state), "code": machine.LOOP},
-            now=now,
-        )
+        tell_that(tx, held, "message.held", now)
 
 
 def submitted(tx: Transaction, claimed: Letter, *, now: datetime) -> Letter | None:

@@ -57,7 +57,7 @@ PLAINLY: Final[Mapping[str, tuple[str, str]]] = {
         "Nothing to do: it leaves as soon as the limit allows.",
     ),
     "loop": (
-        "The letter is held: its recipient answers automatically and has got 20 letters within an hour.",
+        "The letter is held: its recipient answers automatically and has got as many letters within an hour as may be.",
         "Nothing to do: it leaves when the hour has passed. To let it go now, use Try again.",
     ),
     "released": (

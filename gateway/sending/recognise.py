@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.sending import machine
 from gateway.sending.machine import State
-from gateway.sending.record import tell, write_down
-from storage import Transaction, events, messages, outbox, threads
+from gateway.sending.record import tell, tell_that, write_down
+from storage import Transaction, messages, outbox, threads
 from storage.messages import Attachment
 from storage.outbox import Letter
 
@@ -114,17 +114,8 @@ def mark_delayed(tx: Transaction, letter: Letter, why: Mapping[str, Any], *, now
     """A report says that this letter is late. Not said of one that is not yet seen to be sent."""
     if letter.state != State.SENT:
         return
-    write_down(tx, letter, machine.delayed(letter, why), now)
-    data = {"status": machine.shown(letter.state), "code": why.get("code"), **_numbers(why)}
-    events.record(
-        tx,
-        letter.account_id,
-        "message.delayed",
-        thread_id=letter.thread_id,
-        message_id=letter.message_id,
-        data=data,
-        now=now,
-    )
+    late = write_down(tx, letter, machine.delayed(letter, why), now)
+    tell_that(tx, late, "message.delayed", now, **_numbers(why))
 
 
 def _numbers(why: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,11 +53,16 @@ def tell_of_batch(tx: Transaction, batch_id: str, now: datetime) -> None:
 
 def tell(tx: Transaction, letter: Letter, now: datetime, **data: Any) -> None:
     """Record the event of the state that a letter is in."""
+    tell_that(tx, letter, EVENTS[State(letter.state)], now, **data)
+
+
+def tell_that(tx: Transaction, letter: Letter, event: str, now: datetime, **data: Any) -> None:
+    """Record that something happened to a letter, with how it stands and why."""
     code = None if letter.problem is None else letter.problem.get("code")
     events.record(
         tx,
         letter.account_id,
-        EVENTS[State(letter.state)],
+        event,
         thread_id=letter.thread_id,
         message_id=letter.message_id,
         data={"status": shown(letter.state), **({} if code is None else {"code": code}), **data},

@@ -7,13 +7,15 @@ from gateway.graph import LARGEST_ATTACHMENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What Exchange Online lets one mailbox send.
+    """What Exchange Online lets one mailbox send; and, our own, how many letters in an hour whoever answers by machine
+    gets, from all mailboxes of an account together.
 
     Source: https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
     """
 
     letters_per_minute: int = 30
     recipients_per_day: int = 10_000
+    letters_to_a_machine: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

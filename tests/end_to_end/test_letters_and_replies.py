@@ -118,7 +118,8 @@ async def test_a_letter_to_nobody_turns_bounced_and_says_why(school: Demo, api: 
 
     shown = (await api.get(answer.headers["location"])).json()
     assert shown["status"] == "bounced"
-    assert "not delivered" in shown["problem"]["explanation"]
+    assert shown["problem"]["explanation"] == "There is no such address."
+    assert [one["address"] for one in shown["problem"]["recipients"]] == ["nobody@elsewhere.example"]
 
 
 async def test_the_same_key_and_body_is_one_letter_however_often_it_is_posted(

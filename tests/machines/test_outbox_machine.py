@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from contextlib import AsyncExitStack, closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
@@ -34,13 +34,15 @@ from gateway.graph import AccessDenied, BadRequest, Throttled, Unavailable, Unre
 from gateway.sending.accept import accept, accept_batch
 from gateway.sending.choices import cancel, close, retry
 from gateway.sending.commits import LEASE, doubt_all
+from gateway.sending.loops import IN_A_ROW, WITHIN
 from gateway.sending.machine import FINISHED, REVIEW_AFTER, TIDY_AFTER, TRANSITIONS, State
 from gateway.sending.posted import NewAttachment, UnknownOriginal
 from gateway.sending.recognise import SentItem, mark_bounced, recognise_sent
 from gateway.sending.rules import Allowance
 from gateway.sending.tidy import Tidier
 from gateway.sending.worker import SHORTEST_WAIT, OutboxWorker
-from storage import Conflict, Store, Transaction, accounts, batches, claims, messages, open_store, outbox
+from storage import Conflict, Store, Transaction, accounts, answerers, batches, claims, messages, open_store, outbox
+from storage.database import moment
 from storage.outbox import Letter
 from tests.fakes.clock import FakeClock
 from tests.sending.conftest import SENDER, a_letter, a_mail_came, add_mailbox
@@ -49,13 +51,14 @@ from tests.sending.fake_mailbox import FakeMailboxes, Fault, When
 from tests.sending.test_crashes import JOURNEYS
 
 OTHER = "library@school.example"
+STUDENT = "aroha@student.example"
 BIG = tuple(
     NewAttachment(name=name, content_type="text/plain", content_id=None, content=b"x" * 1_800_000)
     for name in ("a.txt", "b.txt")
 )
 LARGE = (NewAttachment(name="c.bin", content_type="application/octet-stream", content=b"x" * 4_000_000),)
 LONG_HIDDEN: Final = timedelta(hours=2)
-ALLOWANCE = Allowance(letters_per_minute=4, recipients_per_day=1000)
+ALLOWANCE = Allowance(letters_per_minute=4, recipients_per_day=1000, letters_to_a_machine=2)
 ERRORS = (
     Unreachable("ReadTimeout", sent=True),
     Throttled(status=429, retry_after=timedelta(seconds=20)),
@@ -115,11 +118,20 @@ def all_letters(tx: Transaction, account_id: str) -> list[Letter]:
     return [outbox.get(tx, account_id, message_id) for message_id in letter_ids(tx)]
 
 
+def held(tx: Transaction) -> list[tuple[str, datetime]]:
+    """The letters that are held, by state and by when they are looked at again."""
+    rows = tx.execute(
+        "SELECT state, next_attempt_at FROM outbox WHERE json_extract(problem, '$.code') = 'loop' AND state = 'drafted'"
+    )
+    return [(row["state"], moment(row["next_attempt_at"])) for row in rows]
+
+
 class Reached:
     """What all examples together have come to."""
 
     steps: ClassVar[set[str]] = set()
     states: ClassVar[set[str]] = set()
+    held: ClassVar[set[str]] = set()
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -356,6 +368,15 @@ class OutboxMachine(RuleBasedStateMachine):
             why = {"code": "bounced", "explanation": "There is nobody of that name."}
             self.write(mark_bounced, letter, why, now=self.clock.now())
 
+    @rule(times=st.integers(1, IN_A_ROW), in_person=st.sampled_from([False, False, True]))
+    def the_student_answers(self, times: int, in_person: bool) -> None:
+        """By machine, so that letters are held, until in person."""
+        if in_person:
+            self.write(answerers.answered_in_person, self.account_id, STUDENT)
+        else:
+            for _ in range(times):
+                self.write(answerers.answered_by_machine, self.account_id, STUDENT, now=self.clock.now())
+
     @rule()
     def sent_items_are_pulled(self) -> None:
         for item in self.mail.in_sent():
@@ -383,6 +404,12 @@ class OutboxMachine(RuleBasedStateMachine):
         for before, after in self.write(moves):
             self.states |= {before, after}
             assert State(after) in TRANSITIONS[State(before)], (before, after)
+
+    @invariant()
+    def what_is_held_is_a_draft_that_is_looked_at_within_the_hour(self) -> None:
+        for state, next_attempt_at in self.write(held):
+            Reached.held.add(state)
+            assert next_attempt_at <= self.clock.now() + WITHIN
 
     @invariant()
     def an_acknowledged_letter_has_a_row(self) -> None:
@@ -416,6 +443,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.mail.not_connected = None
         self._start()
         self.runner.run(self.worker.recover())
+        self.write(answerers.answered_in_person, self.account_id, STUDENT)
         began = self.clock.now()
         while (due := self.write(claims.next_due)) is not None:
             self.clock.advance(max(due - self.clock.now(), SHORTEST_WAIT))
@@ -463,3 +491,4 @@ def test_every_step_and_every_state_is_reached() -> None:
     run_state_machine_as_test(OutboxMachine, settings=always_the_same)  # type: ignore[no-untyped-call]
     assert {step for journey in JOURNEYS.values() for step in journey} - Reached.steps == set()
     assert {state.value for state in State} - Reached.states == set()
+    assert Reached.held == {"drafted"}

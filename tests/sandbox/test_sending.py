@@ -1,16 +1,17 @@
 """A draft becomes a sent letter, the letter an answer or a report."""
 
+import email
 from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
 
-from gateway.sandbox import Behaviour, Sandbox
+from gateway.sandbox import Behaviour, Machine, Sandbox
 from gateway.sandbox.model import Message
 from gateway.sandbox.school import School
 
-from .conftest import ManualClock, at, draft_of, letter, sent, tagged
+from .conftest import ORIGIN, ManualClock, at, draft_of, letter, sent, tagged
 
 OFFICE = "office@school.example"
 
@@ -83,6 +84,48 @@ async def test_the_silent_say_nothing_and_the_absent_answer_automatically(
     automatic = inbox(sandbox)[-1]
     assert automatic.subject == "Automatic reply: Your enrolment"
     assert ("Auto-Submitted", "auto-replied") in automatic.headers
+
+
+@pytest.mark.parametrize(
+    ("machine", "message_class", "fields"),
+    [
+        (Machine.IS_FULL, "REPORT.IPM.Note.NDR", {"Action": "failed", "Status": "5.2.2"}),
+        (Machine.IS_LATE, "REPORT.IPM.Note.Delayed.DR", {"Action": "delayed", "Status": "4.4.1"}),
+        (Machine.READS, "REPORT.IPM.Note.IPNRN", {"Final-Recipient": "rfc822;maia.parata@student.example"}),
+    ],
+)
+async def test_machines_report_as_the_standards_ask(
+    sandbox: Sandbox,
+    graph: httpx.AsyncClient,
+    anyone: httpx.AsyncClient,
+    office: str,
+    machine: Machine,
+    message_class: str,
+    fields: dict[str, str],
+) -> None:
+    maia = f"{ORIGIN}/_sandbox/correspondents/maia.parata@student.example"
+    assert (await anyone.patch(maia, json={"machine": machine.value})).status_code == 204
+    written = {**letter(), "internetMessageHeaders": [{"name": "x-selma-run", "value": "7"}]}
+    draft = (await graph.post(f"{office}/messages", json=written)).json()
+    await graph.post(f"{office}/messages/{at(draft['id'])}/send")
+    await sandbox.settle()
+    report = inbox(sandbox)[-1]
+    assert report.extended_properties["String 0x001A"] == message_class
+    mime = (await graph.get(f"{office}/messages/{at(report.id)}/$value")).content
+    parts = list(email.message_from_bytes(mime).walk())
+    assert parts[0].get_content_type() == "multipart/report"
+    blocks = [block for part in parts if part.get_content_type().startswith("message/") for block in part.walk()]
+    said = {name: value for block in blocks for name, value in block.items()}
+    assert fields.items() <= said.items()
+    returned = str(parts[-1].get_payload())
+    assert draft["internetMessageId"] in returned
+    assert "x-selma-run: 7" in returned
+
+
+async def test_a_calendar_answers_as_one(sandbox: Sandbox, graph: httpx.AsyncClient, office: str) -> None:
+    sandbox.world.correspondents.change("maia.parata@student.example", machine=Machine.ACCEPTS)
+    await sent(sandbox, graph, office)
+    assert inbox(sandbox)[-1].extended_properties["String 0x001A"] == "IPM.Schedule.Meeting.Resp.Pos"
 
 
 @pytest.mark.parametrize("reply_to", ["maia.parata", "tane.ngata"])

@@ -230,6 +230,16 @@ class TestDelays:
         now = await sending(school, letter)
         assert (now.state, (now.problem or {})["code"]) == ("bounced", "expired")
 
+    async def test_a_delay_that_is_told_after_the_failure_changes_nothing(self, school: School) -> None:
+        letter = await sent(school)
+        arrives(school, "b1", report(letter))
+        await school.sweep()
+        arrives(school, "d1", report(letter, action="delayed", status="4.4.1"))
+        await school.sweep()
+        now = await sending(school, letter)
+        assert (now.state, (now.problem or {})["code"]) == ("bounced", "no_such_address")
+        assert len(await school.thread(letter.thread_id)) == 2
+
 
 class TestTroubleWithReadingIt:
     async def test_of_a_report_in_our_conversation_the_text_must_do(self, school: School) -> None:
