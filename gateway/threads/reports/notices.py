@@ -12,6 +12,7 @@ from gateway.threads.reports.fields import (
     ADDRESS,
     ENHANCED,
     LONGEST_DIAGNOSTIC,
+    LONGEST_VALUE,
     blocks_of,
     deliveries_of,
 )
@@ -86,6 +87,7 @@ RETURNED: Final = frozenset(
 
 def is_machine(sender: str) -> bool:
     """Whether a `From` is a mail system's. Some leave it empty, or name no address."""
+    sender = sender[:LONGEST_VALUE]
     found = ADDRESS.search(sender)
     local_part = (found[0] if found else sender).strip("< >").partition("@")[0].strip('"')
     return local_part == "" or MACHINES.search(local_part) is not None
@@ -106,6 +108,7 @@ def read_notice(subject: str, said: str, *, failed: Iterable[str], own: Iterable
 
     `failed`: the addresses of X-Failed-Recipients. `own`: who it is addressed to, no recipient of the letter then.
     """
+    subject = subject[:LONGEST_VALUE]
     named, opening = tuple(failed), f"{subject}\n{said[:OPENING]}"
     words = " ".join(opening.split())
     formal = deliveries_of(blocks_of(said[:OPENING]))
