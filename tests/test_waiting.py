@@ -29,35 +29,40 @@ async def test_trouble_of_the_work_is_raised_where_it_is_awaited() -> None:
             await outcome
 
 
-async def test_trouble_of_the_block_is_raised_as_it_is_and_ends_the_work() -> None:
-    ended = asyncio.Event()
+class Endless:
+    """Work that ends only when it is made to."""
 
-    async def work() -> None:
+    def __init__(self) -> None:
+        self.has_ended = False
+
+    async def go_on(self) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.set()
+            self.has_ended = True
+
+
+async def test_trouble_of_the_block_is_raised_as_it_is_and_ends_the_work() -> None:
+    work = Endless()
 
     async def block() -> None:
-        async with under_way(work()):
+        async with under_way(work.go_on()):
             await asyncio.sleep(0)
             raise LookupError("the block's")
 
     with pytest.raises(LookupError, match="the block's"):
         await block()
-    assert ended.is_set()
+    assert work.has_ended
 
 
 async def test_whoever_is_cancelled_meanwhile_ends_the_work_too() -> None:
-    ended = asyncio.Event()
+    work = Endless()
 
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
+    async def block() -> None:
+        async with under_way(work.go_on()) as outcome:
+            await asyncio.sleep(0)
+            await outcome
 
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0), under_way(work()) as outcome:
-            await outcome
-    assert ended.is_set()
+        await asyncio.wait_for(block(), 0.01)
+    assert work.has_ended
