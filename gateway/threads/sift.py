@@ -4,20 +4,18 @@ Of mail that is not ours we see its ids, its sender and its times, and, in the I
 like a mail system's report what it reports; nothing of that is kept. What is ours is read whole.
 """
 
-import asyncio
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Final
 
-from gateway.graph import BodyType, GraphError, Message, MessageRequest, NotFound
+from gateway.graph import GraphError, Message, MessageRequest, NotFound
 from gateway.sending.draft import TAG
 from gateway.threads.graph import HEADERS, METADATA, WHOLE, MailReader
-from gateway.threads.html import html_as_text
 from gateway.threads.kinds import MESSAGE_CLASS
 from gateway.threads.matching import references, usable_message_id
-from gateway.threads.reports import LARGEST, Report, may_be_report, read_report, read_shown
+from gateway.threads.reported import Reported, as_shown, read_reports
+from gateway.threads.reports import Report
 from storage import Store, Transaction, messages, outbox, threads
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox
@@ -25,7 +23,6 @@ from storage.messages import Direction
 
 log = logging.getLogger(__name__)
 
-REPORT_LIMIT: Final = timedelta(seconds=10)  # for the bytes of one, of a pull that has minutes for all
 SETTLED: Final = frozenset({None, "sent", "bounced"})  # a letter in another state wants to hear of its Sent copy
 
 
@@ -124,7 +121,7 @@ class Sieve:
             missing=missing | missing_now,
             failed=failed | failed_now,
             history=await self._history(message for message in ours if message.id in named - reported),
-            reports={**foreign.reports, **_as_shown(ours, own), **own.reports},
+            reports={**foreign.reports, **as_shown(ours, own), **own.reports},
         )
 
     @property
@@ -148,28 +145,10 @@ class Sieve:
                     whole.append(message)  # the mail without their names is better than no mail
         return whole, missing, failed
 
-    async def _read_reports(self, some: Sequence[Message]) -> "_Reports":
-        """What those of the Inbox that may be reports say. What they return is nowhere but in their bytes."""
-        found = _Reports()
-        for message in some if self._watched.is_inbox else ():
-            if not may_be_report(
-                message_class=message.extended_property(MESSAGE_CLASS), headers=message.internet_message_headers or ()
-            ):
-                continue
-            try:
-                async with asyncio.timeout(REPORT_LIMIT.total_seconds()):
-                    mime = await self._graph.get_mime(self._watched.mailbox.user, message.id, limit=LARGEST)
-            except NotFound:
-                found.missing |= {message.id}
-            except (GraphError, TimeoutError) as error:
-                why = error.log_fields() if isinstance(error, GraphError) else {"error": "timeout"}
-                log.warning("report not read", extra={"graph_id": message.id, **why})
-                found.failed |= {message.id}
-            else:
-                report = await asyncio.to_thread(read_report, mime)
-                if report is not None:
-                    found.reports[message.id] = report
-        return found
+    async def _read_reports(self, some: Sequence[Message]) -> Reported:
+        if not self._watched.is_inbox:
+            return Reported()
+        return await read_reports(self._graph, self._watched.mailbox.user, some)
 
     async def _with_attachments(self, message: Message) -> Message:
         """`hasAttachments` is false when all of them are inline: https://learn.microsoft.com/graph/api/resources/message"""
@@ -203,30 +182,6 @@ class Sieve:
                 continue
             history[conversation_id] = tuple(found)
         return history
-
-
-@dataclass(slots=True)
-class _Reports:
-    """By Graph id; and of which the bytes could not be had."""
-
-    reports: dict[str, Report] = field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
-
-
-def _as_shown(ours: Sequence[Message], unread: _Reports) -> dict[str, Report]:
-    """Of mail that is ours and is here, no more than its bytes are wanting: its text says what happened, too."""
-    found = {}
-    for one in ours:
-        if one.id in unread.failed | unread.missing and one.body is not None:
-            report = read_shown(
-                subject=one.subject or "",
-                sender=(one.from_.address if one.from_ else None) or "",
-                text=html_as_text(one.body.content) if one.body.content_type is BodyType.HTML else one.body.content,
-            )
-            if report is not None:
-                found[one.id] = report
-    return found
 
 
 def told_apart(
