@@ -11,7 +11,7 @@ import orjson
 
 from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
-from storage.threads import Address, Cursor
+from storage.threads import Address, Cursor, Object
 
 
 class Direction(StrEnum):
@@ -178,6 +178,18 @@ SELECT count(*) AS held
  WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
    AND thread_objects.object_id = :object_id AND messages.placement = 'held'
 """
+HELD = (
+    SELECT_MESSAGE
+    + """
+ WHERE messages.account_id = :account_id AND messages.placement = 'held'
+   AND (messages.message_at, messages.id) < (:before_at, :before_id)
+   AND (:type IS NULL OR EXISTS (SELECT 1 FROM thread_objects
+                                  WHERE thread_objects.thread_id = messages.thread_id AND thread_objects.type = :type
+                                    AND thread_objects.object_id = :object_id))
+ ORDER BY messages.message_at DESC, messages.id DESC
+ LIMIT :limit
+"""
+)
 LETTERS = (
     SELECT_MESSAGE
     + """
@@ -229,6 +241,7 @@ UPDATE messages
  WHERE id = :id
 """
 PLACE = "UPDATE messages SET placement = :placement WHERE id = :id"
+MOVE = "UPDATE messages SET thread_id = :thread_id, placement = :placement, evidence = :evidence WHERE id = :id"
 FORGET_ITEM = """
 UPDATE messages SET graph_id = NULL, conversation_id = NULL, internet_message_id = NULL WHERE id = :id
 """
@@ -314,6 +327,21 @@ def held_of_object(tx: Transaction, account_id: str, *, object_type: str, object
     return int(tx.execute(HELD_OF_OBJECT, question).fetchone()["held"])
 
 
+def held(
+    tx: Transaction, account_id: str, *, of: Object | None = None, before: Cursor | None = None, limit: int
+) -> list[Message]:
+    """What waits for a person, newest first: all of it, or what may belong to an object's threads."""
+    question = {
+        "account_id": account_id,
+        "type": None if of is None else of.type,
+        "object_id": None if of is None else of.id,
+        "before_at": 2**63 - 1 if before is None else before.at,
+        "before_id": "" if before is None else before.id,
+        "limit": limit,
+    }
+    return [Message.from_row(row) for row in tx.execute(HELD, question)]
+
+
 def letters(
     tx: Transaction, account_id: str, *, before_id: str | None = None, limit: int, batch_id: str | None = None
 ) -> list[Message]:
@@ -395,6 +423,14 @@ def adopt(
 def place(tx: Transaction, message_id: str, placement: Placement) -> None:
     """Show a mail in its thread, or not."""
     tx.execute(PLACE, {"id": message_id, "placement": placement})
+
+
+def move(
+    tx: Transaction, message_id: str, *, thread_id: str, placement: Placement, evidence: dict[str, Any] | None
+) -> None:
+    """Let a mail stand in another thread, or stand differently in its own, and say why."""
+    kept = None if evidence is None else orjson.dumps(evidence).decode()
+    tx.execute(MOVE, {"id": message_id, "thread_id": thread_id, "placement": placement, "evidence": kept})
 
 
 def forget_item(tx: Transaction, message_id: str) -> None:

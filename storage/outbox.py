@@ -195,6 +195,11 @@ SELECT count(*) AS letters, coalesce(sum(recipients), 0) AS recipients, max(next
   FROM outbox
  WHERE mailbox_id = :mailbox_id AND lane IN (1, 2) AND next_attempt_at IS NOT NULL
 """
+HAS_ANSWER = """
+SELECT EXISTS (SELECT 1 FROM messages JOIN outbox ON outbox.message_id = messages.id
+                WHERE messages.thread_id = :thread_id AND outbox.in_reply_to = :message_id
+                  AND outbox.created_at >= :since AND outbox.state <> 'cancelled') AS answered
+"""
 
 
 def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> None:
@@ -241,6 +246,12 @@ def get(tx: Transaction, account_id: str, message_id: str) -> Letter:
     if letter is None or letter.account_id != account_id:
         raise NotFound("There is no such letter.")
     return letter
+
+
+def has_answer(tx: Transaction, thread_id: str, message_id: str, *, since: datetime) -> bool:
+    """Whether a letter in this thread answers this message, posted since then and not cancelled."""
+    question = {"thread_id": thread_id, "message_id": message_id, "since": since}
+    return bool(tx.execute(HAS_ANSWER, question).fetchone()["answered"])
 
 
 def by_send_uid(tx: Transaction, account_id: str, send_uid: str) -> Letter | None:

@@ -104,6 +104,9 @@ OF_OBJECT = (
  WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
    AND thread_objects.object_id = :object_id
    AND (threads.last_message_at, threads.id) < (:before_at, :before_id)
+   AND (threads.message_count > 0
+        OR NOT EXISTS (SELECT 1 FROM acts WHERE acts.from_thread_id = threads.id)
+       AND NOT EXISTS (SELECT 1 FROM acts WHERE acts.thread_id = threads.id))
  ORDER BY threads.last_message_at DESC, threads.id DESC
  LIMIT :limit
 """
@@ -124,6 +127,10 @@ LINK = """
 INSERT INTO thread_objects (account_id, type, object_id, thread_id)
 VALUES (:account_id, :type, :object_id, :thread_id) ON CONFLICT DO NOTHING
 """
+UNLINK = """
+DELETE FROM thread_objects
+ WHERE account_id = :account_id AND type = :type AND object_id = :object_id AND thread_id = :thread_id
+"""
 OBJECTS = "SELECT type, object_id FROM thread_objects WHERE thread_id = :thread_id ORDER BY type, object_id"
 ADD_CONVERSATION = """
 INSERT INTO conversations (mailbox_id, conversation_id, account_id, thread_id, created_at)
@@ -132,6 +139,7 @@ VALUES (:mailbox_id, :conversation_id, :account_id, :thread_id, :now) ON CONFLIC
 BY_CONVERSATION = """
 SELECT thread_id FROM conversations WHERE mailbox_id = :mailbox_id AND conversation_id = :conversation_id
 """
+REMOVE_CONVERSATION = "DELETE FROM conversations WHERE mailbox_id = :mailbox_id AND conversation_id = :conversation_id"
 CONVERSATIONS_SINCE = """
 SELECT conversations.conversation_id
   FROM conversations JOIN threads ON threads.id = conversations.thread_id
@@ -141,6 +149,16 @@ SELECT conversations.conversation_id
 ADD_PARTICIPANT = """
 INSERT INTO participants (thread_id, address, account_id, name) VALUES (:thread_id, :address, :account_id, :name)
     ON CONFLICT (thread_id, address) DO UPDATE SET name = coalesce(excluded.name, name)
+"""
+REMOVE_PARTICIPANT = "DELETE FROM participants WHERE thread_id = :thread_id AND address = :address"
+SPEAKS_FOR_ANOTHER_STUDENT = """
+WITH theirs AS (SELECT thread_objects.object_id
+                  FROM participants JOIN thread_objects ON thread_objects.thread_id = participants.thread_id
+                 WHERE participants.account_id = :account_id AND participants.address = :address
+                   AND participants.thread_id <> :thread_id AND thread_objects.type = 'student'),
+     here AS (SELECT object_id FROM thread_objects WHERE thread_id = :thread_id AND type = 'student')
+SELECT EXISTS (SELECT 1 FROM theirs) AND EXISTS (SELECT 1 FROM here)
+       AND NOT EXISTS (SELECT 1 FROM theirs JOIN here USING (object_id)) AS speaks
 """
 PARTICIPANTS = "SELECT name, address FROM participants WHERE thread_id = :thread_id ORDER BY address"
 SUMMARISE = """
@@ -186,7 +204,7 @@ def _before(cursor: Cursor | None) -> dict[str, object]:
 def of_object(
     tx: Transaction, account_id: str, what: Object, *, before: Cursor | None = None, limit: int
 ) -> list[Thread]:
-    """Newest first, from where the page before ended."""
+    """Newest first, from where the page before ended; but for threads whose last message a person took away."""
     question = {"account_id": account_id, "type": what.type, "object_id": what.id, "limit": limit}
     return [Thread.from_row(row) for row in tx.execute(OF_OBJECT, question | _before(before))]
 
@@ -204,6 +222,12 @@ def link(tx: Transaction, account_id: str, thread_id: str, objects: Iterable[Obj
             LINK,
             {"account_id": account_id, "type": what.type, "object_id": what.id, "thread_id": thread_id},
         )
+
+
+def unlink(tx: Transaction, account_id: str, thread_id: str, what: Object) -> bool:
+    """Do not show the thread on this object's Events tab; whether it was shown there."""
+    question = {"account_id": account_id, "type": what.type, "object_id": what.id, "thread_id": thread_id}
+    return tx.execute(UNLINK, question).rowcount > 0
 
 
 def objects_of(tx: Transaction, thread_id: str) -> list[Object]:
@@ -228,6 +252,11 @@ def add_conversation(
     )
 
 
+def remove_conversation(tx: Transaction, *, mailbox_id: str, conversation_id: str) -> None:
+    """From now on mail of this conversation belongs to no thread."""
+    tx.execute(REMOVE_CONVERSATION, {"mailbox_id": mailbox_id, "conversation_id": conversation_id})
+
+
 def by_conversation(tx: Transaction, mailbox_id: str, conversation_id: str) -> str | None:
     """The thread that (mailbox, conversationId) belongs to."""
     question = {"mailbox_id": mailbox_id, "conversation_id": conversation_id}
@@ -248,6 +277,17 @@ def add_participants(tx: Transaction, account_id: str, thread_id: str, people: I
             ADD_PARTICIPANT,
             {"thread_id": thread_id, "address": one.address, "account_id": account_id, "name": one.name},
         )
+
+
+def remove_participant(tx: Transaction, thread_id: str, address: str) -> None:
+    """This address takes part no more."""
+    tx.execute(REMOVE_PARTICIPANT, {"thread_id": thread_id, "address": address})
+
+
+def speaks_for_another_student(tx: Transaction, account_id: str, thread_id: str, address: str) -> bool:
+    """Whether an address takes part in threads about students, and in none about those of this thread."""
+    question = {"account_id": account_id, "thread_id": thread_id, "address": address}
+    return bool(tx.execute(SPEAKS_FOR_ANOTHER_STUDENT, question).fetchone()["speaks"])
 
 
 def participants(tx: Transaction, thread_id: str) -> list[Address]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from storage import Transaction, accounts, files, folders, mailboxes, messages, outbox, subscriptions, threads
 from storage import attachments as letter_attachments
+from storage.acts import Act, ActKind, Place
 from storage.attachments import LetterAttachment
 from storage.files import File
 from storage.folders import WellKnown
@@ -43,6 +44,22 @@ def build(tx: Transaction, name: str = "SELMA", *, now: datetime = A_MONDAY) -> 
     thread_id = threads.create(tx, account_id, mailbox_id, subject="Your enrolment", now=now)
     threads.link(tx, account_id, thread_id, [STUDENT])
     return Scene(account_id=account_id, mailbox_id=mailbox_id, inbox_id=inbox.id, thread_id=thread_id)
+
+
+def an_act(scene: Scene, message_id: str, act_id: str = "act_1", **changes: Any) -> Act:
+    """Somebody let a held mail stand in its thread, unless changed."""
+    values: dict[str, Any] = {
+        "id": act_id,
+        "account_id": scene.account_id,
+        "message_id": message_id,
+        "kind": ActKind.ACCEPT,
+        "asked": {"thread_id": scene.thread_id},
+        "before": Place(thread_id=scene.thread_id, placement=Placement.HELD),
+        "after": Place(thread_id=scene.thread_id, placement=Placement.PLACED),
+        "done_by": "Jane Doe",
+        "done_at": A_MONDAY,
+    }
+    return Act(**(values | changes))
 
 
 def a_message(scene: Scene, message_id: str = "msg_1", **changes: Any) -> Message:

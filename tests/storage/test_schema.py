@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from storage import (
+    acts,
     answerers,
     api_keys,
+    audit,
     batches,
     chores,
     completeness,
@@ -29,7 +31,7 @@ from storage.hints import NewHint
 from storage.migrate import bring_up_to_date
 from storage.vault import MasterKey, unlock
 from tests.fakes.clock import A_MONDAY
-from tests.storage.scene import Scene, a_file, a_message, attached, build, post, subscribe
+from tests.storage.scene import Scene, a_file, a_message, an_act, attached, build, post, subscribe
 
 KEY = MasterKey.new()
 
@@ -73,6 +75,8 @@ def scene(tx: Transaction) -> Scene:
     completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, which=[lost], now=A_MONDAY)
     answerers.answered_by_machine(tx, scene.account_id, "aroha@student.example", now=A_MONDAY)
     answerers.leaves(tx, scene.account_id, "msg_1", ["aroha@student.example"], now=A_MONDAY)
+    acts.insert(tx, an_act(scene, "msg_2"))
+    audit.record(tx, scene.account_id, audit.SYSTEM, "review.accept", {}, now=A_MONDAY)
     return scene
 
 
@@ -220,6 +224,17 @@ NONSENSE = [
     ("idempotency_keys", {"message_id": None}),
     ("events", {"data": "no json"}),
     ("vault", {"id": 2}),
+    # what people decided
+    ("acts", {"kind": "forward"}),
+    ("acts", {"asked": "no json"}),
+    ("acts", {"placement": "lost"}),
+    ("acts", {"from_placement": "lost"}),
+    ("acts", {"from_placement": "placed"}),
+    ("acts", {"thread_id": "thr_of_nobody"}),
+    ("acts", {"done_by": ""}),
+    ("acts", {"undone_by": "Jane Doe"}),
+    ("acts", {"undone_at": 1}),
+    ("audit", {"staff": "Somebody else"}),
     # gaps and checks
     ("gaps", {"reason": "bad luck"}),
     ("gaps", {"closed_at": 2**60}),
