@@ -7,13 +7,23 @@ from typing import Any, Final
 
 from gateway.graph import Message as Item
 from gateway.sending.recognise import mark_bounced, mark_delayed
+from gateway.threads.belonging import take_part
 from gateway.threads.bounced import concerns, letter_about, names_nobody, recipients_of, why_bounced, why_delayed
 from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
 from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
 from gateway.threads.reports import Report
 from gateway.threads.sift import Watched, letters_named, letters_reported
-from gateway.threads.storing import Outcome, Settled, adopt, as_message, says_more, sender_of, stored_copies
-from storage import Transaction, answerers, events, messages, outbox, threads
+from gateway.threads.storing import (
+    Outcome,
+    Settled,
+    adopt,
+    as_message,
+    homes_of,
+    says_more,
+    sender_of,
+    stored_copies,
+)
+from storage import Transaction, acts, answerers, events, messages, outbox, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 EVENTS: Final = {Kind.MAIL: "reply.received", Kind.AUTOMATIC: "reply.automatic"}
@@ -53,7 +63,7 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report:
     verdict = judge(evidence)
     copies = stored_copies(tx, watched, item, Direction.IN)
     if not isinstance(verdict, NotOurs):
-        copies = [copy for copy in copies if copy.thread_id == verdict.thread_id]
+        copies = [copy for copy in copies if verdict.thread_id in homes_of(tx, copy)]
     if copies:
         return _settle_copy(tx, watched, item, verdict, copies[0], now)
     match verdict:
@@ -144,7 +154,7 @@ def _join(
         now=now,
     )
     messages.insert(tx, message)
-    _take_part(tx, message)
+    take_part(tx, message)
     # Reports of all letters of a school may share one conversation, by their subject alone.
     remember = verdict.remember and not read.is_of_a_mail_system
     remembered = remember and _remember(tx, watched, item, verdict.thread_id, now)
@@ -183,9 +193,9 @@ def _settle_copy(
 ) -> Settled:
     """The mail is stored already, from another folder or mailbox; this copy may tell more about it."""
     news = False
-    if isinstance(verdict, Join) and stored.placement is Placement.HELD:
+    if isinstance(verdict, Join) and stored.placement is Placement.HELD and acts.latest(tx, stored.id) is None:
         messages.place(tx, stored.id, Placement.PLACED)
-        _take_part(tx, stored)
+        take_part(tx, stored)
         news = True
     thread = threads.get(tx, stored.account_id, stored.thread_id)
     if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.IN):
@@ -197,12 +207,6 @@ def _settle_copy(
     is_placed = news or stored.placement is Placement.PLACED
     remembered = is_placed and not isinstance(verdict, Hold) and _remember(tx, watched, item, stored.thread_id, now)
     return Settled(outcome=Outcome.STORED, thread_id=stored.thread_id, remembered=remembered)
-
-
-def _take_part(tx: Transaction, message: Message) -> None:
-    """Whoever wrote in person takes part; a machine does not."""
-    if message.kind is Kind.MAIL and message.sender is not None:
-        threads.add_participants(tx, message.account_id, message.thread_id, [message.sender])
 
 
 def _remember(tx: Transaction, watched: Watched, item: Item, thread_id: str, now: datetime) -> bool:

@@ -1,14 +1,25 @@
 """A mail in Sent Items: a letter of ours, or what staff wrote in Outlook inside one of our conversations."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.graph import Message as Item
 from gateway.sending.draft import TAG
 from gateway.sending.recognise import SentItem, recognise_sent
+from gateway.threads.belonging import take_part
 from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
 from gateway.threads.sift import Watched
-from gateway.threads.storing import Outcome, Settled, adopt, as_message, attachments, says_more, stored_copies
-from storage import Conflict, Transaction, events, messages, threads
+from gateway.threads.storing import (
+    Outcome,
+    Settled,
+    adopt,
+    as_message,
+    attachments,
+    homes_of,
+    says_more,
+    stored_copies,
+)
+from storage import Conflict, Transaction, acts, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 
@@ -31,7 +42,7 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
         raise Conflict("The letter that this was taken for is gone: it is to be read whole.")
     verdict = _judge(tx, watched, item)
     copies = stored_copies(tx, watched, item, Direction.OUT)
-    if copies and (isinstance(verdict, NotOurs) or copies[0].thread_id == verdict.thread_id):
+    if copies and (isinstance(verdict, NotOurs) or verdict.thread_id in homes_of(tx, copies[0])):
         return _settle_copy(tx, watched, item, copies[0], now)
     if isinstance(verdict, NotOurs):
         return Settled(outcome=Outcome.NOT_OURS)
@@ -72,29 +83,23 @@ def _store(tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, 
     )
     messages.insert(tx, message)
     if not held:
-        _take_part(tx, watched, message)
+        take_part(tx, message)
     _tell(tx, message, "review.opened" if held else "thread.updated", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 
 
-def _take_part(tx: Transaction, watched: Watched, message: Message) -> None:
-    """Whom staff write to may answer. The mailbox itself is no participant."""
-    everybody = (*message.recipients.bcc, *message.recipients.cc, *message.recipients.to)
-    own = watched.mailbox.address.casefold()
-    others = [one for one in everybody if one.address.casefold() != own]
-    threads.add_participants(tx, message.account_id, message.thread_id, others)
-
-
 def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message, now: datetime) -> Settled:
     """Its other copy came first, in an Inbox of ours. That it stands in Sent Items proves who wrote it."""
-    news = stored.placement is Placement.HELD
+    news = stored.placement is Placement.HELD and acts.latest(tx, stored.id) is None
     if news:
         messages.place(tx, stored.id, Placement.PLACED)
     thread = threads.get(tx, stored.account_id, stored.thread_id)
+    is_placed = news or stored.placement is Placement.PLACED
     if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.OUT):
         adopt(tx, watched, item, stored, Direction.OUT)
-        _take_part(tx, watched, stored)
-        news = True
+        if is_placed:
+            take_part(tx, replace(stored, mailbox_id=watched.mailbox.id, direction=Direction.OUT))
+        news = is_placed
     if news:
         _tell(tx, stored, "thread.updated", now)
     return Settled(outcome=Outcome.STORED, thread_id=stored.thread_id)

@@ -10,7 +10,7 @@ from gateway.graph import Message as Item
 from gateway.threads.html import html_as_text, preview_of
 from gateway.threads.matching import same_address, usable_message_id
 from gateway.threads.sift import Watched
-from storage import Transaction, messages
+from storage import Transaction, acts, messages
 from storage.ids import new_id
 from storage.messages import Attachment, Direction, Kind, Message, Placement, Recipients
 from storage.threads import Address
@@ -130,6 +130,11 @@ def stored_copies(tx: Transaction, watched: Watched, item: Item, direction: Dire
             or (stored.subject, stored.body) == (item.subject or "", item.body.content if item.body else "")
         )
     ]
+
+
+def homes_of(tx: Transaction, stored: Message) -> set[str]:
+    """The threads that a stored mail may be judged into as itself: its own, and those that people took it out of."""
+    return {stored.thread_id, *(act.before.thread_id for act in acts.of_message(tx, stored.id))}
 
 
 def says_more(stored: Message, thread_mailbox_id: str, mailbox_id: str, direction: Direction) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from gateway.sending.machine import shown
 from gateway.threads.html import html_as_text, safe_html, text_as_html
+from gateway.threads.why import explained
 from storage import Transaction, messages, outbox, threads
 from storage.messages import Attachment, BodyType, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
@@ -160,7 +161,7 @@ def message_view(tx: Transaction, message: Message) -> MessageView:
         internet_message_id=message.internet_message_id,
         graph_id=message.graph_id,
         attachments=message.attachments,
-        evidence=message.evidence,
+        evidence=explained(message.evidence),
     )
 
 
