@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from gateway.http import (
     account,
+    audit,
     batches,
     completeness,
     conversations,
@@ -22,6 +23,7 @@ from gateway.http import (
     metrics,
     problems,
     replies,
+    reviews,
     subscriptions,
     threads,
     webhooks,
@@ -39,11 +41,13 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *replies.OPERATIONS,
     *threads.OPERATIONS,
     *conversations.OPERATIONS,
+    *reviews.OPERATIONS,
     *account.OPERATIONS,
     *mailboxes.OPERATIONS,
     *subscriptions.OPERATIONS,
     *completeness.OPERATIONS,
     *events.OPERATIONS,
+    *audit.OPERATIONS,
 )
 
 

@@ -19,12 +19,17 @@ from gateway.setup.values import start_of_day
 from storage.threads import ObjectType
 
 __all__ = [
+    "Acceptance",
     "AccountSettings",
+    "AuditQuery",
+    "ByPerson",
     "EventStreamQuery",
     "EventsQuery",
     "FileQuery",
     "Letter",
     "LettersQuery",
+    "Linking",
+    "Move",
     "NewBatch",
     "NewMailbox",
     "NewMessage",
@@ -33,7 +38,10 @@ __all__ = [
     "Nothing",
     "PageQuery",
     "Person",
+    "ReviewsQuery",
+    "StaffQuery",
     "TestLetter",
+    "Unlinking",
 ]
 
 MOST_RECIPIENTS: Final = 500  # over to, cc and bcc (facts 3.8)
@@ -240,6 +248,54 @@ def _used_twice(items: object, place: str, field: str) -> Iterator[BadValue]:
         seen.add(value.casefold())
 
 
+class ByPerson(Taken):
+    """Something that a person decides."""
+
+    by: values.Staff = Field(description="The staff member, as the Events tab is to show them.")
+
+
+class Acceptance(ByPerson):
+    """Where a message is accepted: by default into the proposed thread, else into `thread_id`.
+
+    With `objects` it begins a thread of its own, about these records.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "Jane Doe"}]})
+
+    thread_id: values.RowId | None = None
+    objects: list[ObjectRef] = Field(default=[], max_length=MOST_OBJECTS)
+
+    @classmethod
+    def across(cls, raw: Mapping[str, Any]) -> Iterator[BadValue]:
+        """One place."""
+        if raw.get("thread_id") is not None and raw.get("objects"):
+            yield BadValue(pointer="/objects", detail="Give either thread_id or objects, not both.")
+
+
+class Move(ByPerson):
+    """Where a message is to stand."""
+
+    thread_id: values.RowId
+
+
+class Unlinking(ByPerson):
+    """Out of its thread: back into the review tray, or away."""
+
+    dismiss: bool = Field(default=False, description="It belongs nowhere: nobody is to be asked about it again.")
+
+
+class Linking(ObjectRef):
+    """A record that a thread is to be shown with, too."""
+
+    by: values.Staff | None = Field(default=None, description="The staff member, for the audit log.")
+
+
+class StaffQuery(Taken):
+    """By whom something is done."""
+
+    by: values.Staff | None = Field(default=None, description="The staff member, for the audit log.")
+
+
 class FileQuery(Taken):
     """What the uploaded file is called. Its type is the request's Content-Type."""
 
@@ -298,6 +354,31 @@ class LettersQuery(PageQuery):
     """Which letters: all, or those of a batch."""
 
     batch: values.RowId | None = Field(default=None, description="Only those of this batch.")
+
+
+class ReviewsQuery(PageQuery):
+    """Which part of the review tray: all, or what may belong to the threads of one record."""
+
+    type: Annotated[ObjectType, Field(strict=False)] | None = None
+    id: values.ObjectId | None = None
+
+    @classmethod
+    def across(cls, raw: Mapping[str, Any]) -> Iterator[BadValue]:
+        """Both or neither."""
+        for given, missing in (("type", "id"), ("id", "type")):
+            if raw.get(given) is not None and raw.get(missing) is None:
+                yield BadValue(where="query", pointer=f"/{missing}", detail="Give type and id, or neither.")
+
+
+class AuditQuery(PageQuery):
+    """Which part of the audit log: everything that is given must apply."""
+
+    act: Annotated[str, Field(max_length=100)] | None = Field(default=None, description="Such as review.accept.")
+    key: values.RowId | None = Field(default=None, description="The id of the API key.")
+    by: values.Staff | None = Field(default=None, description="The staff member.")
+    target: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="The id of a message, thread, act or record that it was done to."
+    )
 
 
 class EventsQuery(Taken):

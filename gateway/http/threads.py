@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.actors import actor_of
 from gateway.http.paging import Page, from_text, page_of
-from gateway.http.problem_types import NOT_FOUND
+from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
-from gateway.http.routing import Call, Operation, json_response
+from gateway.http.routing import Call, Operation, json_response, no_content
+from gateway.threads import objects
 from gateway.threads.views import Entry, MessageView, ThreadView, conversation, feed, thread_view, threads_of
 from storage import Transaction, threads
 from storage.api_keys import Scope
@@ -49,6 +52,23 @@ async def events_of_object(call: Call[schemas.PageQuery]) -> Response:
     return json_response(Page(items=items, next=following))
 
 
+async def link(call: Call[schemas.Linking]) -> Response:
+    what = Object(type=call.given.type, id=call.given.id)
+    return json_response(await call.services.store.write(_link, call, what))
+
+
+def _link(tx: Transaction, call: Call[schemas.Linking], what: Object) -> ThreadView:
+    objects.link(tx, call.account_id, call.path("id"), what, by=actor_of(call, call.given.by), now=call.now)
+    return thread_view(tx, threads.get(tx, call.account_id, call.path("id")))
+
+
+async def unlink(call: Call[schemas.StaffQuery]) -> Response:
+    by, thread_id = actor_of(call, call.given.by), call.path("id")
+    what = _object(call, id="object_id")
+    await call.services.store.write(objects.unlink, call.account_id, thread_id, what, by=by, now=call.now)
+    return no_content()
+
+
 def _newest(tx: Transaction, account_id: str, *, before: Cursor | None, limit: int) -> list[ThreadView]:
     return [thread_view(tx, one) for one in threads.newest(tx, account_id, before=before, limit=limit)]
 
@@ -58,10 +78,10 @@ def _page(found: Sequence[ThreadView], limit: int) -> Response:
     return json_response(Page(items=items, next=following))
 
 
-def _object(call: Call[Any]) -> Object:
+def _object(call: Call[Any], *, id: str = "id") -> Object:
     """The object that the path names. Of SELMA's ids we know nothing: one without letters is simply empty."""
     try:
-        return Object(type=ObjectType(call.path("type")), id=call.path("id"))
+        return Object(type=ObjectType(call.path("type")), id=call.path(id))
     except ValueError:
         detail = f"This must be one of {', '.join(ObjectType)}."
         raise invalid(BadValue(where="path", pointer="/type", detail=detail)) from None
@@ -86,6 +106,26 @@ OPERATIONS: Final = (
         does=show,
         gives=WholeThreadView,
         problems=(NOT_FOUND,),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/threads/{id}/objects",
+        scope=Scope.SEND,
+        summary="Show a thread with another of SELMA's records, too",
+        takes=schemas.Linking,
+        does=link,
+        gives=ThreadView,
+        problems=(NOT_FOUND,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/threads/{id}/objects/{type}/{object_id:path}",
+        scope=Scope.SEND,
+        summary="Show a thread with this record no more; its last record stays",
+        takes=schemas.StaffQuery,
+        does=unlink,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(NOT_FOUND, CONFLICT),
     ),
     # SELMA's ids may hold a slash: hence `:path`.
     Operation(

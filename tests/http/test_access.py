@@ -15,6 +15,7 @@ from tests.http.shape import assert_problem
 PATH_VALUES = {
     "{id}": "msg_019cadc69a80d0f2e760bb7a3845",
     "{id:path}": "S1001",
+    "{object_id:path}": "S1001",
     "{type}": "student",
     "{address}": MAILBOX,
 }
