@@ -75,6 +75,7 @@ LATEST = """
 SELECT * FROM acts WHERE message_id = :message_id AND undone_at IS NULL ORDER BY seq DESC LIMIT 1
 """
 OF_MESSAGE = "SELECT * FROM acts WHERE message_id = :message_id ORDER BY seq"
+NEWEST = "SELECT * FROM acts WHERE account_id = :account_id ORDER BY seq DESC LIMIT :limit"
 UNDO = "UPDATE acts SET undone_by = :by, undone_at = :now WHERE id = :id"
 
 
@@ -115,6 +116,11 @@ def latest(tx: Transaction, message_id: str) -> Act | None:
 def of_message(tx: Transaction, message_id: str) -> list[Act]:
     """All, in order, undone ones too."""
     return [Act.from_row(row) for row in tx.execute(OF_MESSAGE, {"message_id": message_id})]
+
+
+def newest(tx: Transaction, account_id: str, *, limit: int) -> list[Act]:
+    """What was decided lately, newest first, undone acts too."""
+    return [Act.from_row(row) for row in tx.execute(NEWEST, {"account_id": account_id, "limit": limit})]
 
 
 def mark_undone(tx: Transaction, act_id: str, *, by: str, now: datetime) -> None:

@@ -19,6 +19,7 @@ CREATE TABLE acts (
     CHECK ((from_thread_id, from_placement) <> (thread_id, placement))
 ) STRICT;
 CREATE INDEX acts_of_message ON acts (message_id, seq);
+CREATE INDEX acts_newest ON acts (account_id, seq);
 CREATE INDEX acts_from_thread ON acts (from_thread_id);
 CREATE INDEX acts_into_thread ON acts (thread_id);
 

@@ -1,4 +1,5 @@
-"""The pages for people: signing in, the settings along the guide's stages, the letters, and the Events tab.
+"""The pages for people: signing in, the settings along the guide's stages, the letters, the review tray, and the Events
+tab.
 
 Server-rendered, usable without script, with no build step: templates in `templates/`, two small scripts and a style
 sheet in `static/`. `guard` is the door of each page, `sessions` what is signed, `rendering` how a page is made.
@@ -11,6 +12,7 @@ from gateway.http.pages.events import Events
 from gateway.http.pages.guard import Guard
 from gateway.http.pages.letters import Letters
 from gateway.http.pages.rendering import Renderer
+from gateway.http.pages.reviews import Reviews
 from gateway.http.pages.sessions import Sessions, sign_ticket, ticket_url
 from gateway.http.pages.settings import Settings
 from gateway.http.pages.sign_in import SignIn
@@ -34,6 +36,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         Route("/sign-out", guard.net(sign_in.leave), methods=["POST"]),
         *_settings_routes(guard, Settings(services, renderer)),
         *_letters_routes(guard, Letters(services, renderer)),
+        *_reviews_routes(guard, Reviews(services, renderer)),
         *_events_routes(guard, Events(services, guard, renderer)),
     ]
 
@@ -78,6 +81,15 @@ def _letters_routes(guard: Guard, page: Letters) -> list[BaseRoute]:
         *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
         *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
         *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),
+    ]
+
+
+def _reviews_routes(guard: Guard, page: Reviews) -> list[BaseRoute]:
+    posts = {"/reviews/accept": page.accept, "/reviews/dismiss": page.dismiss, "/reviews/undo": page.undo}
+    return [
+        Route("/reviews", guard.page(page.show, Scope.READ)),
+        *(Route(path, guard.page(handler, Scope.SEND), methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, guard.page(page.again, Scope.READ)) for path in posts),
     ]
 
 
