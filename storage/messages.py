@@ -178,6 +178,13 @@ SELECT count(*) AS held
  WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
    AND thread_objects.object_id = :object_id AND messages.placement = 'held'
 """
+HELD_IN_THREAD = (
+    SELECT_MESSAGE
+    + """
+ WHERE messages.thread_id = :thread_id AND messages.placement = 'held'
+ ORDER BY messages.message_at, messages.id
+"""
+)
 HELD = (
     SELECT_MESSAGE
     + """
@@ -340,6 +347,11 @@ def held(
         "limit": limit,
     }
     return [Message.from_row(row) for row in tx.execute(HELD, question)]
+
+
+def held_in(tx: Transaction, thread_id: str) -> list[Message]:
+    """What of a thread waits for a person, in order."""
+    return [Message.from_row(row) for row in tx.execute(HELD_IN_THREAD, {"thread_id": thread_id})]
 
 
 def letters(

@@ -5,14 +5,22 @@ Who takes part in another student's threads is made a participant by nothing but
 has to name a letter, or waits for a person. So a second student who was put into Cc stays in their own thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from gateway.threads.elsewhere import look_soon
-from gateway.threads.matching import same_address
-from storage import Transaction, mailboxes, messages, threads
-from storage.messages import Direction, Kind, Message
+from gateway.threads.matching import Reason, same_address
+from storage import Transaction, acts, mailboxes, messages, threads
+from storage.messages import Direction, Kind, Message, Placement
 from storage.threads import Address
+
+# What waits for nothing but its sender's taking part, and what it is in the thread for once they do.
+ONLY_A_STRANGER: Final[Mapping[str, Reason]] = {
+    Reason.STRANGER_IN_CONVERSATION: Reason.CONVERSATION,
+    Reason.STRANGER_WITH_REFERENCES: Reason.REFERENCES,
+}
 
 
 def take_part(tx: Transaction, message: Message) -> None:
@@ -44,6 +52,32 @@ def learn(tx: Transaction, message: Message, now: datetime) -> None:
             now=now,
         )
         look_soon(tx, message.account_id, now)
+
+
+def let_in(tx: Transaction, thread_id: str, now: datetime) -> list[Message]:
+    """Mail that was seen too early: it waits because its sender did not take part then, and does now. As it stands now.
+
+    So it does not matter in which order mail is seen. What somebody has decided about is left to people.
+    """
+    known = threads.participants(tx, thread_id)
+    welcome = [
+        one
+        for one in messages.held_in(tx, thread_id)
+        if one.sender is not None
+        and (one.evidence or {}).get("reason") in ONLY_A_STRANGER
+        and any(same_address(one.sender.address, other.address) for other in known)
+        and not acts.of_message(tx, one.id)
+    ]
+    return [_let_in(tx, one, now) for one in welcome]
+
+
+def _let_in(tx: Transaction, message: Message, now: datetime) -> Message:
+    evidence = message.evidence or {}
+    evidence |= {"reason": ONLY_A_STRANGER[evidence["reason"]].value, "sender_is_participant": True}
+    placed = replace(message, placement=Placement.PLACED, evidence=evidence)
+    messages.move(tx, message.id, thread_id=message.thread_id, placement=placed.placement, evidence=evidence)
+    learn(tx, placed, now)
+    return placed
 
 
 def forget(tx: Transaction, message: Message) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gateway.graph import Message as Item
 from gateway.sending.recognise import mark_bounced, mark_delayed
-from gateway.threads.belonging import take_part
+from gateway.threads.belonging import let_in, take_part
 from gateway.threads.bounced import concerns, letter_about, names_nobody, recipients_of, why_bounced, why_delayed
 from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
 from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
@@ -158,7 +158,8 @@ def _join(
     # Reports of all letters of a school may share one conversation, by their subject alone.
     remember = verdict.remember and not read.is_of_a_mail_system
     remembered = remember and _remember(tx, watched, item, verdict.thread_id, now)
-    _tell(tx, message, EVENTS.get(read.kind, "thread.updated"), now)
+    for one in (message, *let_in(tx, message.thread_id, now)):
+        tell(tx, one, EVENTS.get(one.kind, "thread.updated"), now)
     _count_answer(tx, message, read, now)
     _turn_letter(tx, verdict.thread_id, read, now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id, remembered=remembered)
@@ -184,7 +185,7 @@ def _hold(
         now=now,
     )
     messages.insert(tx, message)
-    _tell(tx, message, "review.opened", now)
+    tell(tx, message, "review.opened", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 
 
@@ -193,16 +194,18 @@ def _settle_copy(
 ) -> Settled:
     """The mail is stored already, from another folder or mailbox; this copy may tell more about it."""
     news = False
-    if isinstance(verdict, Join) and stored.placement is Placement.HELD and acts.latest(tx, stored.id) is None:
+    if isinstance(verdict, Join) and stored.placement is Placement.HELD and not acts.of_message(tx, stored.id):
         messages.place(tx, stored.id, Placement.PLACED)
         take_part(tx, stored)
+        for one in let_in(tx, stored.thread_id, now):
+            tell(tx, one, EVENTS.get(one.kind, "thread.updated"), now)
         news = True
     thread = threads.get(tx, stored.account_id, stored.thread_id)
     if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.IN):
         adopt(tx, watched, item, stored, Direction.IN)
         news = news or stored.direction is Direction.OUT
     if news:
-        _tell(tx, stored, EVENTS.get(stored.kind, "thread.updated"), now)
+        tell(tx, stored, EVENTS.get(stored.kind, "thread.updated"), now)
     # A mail that waits for a person does not make its conversation ours.
     is_placed = news or stored.placement is Placement.PLACED
     remembered = is_placed and not isinstance(verdict, Hold) and _remember(tx, watched, item, stored.thread_id, now)
@@ -256,7 +259,8 @@ def _turn_letter(tx: Transaction, thread_id: str, read: Read, now: datetime) -> 
         mark_delayed(tx, letter, why_delayed(message, read.report), now=now)
 
 
-def _tell(tx: Transaction, message: Message, event: str, now: datetime) -> None:
+def tell(tx: Transaction, message: Message, event: str, now: datetime) -> None:
+    """Write down what happened to a mail that came in."""
     events.record(
         tx,
         message.account_id,

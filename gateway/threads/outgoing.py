@@ -6,7 +6,8 @@ from datetime import datetime
 from gateway.graph import Message as Item
 from gateway.sending.draft import TAG
 from gateway.sending.recognise import SentItem, recognise_sent
-from gateway.threads.belonging import take_part
+from gateway.threads import incoming
+from gateway.threads.belonging import let_in, take_part
 from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
 from gateway.threads.sift import Watched
 from gateway.threads.storing import (
@@ -84,13 +85,14 @@ def _store(tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, 
     messages.insert(tx, message)
     if not held:
         take_part(tx, message)
+        _let_in(tx, message.thread_id, now)
     _tell(tx, message, "review.opened" if held else "thread.updated", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 
 
 def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message, now: datetime) -> Settled:
     """Its other copy came first, in an Inbox of ours. That it stands in Sent Items proves who wrote it."""
-    news = stored.placement is Placement.HELD and acts.latest(tx, stored.id) is None
+    news = stored.placement is Placement.HELD and not acts.of_message(tx, stored.id)
     if news:
         messages.place(tx, stored.id, Placement.PLACED)
     thread = threads.get(tx, stored.account_id, stored.thread_id)
@@ -99,10 +101,17 @@ def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message,
         adopt(tx, watched, item, stored, Direction.OUT)
         if is_placed:
             take_part(tx, replace(stored, mailbox_id=watched.mailbox.id, direction=Direction.OUT))
+            _let_in(tx, stored.thread_id, now)
         news = is_placed
     if news:
         _tell(tx, stored, "thread.updated", now)
     return Settled(outcome=Outcome.STORED, thread_id=stored.thread_id)
+
+
+def _let_in(tx: Transaction, thread_id: str, now: datetime) -> None:
+    """An answer to what staff wrote can be seen before that itself."""
+    for one in let_in(tx, thread_id, now):
+        incoming.tell(tx, one, incoming.EVENTS.get(one.kind, "thread.updated"), now)
 
 
 def _tell(tx: Transaction, message: Message, event: str, now: datetime) -> None:

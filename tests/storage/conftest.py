@@ -1,9 +1,13 @@
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import storage
+from storage.database import Transaction
+from storage.migrate import bring_up_to_date
 from tests.fakes.clock import FakeClock
 
 
@@ -21,3 +25,11 @@ async def store(path: Path) -> AsyncIterator[storage.Store]:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def tx() -> Iterator[Transaction]:
+    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        bring_up_to_date(connection)
+        yield connection

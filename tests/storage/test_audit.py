@@ -1,8 +1,6 @@
 """What people decided, and the log of who did what: kept in order, and the log for good."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -11,19 +9,10 @@ from storage import NotFound, acts, api_keys, audit, messages
 from storage.audit import Actor, Filter, Via
 from storage.database import Transaction
 from storage.messages import Direction
-from storage.migrate import bring_up_to_date
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_message, an_act, build
 
 ALL = Filter()
-
-
-@pytest.fixture
-def tx() -> Iterator[Transaction]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(connection)
-        yield connection
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Accounts, credentials, keys, mailboxes, threads: what each of them promises."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +11,6 @@ from storage.accounts import TokenState
 from storage.api_keys import Scope
 from storage.mailboxes import MailboxState
 from storage.messages import Attachment, Direction, Kind, Placement
-from storage.migrate import bring_up_to_date
 from storage.subscriptions import SubscriptionState
 from storage.threads import Address, Object, ObjectType
 from storage.vault import MasterKey
@@ -23,14 +19,6 @@ from tests.storage.scene import STUDENT, Scene, a_message, build, post, subscrib
 
 KEY = MasterKey.new()
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def tx() -> Iterator[Transaction]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(connection)
-        yield connection
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """Work that is due, and who has it: letters, folders, hints, chores."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,20 +10,11 @@ import pytest
 import storage
 from storage import Transaction, accounts, chores, claims, folders, hints, idempotency_keys, mailboxes, outbox
 from storage.hints import HintOutcome, NewHint
-from storage.migrate import bring_up_to_date
 from tests.fakes.clock import A_MONDAY as NOW
 from tests.storage.scene import Scene, build, post
 
 MINUTE = timedelta(minutes=1)
 LEASE = 2 * MINUTE
-
-
-@pytest.fixture
-def tx() -> Iterator[Transaction]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(connection)
-        yield connection
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -28,20 +26,11 @@ from storage import (
 )
 from storage.database import Transaction
 from storage.hints import NewHint
-from storage.migrate import bring_up_to_date
 from storage.vault import MasterKey, unlock
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_file, a_message, an_act, attached, build, post, subscribe
 
 KEY = MasterKey.new()
-
-
-@pytest.fixture
-def tx() -> Iterator[Transaction]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(connection)
-        yield connection
 
 
 @pytest.fixture

@@ -347,3 +347,31 @@ def _another_school(tx: Transaction, *, now: Any) -> tuple[str, str]:
     account = accounts.add(tx, "Another school", now=now)
     mailbox = mailboxes.add(tx, account.id, ADMISSIONS, now=now)
     return account.id, threads.create(tx, account.id, mailbox.id, subject="Theirs", now=now)
+
+
+# Seen too early
+
+
+async def test_mail_that_was_seen_before_its_sender_was_known_joins_when_they_are(school: School, staff: Staff) -> None:
+    letter = await school.write_to(AROHA)
+    mother = "mother@home.example"
+    await staff.arrived("first", sender=mother, conversation=letter.conversation)
+    dismissed = await staff.arrived("no", sender=mother, conversation=letter.conversation)
+    await staff.do(deciding.dismiss, dismissed)
+    assert await school.thread(letter.thread_id) == []
+    await staff.arrived("second", sender=mother, conversation=letter.conversation, answers=[letter.message_id])
+    found = await school.thread(letter.thread_id)
+    assert [one.graph_id for one in found] == ["first", "second"]
+    assert found[0].evidence is not None
+    assert (found[0].evidence["reason"], found[0].evidence["sender_is_participant"]) == ("conversation", True)
+    assert (await school.told()).count("reply.received") == 2
+
+
+async def test_an_answer_to_what_staff_wrote_in_outlook_may_be_seen_first(school: School, staff: Staff) -> None:
+    letter = await school.write_to(AROHA)
+    uncle = "uncle@home.example"
+    await staff.arrived("answer", sender=uncle, conversation=letter.conversation)
+    school.arrive("written", folder="sentitems", sender=ADMISSIONS, conversation=letter.conversation, to=[uncle])
+    await school.sweep()
+    assert {one.graph_id for one in await school.thread(letter.thread_id)} == {"answer", "written"}
+    assert "reply.received" in await school.told()
