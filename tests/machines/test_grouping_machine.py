@@ -1,20 +1,30 @@
-"""The same mail, in any order, seen once or often, with parents lost on the way, makes the same threads."""
+"""The same mail, in any order, seen once or often, with parents lost on the way, makes the same threads.
+
+What people decide stands, whatever comes after it, until they take it back.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, invariant, multiple, precondition, rule
 
 from gateway.graph import Unavailable
-from storage import threads
-from storage.messages import Placement
+from gateway.threads import deciding
+from gateway.threads.deciding import Into
+from storage import Conflict, threads
+from storage.acts import Act, Place
+from storage.audit import Actor, Via
+from storage.messages import Message, Placement
 from tests.machines.school import SchoolMachine
 from tests.threads.conftest import ADMISSIONS, AROHA, OFFICE, TANE, Letter
 
 STUDENTS = st.sampled_from([AROHA, TANE])
 PLACED, HELD = Placement.PLACED, Placement.HELD
+JANE = Actor(via=Via.SYSTEM, staff="Jane Doe")
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,11 @@ class Grouping(SchoolMachine):
         self.written: list[Letter] = []
         self.mail: dict[str, Mail] = {}
         self.unseen: set[str] = set()
+        self.decided: dict[tuple[str, str], Place] = {}
+        """Where people left a mail, by its Message-ID and the thread that it was first judged into."""
+        self.acts: dict[str, list[Act]] = {}
+        """What is not undone, by message."""
+        self.homes: dict[str, str] = {}
         self.number = 0
 
     # What people do
@@ -94,6 +109,63 @@ class Grouping(SchoolMachine):
     def staff_write_in_outlook(self, letter: Letter) -> None:
         self.arrive(letter.sender, letter.conversation, letter.sender, None, folder="sentitems", to=letter.student)
 
+    @rule(letter=letters, with_references=st.booleans())
+    def a_second_student_was_in_cc_and_answers_all(self, letter: Letter, with_references: bool) -> None:
+        (other,) = {AROHA, TANE} - {letter.student}
+        if any(one.student == other for one in self.written):
+            self.arrive(letter.sender, letter.conversation, other, letter if with_references else None)
+
+    @rule(letter=letters, mails=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=3))
+    def an_aunt_writes_more_than_once(self, letter: Letter, mails: list[tuple[bool, bool]]) -> None:
+        aunt = f"{self.new('aunt')}@home.example"
+        for in_conversation, with_references in mails:
+            conversation = letter.conversation if in_conversation else self.new("conversation")
+            self.arrive(letter.sender, conversation, aunt, letter if with_references else None)
+
+    @rule(letter=letters)
+    def an_uncles_answer_is_seen_before_what_staff_wrote_to_him_in_outlook(self, letter: Letter) -> None:
+        uncle = f"{self.new('uncle')}@home.example"
+        self.arrive(letter.sender, letter.conversation, uncle, None)
+        self.what_is_due_is_pulled(50)
+        self.arrive(letter.sender, letter.conversation, letter.sender, None, folder="sentitems", to=uncle)
+
+    # What staff decide
+
+    @rule(data=st.data(), twice=st.booleans())
+    def a_person_decides(self, data: st.DataObject, twice: bool) -> None:
+        found = sorted(self.runner.run(self.school.stored()), key=lambda one: one.graph_id or "")
+        candidates = [one for one in found if self.brings_nothing_after_it(one) and one.placement in (PLACED, HELD)]
+        if not candidates:
+            return
+        message = data.draw(st.sampled_from(candidates))
+        elsewhere = [one.thread_id for one in self.written if one.thread_id != message.thread_id]
+        choices: list[tuple[Any, dict[str, Any]]] = []
+        if message.placement is HELD:
+            choices = [(deciding.dismiss, {}), (deciding.accept, {})]
+            choices += [(deciding.accept, {"into": Into(thread_id=one)}) for one in elsewhere]
+        else:
+            choices = [(deciding.unlink, {}), (deciding.unlink, {"for_good": True})]
+            choices += [(deciding.move, {"thread_id": one}) for one in elsewhere]
+        what, given = data.draw(st.sampled_from(choices))
+        home = self.homes.setdefault(message.id, message.thread_id)
+        act = self.decide(what, message.id, **given)
+        assert not twice or self.decide(what, message.id, **given) == act
+        self.acts.setdefault(message.id, []).append(act)
+        self.decided[message.internet_message_id or "", home] = act.after
+
+    @precondition(lambda self: any(self.acts.values()))
+    @rule(data=st.data())
+    def a_person_takes_it_back(self, data: st.DataObject) -> None:
+        message_id = data.draw(st.sampled_from([id for id, acts in self.acts.items() if acts]))
+        acts = self.acts[message_id]
+        if len(acts) > 1:
+            with pytest.raises(Conflict, match="undo that first"):
+                self.decide(deciding.undo, acts[0].id)
+        act = acts.pop()
+        self.decide(deciding.undo, act.id)
+        stored = next(one for one in self.runner.run(self.school.stored()) if one.id == message_id)
+        self.decided[stored.internet_message_id or "", self.homes[message_id]] = act.before
+
     # What happens on the way
 
     @precondition(lambda self: self.unseen)
@@ -146,7 +218,27 @@ class Grouping(SchoolMachine):
             }
             assert not people & ({AROHA, TANE} - {letter.student})
 
+    @invariant()
+    def whoever_got_a_letter_takes_part_in_its_thread(self) -> None:
+        for letter in getattr(self, "written", ()):
+            found = self.runner.run(self.school.store.read(threads.participants, letter.thread_id))
+            assert letter.student in {one.address for one in found}
+
     # The model
+
+    def brings_nothing_after_it(self, message: Message) -> bool:
+        """Whether no other mail is placed differently because of this one: it came in the conversation of a letter,
+        or its sender writes once only."""
+        letters = {(one.sender, one.conversation) for one in self.written}
+        mail = self.mail[message.graph_id or ""]
+        if mail.sender.startswith(("aunt", "uncle")) or mail.to.startswith("uncle"):
+            return False
+        return (mail.mailbox, mail.conversation) in letters or mail.sender not in (AROHA, TANE)
+
+    def decide(self, what: Any, id: str, **given: Any) -> Act:
+        now = self.school.clock.now()
+        act: Act = self.runner.run(self.school.store.write(what, self.school.account_id, id, **given, by=JANE, now=now))
+        return act
 
     def settle(self) -> None:
         self.school.mail.poisoned.clear()
@@ -161,14 +253,16 @@ class Grouping(SchoolMachine):
         assert sorted(stored) == sorted(set(self.expected()))
 
     def expected(self) -> list[tuple[str, str, Placement]]:
-        """Of copies of one mail, one that is placed settles it."""
+        """Of copies of one mail, one that is placed settles it; what a person has decided settles it for good."""
         placed: dict[tuple[str, str], Placement] = {}
         for mail in self.mail.values():
             place = self.place_of(mail)
             if place is not None:
                 key = (mail.message_id, place[0])
                 placed[key] = PLACED if PLACED in (place[1], placed.get(key)) else HELD
-        return [(message_id, thread_id, placement) for (message_id, thread_id), placement in placed.items()]
+        by_table = {key: Place(thread_id=key[1], placement=placement) for key, placement in placed.items()}
+        where = by_table | {key: place for key, place in self.decided.items() if key in by_table}
+        return [(key[0], place.thread_id, place.placement) for key, place in where.items()]
 
     def place_of(self, mail: Mail) -> tuple[str, Placement] | None:
         """The table, in terms of what happened."""
@@ -178,9 +272,9 @@ class Grouping(SchoolMachine):
                 one for one in self.written if one.conversation == mail.conversation and one.sender == mail.mailbox
             ]
             of_the_student = [one for one in sharing if one.student == mail.to]
-            return of_the_student[0].thread_id, PLACED
+            return [*of_the_student, *sharing][0].thread_id, PLACED
         named = mail.names
-        if named is not None and mail.sender == named.student:
+        if named is not None and self.knows(named, mail.sender):
             return named.thread_id, PLACED
         if named is not None:
             if owner is None:
@@ -188,7 +282,20 @@ class Grouping(SchoolMachine):
             return owner.thread_id, PLACED if owner.thread_id == named.thread_id else HELD
         if owner is None:
             return None
-        return owner.thread_id, PLACED if mail.sender == owner.student else HELD
+        return owner.thread_id, PLACED if self.knows(owner, mail.sender) else HELD
+
+    def knows(self, letter: Letter, sender: str) -> bool:
+        """Whether somebody takes part in a letter's thread: the student, whoever answered it in its conversation, and
+        whom staff wrote to; but no other student."""
+        if sender in (AROHA, TANE):
+            return sender == letter.student
+        begun = {(one.sender, one.conversation): one.thread_id for one in reversed(self.written)}
+        return any(
+            begun.get((mail.mailbox, mail.conversation)) == letter.thread_id
+            for mail in self.mail.values()
+            if mail.to == sender
+            or (mail.sender == sender and mail.names is not None and mail.names.thread_id == letter.thread_id)
+        )
 
     def owner_of(self, mailbox: str, conversation: str) -> Letter | None:
         """The letter whose thread a conversation belongs to: the first in it, or the one that a mail in it names."""
@@ -198,7 +305,7 @@ class Grouping(SchoolMachine):
             for mail in self.mail.values()
             if (mail.mailbox, mail.conversation) == (mailbox, conversation)
             and mail.names is not None
-            and mail.sender == mail.names.student
+            and self.knows(mail.names, mail.sender)
         ]
         return next(iter([*letters, *naming]), None)
 

@@ -16,6 +16,15 @@ from tests.pages.desk import AROHA, TAB, Desk, letter, reply, thread_of
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
+async def test_whoever_asks_why_a_mail_is_here_is_told(desk: Desk, scene: Scene) -> None:
+    evidence = {"reason": "references", "sender_is_participant": True, "decision": {"act": "move", "by": "Jane <b>"}}
+    await reply(scene, await letter(scene), evidence=evidence)
+    page = (await desk.open(TAB)).text
+    assert page.count("Why is this here?") == 1, "of a letter of ours nobody asks"
+    assert "It names a letter of this thread that it answers" in page
+    assert "Jane &lt;b&gt; moved it into this thread." in page
+
+
 async def test_before_the_first_letter_the_page_says_what_will_stand_there(desk: Desk) -> None:
     page = await desk.open(TAB)
     assert page.status_code == 200

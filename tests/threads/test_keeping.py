@@ -129,6 +129,35 @@ async def test_whoever_answers_in_the_conversation_with_references_joins_and_is_
     assert reply.evidence["letters"] == [letter.id]
 
 
+async def test_a_letter_that_the_student_forwards_to_our_other_mailbox_joins(school: School) -> None:
+    letter = await school.write_to(AROHA)
+    forwarded = {"conversation": "at office", "answers": [letter.message_id], "subject": "Fwd: Your enrolment"}
+    school.arrive("f1", at=OFFICE, sender=AROHA, to=[OFFICE], **forwarded)
+    await school.pull()
+    assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["f1"]
+
+
+@pytest.mark.parametrize("sender", ["friend@elsewhere.example", "aroha@private.example"])
+async def test_who_answers_a_forwarded_letter_or_from_another_address_is_held_until_a_person_knows_them(
+    school: School, sender: str
+) -> None:
+    letter = await school.write_to(AROHA)
+    school.arrive(
+        "f1", sender=sender, conversation="theirs", answers=[letter.message_id], subject="Fwd: Your enrolment"
+    )
+    await school.pull()
+    (held,) = await school.stored()
+    assert (held.thread_id, held.placement) == (letter.thread_id, Placement.HELD)
+
+
+async def test_a_new_letter_of_the_student_that_names_none_of_ours_is_not_ours(school: School) -> None:
+    await school.write_to(AROHA)
+    school.arrive("n1", sender=AROHA, conversation="hers", subject="Something else")
+    school.arrive("n2", sender=AROHA, conversation="hers", answers=["<forged@school.example>", "<>"])
+    await school.pull()
+    assert await school.stored() == []
+
+
 async def test_two_students_whose_letters_share_a_conversation_stay_apart(school: School) -> None:
     first = await school.write_to(AROHA, conversation="shared")
     second = await school.write_to(TANE, conversation="shared")
