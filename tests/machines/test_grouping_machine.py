@@ -109,11 +109,14 @@ class Grouping(SchoolMachine):
     def staff_write_in_outlook(self, letter: Letter) -> None:
         self.arrive(letter.sender, letter.conversation, letter.sender, None, folder="sentitems", to=letter.student)
 
-    @rule(letter=letters, with_references=st.booleans())
-    def a_second_student_was_in_cc_and_answers_all(self, letter: Letter, with_references: bool) -> None:
+    @rule(letter=letters)
+    def a_second_student_was_in_cc_and_answers_all(self, letter: Letter) -> None:
         (other,) = {AROHA, TANE} - {letter.student}
-        if any(one.student == other for one in self.written):
-            self.arrive(letter.sender, letter.conversation, other, letter if with_references else None)
+        if all(one.student != other for one in self.written):
+            self.write(other, letter.sender, self.new("conversation"))
+        for names in (letter, None):
+            self.arrive(letter.sender, letter.conversation, other, names)
+            self.what_is_due_is_pulled(50)
 
     @rule(letter=letters, mails=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=3))
     def an_aunt_writes_more_than_once(self, letter: Letter, mails: list[tuple[bool, bool]]) -> None:

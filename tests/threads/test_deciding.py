@@ -211,16 +211,20 @@ async def test_a_copy_that_comes_later_does_not_overrule_a_person(school: School
     assert (stored.id, stored.thread_id, stored.placement) == (reply, before.thread_id, before.placement)
 
 
-async def test_what_staff_sent_themselves_and_dismissed_stays_dismissed_when_its_sent_copy_comes(
-    school: School, staff: Staff
+@pytest.mark.parametrize("undone", [False, True])
+async def test_what_staff_sent_themselves_and_somebody_dismissed_is_not_placed_by_its_sent_copy(
+    school: School, staff: Staff, undone: bool
 ) -> None:
     letter = await school.write_to(AROHA)
     copy = {"sender": ADMISSIONS, "conversation": letter.conversation, "message_id": "<same@school.example>"}
     held = await staff.arrived(to=[ADMISSIONS], **copy)
-    await staff.do(deciding.dismiss, held)
+    act = await staff.do(deciding.dismiss, held)
+    if undone:
+        await staff.do(deciding.undo, act.id)
+    before = (await staff.message(held)).placement
     school.arrive("sent", folder="sentitems", to=[AROHA, STRANGER], **copy)
     await school.sweep()
-    assert [(one.id, one.placement) for one in await school.stored()] == [(held, Placement.DISMISSED)]
+    assert [(one.id, one.placement) for one in await school.stored()] == [(held, before)]
     assert await staff.people(letter) == {AROHA}
 
 
