@@ -32,6 +32,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUSY_TIMEOUT_S = 5.0
 GROUP_LIMIT = 512
 QUEUE_LIMIT = 20_000
+# SQLite starts its log anew only when nobody reads, which may be never: from this length on it is made to.
+LONG_LOG_BYTES = 32 * 1024 * 1024
 
 
 class Transaction(sqlite3.Connection):
@@ -88,8 +90,14 @@ class _Waiting:
 class Store:
     """The open file. Made by `open_store`."""
 
-    def __init__(self, writer: Connection, readers: Sequence[Connection]) -> None:
+    def __init__(self, writer: Connection, readers: Sequence[Connection], log: Path, long_log_bytes: int) -> None:
         self._writer = writer
+        self._log = log
+        self._long_log_bytes = long_log_bytes
+        self._cut_from = long_log_bytes
+        self._all_readers = len(readers)
+        self._reading_allowed = asyncio.Event()
+        self._reading_allowed.set()
         self._readers: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
@@ -112,6 +120,7 @@ class Store:
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on one snapshot of the file and return its value. It cannot write."""
+        await self._reading_allowed.wait()
         reader = await self._readers.get()
         try:
             return await reader.run(lambda tx: _on_a_snapshot(tx, lambda: work(tx, *args, **kwargs)))
@@ -137,6 +146,29 @@ class Store:
             while self._waiting:
                 group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
                 await self._write_group(group)
+                if self._log_bytes() >= self._cut_from:
+                    await self._cut_the_log()
+
+    def _log_bytes(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
+
+    async def _cut_the_log(self) -> None:
+        """Write the log into the file and empty it, between two groups and two reads: milliseconds, as SQLite has
+        written most of it before. Where the command line reads just now, it is for another time."""
+        self._reading_allowed.clear()  # who comes now waits: else those who come again and again are always first
+        held = [await self._readers.get() for _ in range(self._all_readers)]
+        try:
+            busy = await self._writer.run(_empty_the_log)
+        except sqlite3.DatabaseError:
+            busy = True  # what is wrong, the next write will say
+        finally:
+            for reader in held:
+                self._readers.put_nowait(reader)
+            self._reading_allowed.set()
+        self._cut_from = self._long_log_bytes + (self._log_bytes() if busy else 0)
 
     async def _write_group(self, group: Sequence[_Waiting]) -> None:
         topics: set[str] = set()
@@ -223,6 +255,16 @@ def _each_for_itself(tx: Transaction, works: Sequence[Callable[[Transaction], An
     return outcomes
 
 
+def _empty_the_log(tx: Transaction) -> bool:
+    """Whether somebody else was in the way."""
+    tx.execute("PRAGMA busy_timeout = 100")
+    try:
+        busy, _, _ = tx.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return bool(busy)
+    finally:
+        tx.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+
+
 def _roll_back(tx: Transaction) -> None:
     if tx.in_transaction:
         tx.execute("ROLLBACK")
@@ -259,7 +301,9 @@ def _is_outside_trouble(error: sqlite3.DatabaseError) -> bool:
 
 
 @asynccontextmanager
-async def open_store(path: Path, *, readers: int = 2, alone: bool = True) -> AsyncIterator[Store]:
+async def open_store(
+    path: Path, *, readers: int = 2, alone: bool = True, long_log_bytes: int = LONG_LOG_BYTES
+) -> AsyncIterator[Store]:
     """Open the file and bring it up to date.
 
     `alone` keeps other gateways out until the block ends; the command line opens the file beside a running
@@ -279,7 +323,7 @@ async def open_store(path: Path, *, readers: int = 2, alone: bool = True) -> Asy
             ]
         except (OSError, sqlite3.DatabaseError) as error:
             raise StorageUnavailable(f"{path} cannot be opened: {error}.") from error
-        store, failure = Store(writer, pool), None
+        store, failure = Store(writer, pool, path.with_name(path.name + "-wal"), long_log_bytes), None
         async with asyncio.TaskGroup() as group:
             group.create_task(store._write_groups(), name="store writer")
             try:
