@@ -71,6 +71,10 @@ GET = "SELECT * FROM mailboxes WHERE id = :id"
 BY_ADDRESS = """
 SELECT * FROM mailboxes WHERE account_id = :account_id AND address = :address AND state <> 'removed'
 """
+EVER = """
+SELECT * FROM mailboxes WHERE account_id = :account_id AND address = :address
+ ORDER BY state = 'removed', created_at DESC, id DESC LIMIT 1
+"""
 LIST = "SELECT * FROM mailboxes WHERE account_id = :account_id AND state <> 'removed' ORDER BY address"
 VALIDATED = """
 UPDATE mailboxes
@@ -120,6 +124,12 @@ def get(tx: Transaction, mailbox_id: str) -> Mailbox:
 def find(tx: Transaction, account_id: str, address: str) -> Mailbox | None:
     """By address, in any case; removed ones are not found."""
     row = tx.execute(BY_ADDRESS, {"account_id": account_id, "address": address}).fetchone()
+    return None if row is None else Mailbox.from_row(row)
+
+
+def ever(tx: Transaction, account_id: str, address: str) -> Mailbox | None:
+    """As `find`, but one that was removed is found too: its threads are still there to be read."""
+    row = tx.execute(EVER, {"account_id": account_id, "address": address}).fetchone()
     return None if row is None else Mailbox.from_row(row)
 
 

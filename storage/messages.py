@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import orjson
 
+from storage import search
 from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.threads import Address, Cursor, Object
@@ -87,7 +88,8 @@ class Message:
     """`body` is as it came, unsafe to show. `message_at`: accepted, then sent or received, UTC.
 
     `new_text` is what the message adds to its conversation, as plain text, where the mailbox could tell.
-    `status` is the outbox state of a letter of ours; None for mail that did not go through our outbox.
+    `status` is the outbox state of a letter of ours, `problem` what keeps it from better; None for mail that did not go
+    through our outbox.
     """
 
     id: str
@@ -114,6 +116,7 @@ class Message:
     new_text: str | None = None
     status: str | None = None
     sent_at: datetime | None = None
+    problem: dict[str, Any] | None = None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -146,11 +149,12 @@ class Message:
             new_text=row["new_text"],
             status=row["status"],
             sent_at=moment_or_none(row["sent_at"]),
+            problem=None if row["problem"] is None else orjson.loads(row["problem"]),
         )
 
 
 SELECT_MESSAGE = """
-SELECT messages.*, outbox.state AS status, outbox.sent_at
+SELECT messages.*, outbox.state AS status, outbox.sent_at, outbox.problem
   FROM messages LEFT JOIN outbox ON outbox.message_id = messages.id
 """
 GET = SELECT_MESSAGE + " WHERE messages.account_id = :account_id AND messages.id = :id"
@@ -161,15 +165,27 @@ OF_THREAD = (
  ORDER BY messages.message_at, messages.id
 """
 )
+# Which they are is settled on what is short; only those of the page are read whole. Threads that are older than the
+# page can reach are not looked into: each of the newer ones has one message at least.
 OF_OBJECT = (
     SELECT_MESSAGE
     + """
-  JOIN thread_objects ON thread_objects.thread_id = messages.thread_id
- WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
-   AND thread_objects.object_id = :object_id AND messages.placement = 'placed'
-   AND (messages.message_at, messages.id) < (:before_at, :before_id)
+ WHERE messages.id IN (
+       SELECT messages.id
+         FROM thread_objects JOIN messages ON messages.thread_id = thread_objects.thread_id
+        WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
+          AND thread_objects.object_id = :object_id AND messages.placement = 'placed'
+          AND (messages.message_at, messages.id) < (:before_at, :before_id)
+          AND thread_objects.last_message_at >= coalesce((
+              SELECT newest.last_message_at
+                FROM thread_objects AS newest JOIN threads ON threads.id = newest.thread_id
+               WHERE newest.account_id = :account_id AND newest.type = :type AND newest.object_id = :object_id
+                 AND newest.last_message_at < :before_at AND threads.message_count > 0
+               ORDER BY newest.last_message_at DESC
+               LIMIT 1 OFFSET :limit - 1), :no_time)
+        ORDER BY messages.message_at DESC, messages.id DESC
+        LIMIT :limit)
  ORDER BY messages.message_at DESC, messages.id DESC
- LIMIT :limit
 """
 )
 HELD_OF_OBJECT = """
@@ -230,10 +246,10 @@ SELECT DISTINCT thread_id FROM messages
 INSERT = """
 INSERT INTO messages (id, account_id, mailbox_id, thread_id, direction, kind, placement, graph_id, conversation_id,
                       internet_message_id, subject, from_name, from_address, recipients, body_type, body, new_text,
-                      preview, attachments, evidence, created_by, message_at, created_at)
+                      preview, attachments, evidence, created_by, message_at, created_at, search_id)
 VALUES (:id, :account_id, :mailbox_id, :thread_id, :direction, :kind, :placement, :graph_id, :conversation_id,
         :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :new_text, :preview,
-        :attachments, :evidence, :created_by, :message_at, :created_at)
+        :attachments, :evidence, :created_by, :message_at, :created_at, :search_id)
 """
 RECIPIENTS = "SELECT recipients FROM messages WHERE id = :id"
 IDENTIFY = """
@@ -254,9 +270,13 @@ UPDATE messages SET graph_id = NULL, conversation_id = NULL, internet_message_id
 """
 
 
-def insert(tx: Transaction, message: Message) -> None:
-    """Store a message. `status` and `sent_at` are the outbox's and are not written here."""
+def insert(tx: Transaction, message: Message, *, text: str | None = None) -> None:
+    """Store a message. `status`, `sent_at` and `problem` are the outbox's and are not written here.
+
+    `text` is what of it can be searched where `new_text` is None; without either, that is its preview.
+    """
     sender = message.sender
+    search_id = search.free_number(tx, message.message_at)
     tx.execute(
         INSERT,
         {
@@ -283,8 +303,11 @@ def insert(tx: Transaction, message: Message) -> None:
             "created_by": message.created_by,
             "message_at": message.message_at,
             "created_at": message.created_at,
+            "search_id": search_id,
         },
     )
+    files = ", ".join(one.name for one in message.attachments) or None
+    search.add(tx, search_id, account_id=message.account_id, message_id=message.id, files=files, text=text)
 
 
 def get(tx: Transaction, account_id: str, message_id: str) -> Message:
@@ -324,6 +347,7 @@ def of_object(
         "before_at": 2**63 - 1 if before is None else before.at,
         "before_id": "" if before is None else before.id,
         "limit": limit,
+        "no_time": -(2**63),
     }
     return [Message.from_row(row) for row in tx.execute(OF_OBJECT, question)]
 
@@ -408,6 +432,8 @@ def identify(
             "attachments": None if attachments is None else orjson.dumps(list(attachments)).decode(),
         },
     )
+    if message_at is not None:
+        search.renumber(tx, message_id)
 
 
 def adopt(

@@ -1,11 +1,13 @@
 """Threads: the Graph conversations, objects and people that belong together, and what lists show of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from sqlite3 import Row
-from typing import Self
+from typing import Final, Self
+
+import orjson
 
 from storage.database import Transaction, moment
 from storage.errors import NotFound
@@ -89,6 +91,16 @@ class Cursor:
     id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Only:
+    """Which threads a list is of. None: it does not matter."""
+
+    mailbox_id: str | None = None
+    unanswered: bool | None = None
+
+
+ALL: Final = Only()
+
 SELECT_THREAD = """
 SELECT threads.*, mailboxes.address AS mailbox,
        (SELECT conversation_id FROM conversations
@@ -97,17 +109,20 @@ SELECT threads.*, mailboxes.address AS mailbox,
   FROM threads JOIN mailboxes ON mailboxes.id = threads.mailbox_id
 """
 GET = SELECT_THREAD + " WHERE threads.account_id = :account_id AND threads.id = :id"
+# `thread_objects.last_message_at` is kept by triggers: so an object's threads are one walk along an index.
 OF_OBJECT = (
     SELECT_THREAD
     + """
   JOIN thread_objects ON thread_objects.thread_id = threads.id
  WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
    AND thread_objects.object_id = :object_id
-   AND (threads.last_message_at, threads.id) < (:before_at, :before_id)
+   AND (thread_objects.last_message_at, thread_objects.thread_id) < (:before_at, :before_id)
+   AND (:mailbox_id IS NULL OR threads.mailbox_id = :mailbox_id)
+   AND (:unanswered IS NULL OR (threads.last_direction IS 'in') = :unanswered)
    AND (threads.message_count > 0
         OR NOT EXISTS (SELECT 1 FROM acts WHERE acts.from_thread_id = threads.id)
        AND NOT EXISTS (SELECT 1 FROM acts WHERE acts.thread_id = threads.id))
- ORDER BY threads.last_message_at DESC, threads.id DESC
+ ORDER BY thread_objects.last_message_at DESC, thread_objects.thread_id DESC
  LIMIT :limit
 """
 )
@@ -119,6 +134,17 @@ NEWEST = (
  LIMIT :limit
 """
 )
+# By whether a mailbox is named, and by `unanswered`: each is a walk along an index of its own.
+NEWEST_OF: Final = {
+    (mailbox, unanswered): NEWEST.replace("\n WHERE", f"\n WHERE {of_mailbox}{of_those}")
+    for mailbox, of_mailbox in ((False, ""), (True, "threads.mailbox_id = :mailbox_id AND "))
+    for unanswered, of_those in (
+        (None, ""),
+        (True, "threads.last_direction = 'in' AND "),
+        (False, "threads.last_direction IS NOT 'in' AND "),
+    )
+}
+BY_ID = SELECT_THREAD + " WHERE threads.account_id = :account_id AND threads.id IN (SELECT value FROM json_each(:ids))"
 INSERT = """
 INSERT INTO threads (id, account_id, mailbox_id, subject, last_message_at, created_at)
 VALUES (:id, :account_id, :mailbox_id, :subject, :now, :now)
@@ -161,6 +187,17 @@ SELECT EXISTS (SELECT 1 FROM theirs) AND EXISTS (SELECT 1 FROM here)
        AND NOT EXISTS (SELECT 1 FROM theirs JOIN here USING (object_id)) AS speaks
 """
 PARTICIPANTS = "SELECT name, address FROM participants WHERE thread_id = :thread_id ORDER BY address"
+# Of many threads, in one row: see the note above `storage.search.CANDIDATES`.
+COMPANY = """
+SELECT json_group_array(json_array(
+           wanted.value,
+           (SELECT json_group_array(json_object('name', name, 'address', address))
+              FROM (SELECT name, address FROM participants WHERE thread_id = wanted.value ORDER BY address)),
+           (SELECT json_group_array(json_object('type', type, 'id', object_id))
+              FROM (SELECT type, object_id FROM thread_objects WHERE thread_id = wanted.value
+                     ORDER BY type, object_id)))) AS company
+  FROM json_each(:ids) AS wanted
+"""
 SUMMARISE = """
 UPDATE threads
    SET (message_count, last_message_at, last_direction, preview, has_attachments) = (
@@ -202,17 +239,56 @@ def _before(cursor: Cursor | None) -> dict[str, object]:
 
 
 def of_object(
-    tx: Transaction, account_id: str, what: Object, *, before: Cursor | None = None, limit: int
+    tx: Transaction,
+    account_id: str,
+    what: Object,
+    *,
+    before: Cursor | None = None,
+    limit: int,
+    only: Only = ALL,
 ) -> list[Thread]:
     """Newest first, from where the page before ended; but for threads whose last message a person took away."""
-    question = {"account_id": account_id, "type": what.type, "object_id": what.id, "limit": limit}
+    question = {
+        "account_id": account_id,
+        "type": what.type,
+        "object_id": what.id,
+        "limit": limit,
+        "mailbox_id": only.mailbox_id,
+        "unanswered": only.unanswered,
+    }
     return [Thread.from_row(row) for row in tx.execute(OF_OBJECT, question | _before(before))]
 
 
-def newest(tx: Transaction, account_id: str, *, before: Cursor | None = None, limit: int) -> list[Thread]:
-    """All threads of an account, newest first, from where the page before ended."""
-    question = {"account_id": account_id, "limit": limit}
-    return [Thread.from_row(row) for row in tx.execute(NEWEST, question | _before(before))]
+def newest(
+    tx: Transaction,
+    account_id: str,
+    *,
+    before: Cursor | None = None,
+    limit: int,
+    only: Only = ALL,
+) -> list[Thread]:
+    """The threads of an account, newest first, from where the page before ended."""
+    statement = NEWEST_OF[only.mailbox_id is not None, only.unanswered]
+    question = {"account_id": account_id, "limit": limit, "mailbox_id": only.mailbox_id}
+    return [Thread.from_row(row) for row in tx.execute(statement, question | _before(before))]
+
+
+def by_id(tx: Transaction, account_id: str, thread_ids: Sequence[str]) -> dict[str, Thread]:
+    """Those of these threads that are the account's."""
+    rows = tx.execute(BY_ID, {"account_id": account_id, "ids": orjson.dumps(list(thread_ids)).decode()})
+    return {row["id"]: Thread.from_row(row) for row in rows}
+
+
+def company_of(tx: Transaction, thread_ids: Sequence[str]) -> dict[str, tuple[list[Address], list[Object]]]:
+    """Who takes part in each of these threads, and whose Events tabs show it: as `participants` and `objects_of`."""
+    row = tx.execute(COMPANY, {"ids": orjson.dumps(list(thread_ids)).decode()}).fetchone()
+    return {
+        thread_id: (
+            [Address(**one) for one in people],
+            [Object(type=ObjectType(one["type"]), id=one["id"]) for one in objects],
+        )
+        for thread_id, people, objects in orjson.loads(row["company"])
+    }
 
 
 def link(tx: Transaction, account_id: str, thread_id: str, objects: Iterable[Object]) -> None:

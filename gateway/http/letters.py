@@ -115,7 +115,7 @@ def whole_message(tx: Transaction, account_id: str, message_id: str) -> WholeMes
     message = messages.get(tx, account_id, message_id)
     if message.placement is not Placement.PLACED:
         raise NotFound("There is no such message.")
-    view, letter = message_view(tx, message), outbox.find(tx, message_id)
+    view, letter = message_view(message), outbox.find(tx, message_id)
     return WholeMessageView(
         **{field.name: getattr(view, field.name) for field in fields(view)},
         bcc=message.recipients.bcc,

@@ -36,10 +36,10 @@ def from_text(text: str | None) -> Cursor | None:
     try:
         at, row_id = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         if not isinstance(at, int) or not isinstance(row_id, str):
-            raise _not_ours()
+            raise not_ours()
         return Cursor(at=moment(at), id=row_id)
     except (binascii.Error, ValueError, TypeError, OverflowError):
-        raise _not_ours() from None
+        raise not_ours() from None
 
 
 def page_of(found: Sequence[Item], limit: int, cursor: Callable[[Item], Cursor]) -> tuple[Sequence[Item], str | None]:
@@ -50,5 +50,6 @@ def page_of(found: Sequence[Item], limit: int, cursor: Callable[[Item], Cursor])
     return shown, to_text(cursor(shown[-1]))
 
 
-def _not_ours() -> Problem:
+def not_ours() -> Problem:
+    """The answer to a cursor that no page gave."""
     return invalid(BadValue(where="query", pointer="/after", detail="This is not a `next` that a page gave."))

@@ -5,7 +5,7 @@ The OpenAPI document is made from these same models.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
@@ -16,7 +16,10 @@ from gateway.http.problems import BadValue
 from gateway.http.reading import Nothing, Taken
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.values import start_of_day
-from storage.threads import ObjectType
+from gateway.threads.query import LONGEST_QUERY
+from gateway.threads.search import Question, ask
+from storage.messages import Direction
+from storage.threads import Object, ObjectType
 
 __all__ = [
     "Acceptance",
@@ -36,11 +39,13 @@ __all__ = [
     "NewReply",
     "NewThread",
     "Nothing",
+    "ObjectThreadsQuery",
     "PageQuery",
     "Person",
     "ReviewsQuery",
     "StaffQuery",
     "TestLetter",
+    "ThreadsQuery",
     "Unlinking",
 ]
 
@@ -348,6 +353,74 @@ class PageQuery(Taken):
     after: Annotated[str, Field(max_length=500)] | None = Field(
         default=None, description="The `next` of the page before."
     )
+
+
+class ObjectThreadsQuery(PageQuery):
+    """Which threads: all, or those with a message that has all that is asked. A page of a search may be short."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+    q: Annotated[str, Field(max_length=LONGEST_QUERY)] | None = Field(
+        default=None,
+        description=(
+            'Words, all of which one message must have: `word`, `"a phrase"`, `begin*`, `-without`, `subject:word`; '
+            "also `from:`, `to:` and `attachments:`. Case and accents do not count. Any text is taken."
+        ),
+    )
+    from_: values.MomentOrDate = Field(
+        default=None, alias="from", description="With a message from then on. A date begins in the account's zone."
+    )
+    to: values.MomentOrDate = Field(
+        default=None, description="With a message before then; a date counts to its end in the account's zone."
+    )
+    mailbox: values.MailAddress | None = Field(default=None, description="Of this mailbox of ours.")
+    direction: Annotated[Direction, Field(strict=False)] | None = Field(
+        default=None, description="With a message that came `in`, or went `out`."
+    )
+    unanswered: Annotated[bool, Field(strict=False)] | None = Field(
+        default=None, description="Whether the last word is the other side's."
+    )
+
+    def question(self, time_zone: str, what: Object | None = None) -> Question:
+        """What is asked. Raises OverflowError for a day that has no end."""
+        until = self.to
+        if until is not None and not isinstance(until, datetime):
+            until += timedelta(days=1)
+        return ask(
+            self.q,
+            since=_start(self.from_, time_zone),
+            until=_start(until, time_zone),
+            mailbox=self.mailbox,
+            direction=self.direction,
+            unanswered=self.unanswered,
+            what=what,
+        )
+
+
+def _start(moment: datetime | date | None, time_zone: str) -> datetime | None:
+    return moment if moment is None or isinstance(moment, datetime) else start_of_day(moment, time_zone)
+
+
+class ThreadsQuery(ObjectThreadsQuery):
+    """As within an object; here the object can be named too."""
+
+    object_type: Annotated[ObjectType, Field(strict=False)] | None = Field(
+        default=None, description="About this record of SELMA's, with `object_id`."
+    )
+    object_id: values.ObjectId | None = None
+
+    @classmethod
+    def across(cls, raw: Mapping[str, Any]) -> Iterator[BadValue]:
+        """Both parts of an object, or neither."""
+        if ("object_type" in raw) != ("object_id" in raw):
+            missing = "/object_id" if "object_type" in raw else "/object_type"
+            yield BadValue(pointer=missing, detail="Name both the type and the id of the record.", where="query")
+
+    def what(self) -> Object | None:
+        """The object that is named."""
+        if self.object_type is None or self.object_id is None:
+            return None
+        return Object(type=self.object_type, id=self.object_id)
 
 
 class LettersQuery(PageQuery):

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from gateway.http import schemas
 from gateway.http.actors import actor_of
-from gateway.http.paging import Page, from_text, page_of
+from gateway.http.paging import Page, from_text, not_ours, page_of, to_text
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response, no_content
 from gateway.threads import objects
-from gateway.threads.views import Entry, MessageView, ThreadView, conversation, feed, thread_view, threads_of
-from storage import Transaction, threads
+from gateway.threads.search import FoundThread, Question, search
+from gateway.threads.views import Entry, MessageView, ThreadView, conversation, feed, thread_view
+from storage import NotFound, Transaction, accounts, threads
 from storage.api_keys import Scope
 from storage.threads import Cursor, Object, ObjectType
 
@@ -27,10 +28,8 @@ class WholeThreadView(ThreadView):
     messages: Sequence[MessageView]
 
 
-async def list_newest(call: Call[schemas.PageQuery]) -> Response:
-    before, limit = from_text(call.given.after), call.given.limit
-    found = await call.services.store.read(_newest, call.account_id, before=before, limit=limit + 1)
-    return _page(found, limit)
+async def list_newest(call: Call[schemas.ThreadsQuery]) -> Response:
+    return await _listed(call, call.given.what())
 
 
 async def show(call: Call[schemas.Nothing]) -> Response:
@@ -39,10 +38,8 @@ async def show(call: Call[schemas.Nothing]) -> Response:
     return json_response(WholeThreadView(**of_thread, messages=found.messages))
 
 
-async def of_object(call: Call[schemas.PageQuery]) -> Response:
-    before, limit = from_text(call.given.after), call.given.limit
-    found = await call.services.store.read(threads_of, call.account_id, _object(call), before=before, limit=limit + 1)
-    return _page(found, limit)
+async def of_object(call: Call[schemas.ObjectThreadsQuery]) -> Response:
+    return await _listed(call, _object(call))
 
 
 async def events_of_object(call: Call[schemas.PageQuery]) -> Response:
@@ -69,13 +66,27 @@ async def unlink(call: Call[schemas.StaffQuery]) -> Response:
     return no_content()
 
 
-def _newest(tx: Transaction, account_id: str, *, before: Cursor | None, limit: int) -> list[ThreadView]:
-    return [thread_view(tx, one) for one in threads.newest(tx, account_id, before=before, limit=limit)]
+async def _listed(call: Call[Any], what: Object | None) -> Response:
+    before, store = from_text(call.given.after), call.services.store
+    question = await _question(call, what)
+    try:
+        found = await store.read(search, call.account_id, question, before, limit=call.given.limit)
+    except NotFound:
+        raise not_ours() from None
+    return json_response(Page(items=found.threads, next=None if found.next is None else to_text(found.next)))
 
 
-def _page(found: Sequence[ThreadView], limit: int) -> Response:
-    items, following = page_of(found, limit, lambda one: Cursor(at=one.last_message_at, id=one.id))
-    return json_response(Page(items=items, next=following))
+async def _question(call: Call[Any], what: Object | None) -> Question:
+    """In the account's time zone, which only dates need."""
+    account = await call.services.store.read(accounts.get, call.account_id)
+    try:
+        question: Question = call.given.question(account.time_zone, what)
+    except OverflowError:
+        pointer = "/from" if call.given.to is None else "/to"
+        raise invalid(
+            BadValue(where="query", pointer=pointer, detail="There is no such day to begin or end.")
+        ) from None
+    return question
 
 
 def _object(call: Call[Any], *, id: str = "id") -> Object:
@@ -92,10 +103,10 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/threads",
         scope=Scope.READ,
-        summary="The threads, newest first",
-        takes=schemas.PageQuery,
+        summary="The threads, newest first: all, or those that are searched for",
+        takes=schemas.ThreadsQuery,
         does=list_newest,
-        gives=Page[ThreadView],
+        gives=Page[FoundThread],
     ),
     Operation(
         method="GET",
@@ -132,10 +143,10 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/objects/{type}/{id:path}/threads",
         scope=Scope.READ,
-        summary="The threads about one of SELMA's records, newest first",
-        takes=schemas.PageQuery,
+        summary="The threads about one of SELMA's records, newest first: all, or those that are searched for",
+        takes=schemas.ObjectThreadsQuery,
         does=of_object,
-        gives=Page[ThreadView],
+        gives=Page[FoundThread],
     ),
     Operation(
         method="GET",

@@ -154,7 +154,8 @@ def _take(
         letter = as_answer(letter, original)
     message = _message(mailbox, _thread(tx, mailbox, letter, original, now), letter, now)
     attached = attach(tx, account_id, letter.attachments, largest=rules.largest_letter, now=now)
-    messages.insert(tx, replace(message, attachments=tuple(described(one) for one in attached)))
+    message = replace(message, attachments=tuple(described(one) for one in attached))
+    messages.insert(tx, message, text=letter.plain)
     outbox.insert(
         tx,
         outbox.NewLetter(

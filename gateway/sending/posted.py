@@ -68,7 +68,7 @@ class NewLetter:
 
     `send_at` is aware; None, or a time that has passed, means now. Only with `in_reply_to`, the id of a message of a
     thread, may there be no `subject` and no recipient: then they are those of an answer. `fingerprint` is what makes
-    two letters the same, `preview` how the body begins.
+    two letters the same, `plain` the body as plain text, `preview` how that begins.
     """
 
     sender: str
@@ -88,12 +88,14 @@ class NewLetter:
     in_reply_to: str | None = None
     send_at: datetime | None = None
     fingerprint: bytes = field(init=False, repr=False)
+    plain: str = field(init=False, repr=False)
     preview: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """What costs time is reckoned here, so that it is over before the one writer of the store has it in hand."""
         object.__setattr__(self, "fingerprint", fingerprint(self))
         text = html_as_text(self.body) if self.body_type is BodyType.HTML else self.body
+        object.__setattr__(self, "plain", text)
         object.__setattr__(self, "preview", preview_of(text))
 
 

@@ -21,6 +21,7 @@ from gateway.threads.storing import (
     homes_of,
     says_more,
     sender_of,
+    store,
     stored_copies,
 )
 from storage import Transaction, acts, answerers, events, messages, outbox, threads
@@ -153,7 +154,7 @@ def _join(
         evidence=testimony,
         now=now,
     )
-    messages.insert(tx, message)
+    store(tx, message)
     take_part(tx, message)
     # Reports of all letters of a school may share one conversation, by their subject alone.
     remember = verdict.remember and not read.is_of_a_mail_system
@@ -184,7 +185,7 @@ def _hold(
         evidence=testimony,
         now=now,
     )
-    messages.insert(tx, message)
+    store(tx, message)
     tell(tx, message, "review.opened", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 

@@ -18,6 +18,7 @@ from gateway.threads.storing import (
     attachments,
     homes_of,
     says_more,
+    store,
     stored_copies,
 )
 from storage import Conflict, Transaction, acts, events, messages, threads
@@ -82,7 +83,7 @@ def _store(tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, 
         },
         now=now,
     )
-    messages.insert(tx, message)
+    store(tx, message)
     if not held:
         take_part(tx, message)
         _let_in(tx, message.thread_id, now)

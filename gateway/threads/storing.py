@@ -77,6 +77,14 @@ def as_message(
     )
 
 
+def store(tx: Transaction, message: Message) -> None:
+    """Keep it, and let what it says be found: what is new in it, or all of it where the mailbox could not tell."""
+    text = None
+    if message.new_text is None:
+        text = html_as_text(message.body) if message.body_type is messages.BodyType.HTML else message.body
+    messages.insert(tx, message, text=text)
+
+
 def sender_of(item: Item) -> Address | None:
     """Who the mail says it is from; None when it does not say."""
     return next(iter(people((item.from_,) if item.from_ else ())), None)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from gateway.sending.machine import shown
 from gateway.threads.html import html_as_text, safe_html, text_as_html
 from gateway.threads.why import explained
-from storage import Transaction, messages, outbox, threads
+from storage import Transaction, messages, threads
 from storage.messages import Attachment, BodyType, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
 
@@ -94,13 +94,23 @@ class Entry:
 
 def thread_view(tx: Transaction, thread: Thread) -> ThreadView:
     """One thread, with its people and objects."""
+    return thread_views(tx, [thread])[0]
+
+
+def thread_views(tx: Transaction, found: Sequence[Thread]) -> list[ThreadView]:
+    """These threads, with their people and objects, which are asked for all at once."""
+    company = threads.company_of(tx, [one.id for one in found]) if found else {}
+    return [_thread_view(one, *company[one.id]) for one in found]
+
+
+def _thread_view(thread: Thread, participants: Sequence[Address], objects: Sequence[Object]) -> ThreadView:
     return ThreadView(
         id=thread.id,
         mailbox=thread.mailbox,
         conversation_id=thread.conversation_id,
         subject=thread.subject,
-        participants=threads.participants(tx, thread.id),
-        objects=threads.objects_of(tx, thread.id),
+        participants=participants,
+        objects=objects,
         message_count=thread.message_count,
         last_message_at=thread.last_message_at,
         last_direction=thread.last_direction,
@@ -114,8 +124,7 @@ def threads_of(
     tx: Transaction, account_id: str, what: Object, *, before: Cursor | None = None, limit: int
 ) -> list[ThreadView]:
     """An object's threads, newest first; a page ends at (`last_message_at`, `id`) of its last."""
-    found = threads.of_object(tx, account_id, what, before=before, limit=limit)
-    return [thread_view(tx, thread) for thread in found]
+    return thread_views(tx, threads.of_object(tx, account_id, what, before=before, limit=limit))
 
 
 def conversation(tx: Transaction, account_id: str, thread_id: str) -> ConversationView:
@@ -123,7 +132,7 @@ def conversation(tx: Transaction, account_id: str, thread_id: str) -> Conversati
     thread = threads.get(tx, account_id, thread_id)
     return ConversationView(
         thread=thread_view(tx, thread),
-        messages=[message_view(tx, message) for message in messages.of_thread(tx, thread_id)],
+        messages=[message_view(message) for message in messages.of_thread(tx, thread_id)],
     )
 
 
@@ -133,10 +142,9 @@ def feed(tx: Transaction, account_id: str, what: Object, *, before: Cursor | Non
     return [entry(message) for message in found]
 
 
-def message_view(tx: Transaction, message: Message) -> MessageView:
+def message_view(message: Message) -> MessageView:
     """One message."""
     text = text_of(message)
-    letter = outbox.find(tx, message.id) if message.status is not None else None
     incoming = message.direction is Direction.IN
     sent_at = message.sent_at if message.status is not None else message.message_at
     return MessageView(
@@ -145,7 +153,7 @@ def message_view(tx: Transaction, message: Message) -> MessageView:
         direction=message.direction,
         kind=message.kind,
         status=_status(message),
-        problem=None if letter is None else letter.problem,
+        problem=message.problem,
         from_=message.sender,
         to=message.recipients.to,
         cc=message.recipients.cc,

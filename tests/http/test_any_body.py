@@ -129,8 +129,8 @@ def test_any_json_gets_an_answer_from_the_settings_too(asked: Asked, body: Any, 
 
 
 @given(
-    path=st.sampled_from(["/v1/messages", "/v1/events", "/v1/mailboxes"]),
-    name=st.sampled_from(["after", "limit", "x"]) | text,
+    path=st.sampled_from(["/v1/messages", "/v1/events", "/v1/mailboxes", "/v1/threads", "/v1/threads"]),
+    name=st.sampled_from(["after", "limit", "x", "q", "q", "from", "to", "mailbox"]) | text,
     value=st.integers().map(str) | text,
 )
 def test_any_query_gets_an_answer(asked: Asked, path: str, name: str, value: str) -> None:

@@ -62,12 +62,12 @@ async def reply(scene: Scene, thread_id: str, placement: Placement = Placement.P
     return await scene.store.write(_reply, scene, thread_id, placement)
 
 
-async def whole_list(api: httpx.AsyncClient, path: str, limit: int) -> list[dict[str, Any]]:
+async def whole_list(api: httpx.AsyncClient, path: str, limit: int, **query: str) -> list[dict[str, Any]]:
     """All items of a list, page by page."""
     found: list[dict[str, Any]] = []
     after: dict[str, str] = {}
     while True:
-        page = (await api.get(path, params={"limit": str(limit)} | after)).json()
+        page = (await api.get(path, params={"limit": str(limit)} | query | after)).json()
         assert len(page["items"]) <= limit
         found += page["items"]
         if page["next"] is None:
