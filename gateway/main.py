@@ -41,6 +41,7 @@ from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
 from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
+from gateway.threads.indexing import Indexer
 from gateway.threads.linking import Linking
 from gateway.threads.pull import Puller
 from storage import accounts, folders
@@ -73,6 +74,7 @@ class Gateway:
     outbox: OutboxWorker
     puller: Puller
     elsewhere: Elsewhere
+    indexer: Indexer
     completeness: CompletenessCheck
     keeper: Keeper
     tidier: Tidier
@@ -103,6 +105,7 @@ class Gateway:
             ("books", self._keep_books, BOOKS_TICK),
             ("chores", self._do_chores, CHORE_TICK),
             ("completeness", self.completeness.run, CHORE_TICK),
+            ("indexing", self.indexer.run, CHORE_TICK),
         ]
         await self.recover()
         with schedule.running():
@@ -207,6 +210,7 @@ async def gateway(
             outbox=OutboxWorker(store, connections, clock, owner=owner, allowance=settings.rules.allowance),
             puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
             elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
+            indexer=Indexer(store, clock),
             completeness=CompletenessCheck(store, connections, clock),
             keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
             tidier=Tidier(store, connections, clock),

@@ -7,7 +7,8 @@ import storage
 from gateway.clock import Clock
 from gateway.pace import Pace
 from gateway.setup.expiry import standing
-from storage import accounts, credentials
+from gateway.threads.indexing import sentence
+from storage import accounts, credentials, search
 from storage.accounts import Account, TokenState
 
 
@@ -45,6 +46,7 @@ class Health:
         """What `/readyz` tells."""
         parts = [await self._writable(), self._recovery(), self._notifications()]
         try:
+            parts.append(await self._store.read(_search_part))
             parts += await self._store.read(_credential_parts, self._clock.now())
         except storage.StorageUnavailable as error:
             parts.append(Part(name="credential", ok=False, detail=f"Not known: {error}"))
@@ -65,6 +67,11 @@ class Health:
     def _notifications(self) -> Part:
         """Always well: where answers are too slow letters leave all the same, and replies come by sweeping."""
         return Part(name="notifications", ok=True, detail=self._pace.figures(self._clock.now()).sentence)
+
+
+def _search_part(tx: storage.Transaction) -> Part:
+    """Always well: what cannot be found yet can be read all the same."""
+    return Part(name="search", ok=True, detail=sentence(search.backlogs(tx)))
 
 
 def _credential_parts(tx: storage.Transaction, now: datetime) -> list[Part]:
