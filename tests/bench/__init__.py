@@ -1,6 +1,6 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [notifications|accepting|sending|latency|replies|backfill|all] [--json FILE] …
+    .venv/bin/python -m tests.bench [notifications|accepting|sending|latency|replies|backfill|reading|all] …
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
 ratios to the yardstick that ran right beside.
@@ -9,12 +9,14 @@ ratios to the yardstick that ran right beside.
     accepting       letters: checked, on disk, answered; against the same routes that commit nothing
     sending         letters: how fast a queue leaves; against the same calls that nothing remembers
     latency         letters: accepted → recognised in Sent, accepted → the reply can be read
+    reading         threads, pages and search at 10,000 and at 1,000,000 messages; at one against the other
 
     replies         replies: notification sent → can be read; a burst of them, against a bare loop that reads the same
     backfill        a mailbox in which 100,000 mails have gathered; against a bare loop, and a bulk load of its rows
 
     load            the load generator; loads: what came of it, over all rounds; queues: one round of sending
-    host            what SELMA does; uncommitted, senders, reading, bulk: the yardsticks; taking_over: letters to answer
+    host            what SELMA does; uncommitted, senders, bare_reading, bulk: the yardsticks
+    taking_over     letters to answer; corpus: schools of any size, for reading
     …_server        what is measured. Each is a process of its own: processes starts them, serving is what they have
                     in common
     machine         what it ran on; numbers: medians and spreads; report: the table and the JSON

@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, backfill, latency, notifications, replies, report, sending
+from tests.bench import accepting, backfill, latency, notifications, reading, replies, report, sending
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
 from tests.bench.report import Report
 
 WIDTH = 140  # of a table that is not shown on a terminal
-BENCHMARKS = ("notifications", "accepting", "sending", "latency", "replies", "backfill")
+BENCHMARKS = ("notifications", "accepting", "sending", "latency", "replies", "backfill", "reading")
 
 
 def arguments() -> argparse.Namespace:
@@ -31,6 +31,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--replies", type=int, default=replies.REPLIES, help="one at a time (%(default)s)")
     parser.add_argument("--reply-burst", type=int, default=replies.BURST, help="replies at once (%(default)s)")
     parser.add_argument("--mails", type=int, default=backfill.MESSAGES, help="in the mailbox (%(default)s)")
+    parser.add_argument("--times", type=int, default=reading.TIMES, help="each question is asked (%(default)s)")
+    parser.add_argument("--school", type=Path, metavar="FILE", help="made by tests.bench.corpus, for the large size")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     return parser.parse_args()
 
@@ -48,6 +50,8 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return replies.measure(replies=given.replies, burst=given.reply_burst, rounds=given.rounds)
         case "backfill":
             return backfill.measure(messages=given.mails, rounds=min(given.rounds, backfill.ROUNDS))
+        case "reading":
+            return reading.measure(times=given.times, school=given.school)
         case _:
             return latency.measure(letters=given.letters, burst=given.burst)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.backfill_server import Pulled
+from tests.bench.bare_reading import ReaderPlan, ReaderReport
 from tests.bench.bulk import BulkPlan, BulkReport
 from tests.bench.gateway_server import plan_for
 from tests.bench.machine import places
@@ -26,7 +27,6 @@ from tests.bench.mailbox_server import MailboxPlan
 from tests.bench.numbers import Spread
 from tests.bench.processes import Broken, Child
 from tests.bench.queues import APP
-from tests.bench.reading import ReaderPlan, ReaderReport
 
 ROUNDS: Final = 3
 MESSAGES: Final = 100_000
@@ -97,7 +97,7 @@ def one_run(kind: str, messages: int, number: int) -> Run:
         plan = plan_for(microsoft, Path(folder), mailboxes=[microsoft["mailbox"]], letters=microsoft["letters"])
         with (
             Child("tests.bench.backfill_server", plan) as server,
-            Child("tests.bench.reading", reader(microsoft)) as bare,
+            Child("tests.bench.bare_reading", reader(microsoft)) as bare,
         ):
             server.heard()
             bare.heard()

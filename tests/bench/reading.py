@@ -1,125 +1,169 @@
-"""The yardstick of reading mail: a bare loop over the same delta pages and the same batches, by httpx, keeping nothing.
+"""Reading and searching over HTTP, at two sizes: how long an answer takes, and how much that grows with the school.
 
-It knows which conversations are ours, and reads what is in them whole, twenty at a time. Mail whose delta item says
-nothing of its headers it asks for them, as the gateway must.
+Each question is asked one after the other over one connection, of other students, threads and words each time, after a
+first pass that warms the file; and once more by four readers at once while a writer commits a thousand messages a
+second. The schools are made by `corpus`; `--school FILE` names one that was made before.
 """
 
+import contextlib
+import random
+import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 import orjson
-import uvloop
 
-from gateway.graph.batch import BATCH_SIZE
-from gateway.threads.graph import HEADERS, METADATA, WHOLE
-from gateway.threads.kinds import MESSAGE_CLASS
-from gateway.threads.pull import PAGE_SIZE
-from tests.bench.machine import stay_on
-from tests.bench.processes import orders, plan_from_stdin, say
-from tests.bench.senders import headers, token_for
+from tests.bench.corpus import Corpus, make
+from tests.bench.machine import places
+from tests.bench.numbers import Latency
+from tests.bench.processes import Broken, Child
+from tests.bench.reading_server import ReadingPlan
 
-SELECTED: Final = (*METADATA, HEADERS)  # of each mail of a delta, as the gateway asks
+SMALL, LARGE = 10_000, 1_000_000
+TIMES: Final = 200
+READERS: Final = 4
+GOALS_MS: Final[Mapping[str, float]] = {
+    "threads of a student": 10,
+    "thread of 30": 15,
+    "search of two words": 25,
+    "search within a student": 50,
+}
+
+Question = Callable[[random.Random, Corpus], str]
+
+
+def _two_words(chance: random.Random, corpus: Corpus) -> str:
+    kind = chance.randrange(3)
+    first = "the" if kind else chance.choice(corpus.middling_words)
+    second = chance.choice(corpus.middling_words if kind < 2 else corpus.rare_words)
+    return f"/v1/threads?limit=20&q={quote(f'{first} {second}')}"
+
+
+QUESTIONS: Final[Mapping[str, Question]] = {
+    "threads of a student": lambda chance, of: f"/v1/objects/student/{chance.choice(of.students)}/threads?limit=20",
+    "threads of an intake": lambda chance, of: f"/v1/objects/intake/I{chance.randrange(200)}/threads?limit=20",
+    "thread of 30": lambda chance, of: f"/v1/threads/{chance.choice(of.long_threads)}",
+    "page of a student": lambda chance, of: f"/objects/student/{chance.choice(of.students)}/events",
+    "events of a student": lambda chance, of: f"/v1/objects/student/{chance.choice(of.students)}/events?limit=20",
+    "search of two words": _two_words,
+    "search for what all have": lambda chance, of: "/v1/threads?limit=20&q=the%20to",
+    "search within a student": lambda chance, of: (
+        f"/v1/objects/student/{chance.choice(of.students)}/threads?limit=20&q=the%20{chance.choice(of.middling_words)}"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderPlan:
-    """Whose mail is read, and which of it is ours."""
+class Asked:
+    """A question at one size: alone, and with four readers and a writer."""
 
-    url: str
-    tenant_id: str
-    client_id: str
-    client_secret: str
-    mailbox: str
-    conversations: Sequence[str]
-    processor: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderReport:
-    """What was read, in how long."""
-
-    seconds: float
+    question: str
     messages: int
-    whole: int
-    calls: int
+    alone: Latency
+    beside_writer: Latency
 
 
-class Reader:
-    """Stands in the Inbox where its last round ended."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A school: what it holds, and what of its file is the text itself. `written` and `wrote_s`: by the writer."""
 
-    def __init__(self, http: httpx.AsyncClient, mailbox: str, conversations: Sequence[str]) -> None:
-        self._http = http
-        self._mailbox = mailbox
-        self._ours = frozenset(conversations)
-        self._link = f"/v1.0/users/{mailbox}/mailFolders/inbox/messages/delta?$select={','.join(SELECTED)}"
-
-    async def read(self) -> ReaderReport:
-        """One round."""
-        began, messages, whole, calls = time.perf_counter(), 0, 0, 0
-        while True:
-            page = await self._page()
-            items: list[dict[str, Any]] = page["value"]
-            strange = [one["id"] for one in items if one["conversationId"] not in self._ours and HEADERS not in one]
-            ours = [one["id"] for one in items if one["conversationId"] in self._ours]
-            for ids, select in ((strange, ("id", HEADERS)), (ours, WHOLE)):
-                for start in range(0, len(ids), BATCH_SIZE):
-                    await self._batch(ids[start : start + BATCH_SIZE], select)
-                    calls += 1
-            messages, whole, calls = messages + len(items), whole + len(ours), calls + 1
-            self._link = page.get("@odata.nextLink") or page["@odata.deltaLink"]
-            if "@odata.deltaLink" in page:
-                return ReaderReport(seconds=time.perf_counter() - began, messages=messages, whole=whole, calls=calls)
-
-    async def _page(self) -> dict[str, Any]:
-        answer = await self._http.get(
-            self._link, headers={"Prefer": f'IdType="ImmutableId", odata.maxpagesize={PAGE_SIZE}'}
-        )
-        return read_json(answer)
-
-    async def _batch(self, ids: Sequence[str], select: Sequence[str]) -> None:
-        expand = quote(f"singleValueExtendedProperties($filter=id eq '{MESSAGE_CLASS}')")
-        options = f"$select={','.join(select)}&$expand={expand}"
-        requests = [
-            {
-                "id": str(number),
-                "method": "GET",
-                "url": f"/users/{self._mailbox}/messages/{quote(one, safe='')}?{options}",
-                "headers": {"Prefer": 'IdType="ImmutableId"'},
-            }
-            for number, one in enumerate(ids)
-        ]
-        answer = await self._http.post(
-            "/v1.0/$batch",
-            content=orjson.dumps({"requests": requests}),
-            headers={"content-type": "application/json"},
-        )
-        found = read_json(answer)["responses"]
-        if any(one["status"] != httpx.codes.OK for one in found):
-            raise RuntimeError("a message could not be read")
+    messages: int
+    threads: int
+    students: int
+    bytes_per_message: float
+    of_text: float
+    made_s: float
+    written: int
+    wrote_s: float
 
 
-def read_json(answer: httpx.Response) -> Any:
-    if answer.status_code != httpx.codes.OK:
-        raise RuntimeError(f"{answer.status_code}: {answer.content[:500]!r}")
-    return orjson.loads(answer.content)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """All questions at all sizes."""
+
+    sizes: Sequence[Size]
+    rows: Sequence[Asked]
 
 
-async def serve(plan: ReaderPlan) -> None:
-    """Read what is there; then one round at each order."""
-    async with httpx.AsyncClient(base_url=plan.url, timeout=60, trust_env=False) as http:
-        http.headers = httpx.Headers(headers(await token_for(plan, http)))
-        reader = Reader(http, plan.mailbox, plan.conversations)
-        await reader.read()
-        say({})
-        async for _ in orders():
-            say(await reader.read())
+def measure(*, sizes: Sequence[int] = (SMALL, LARGE), times: int = TIMES, school: Path | None = None) -> Reading:
+    """Run it all. Raises `Broken` when an answer was not 200. `school` stands for the largest size."""
+    found = [_at_size(size, times, school if size == max(sizes) else None) for size in sizes]
+    return Reading(sizes=[size for size, _ in found], rows=[row for _, rows in found for row in rows])
 
 
-if __name__ == "__main__":
-    the_plan = ReaderPlan(**plan_from_stdin())
-    stay_on(the_plan.processor)
-    uvloop.run(serve(the_plan))
+def _at_size(size: int, times: int, school: Path | None) -> tuple[Size, list[Asked]]:
+    with contextlib.ExitStack() as stack:
+        if school is not None:
+            corpus = Corpus(**orjson.loads(school.with_suffix(".json").read_bytes()))
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="selma-gateway-bench-"))
+            corpus = make(Path(folder) / "gateway.db", messages=size)
+        alone, _, _ = _asked(corpus, times, readers=1, writing=False)
+        beside, written, wrote_s = _asked(corpus, times, readers=READERS, writing=True)
+    shape = Size(
+        messages=corpus.messages,
+        threads=corpus.threads,
+        students=corpus.threads // 4,
+        bytes_per_message=corpus.file_bytes / corpus.messages,
+        of_text=corpus.file_bytes / corpus.text_bytes,
+        made_s=corpus.seconds,
+        written=written,
+        wrote_s=wrote_s,
+    )
+    return shape, [
+        Asked(question=name, messages=corpus.messages, alone=alone[name], beside_writer=beside[name])
+        for name in QUESTIONS
+    ]
+
+
+def _asked(corpus: Corpus, times: int, *, readers: int, writing: bool) -> tuple[dict[str, Latency], int, float]:
+    plan = ReadingPlan(path=corpus.path, key=corpus.key, writing=writing, processor=places().server)
+    with Child("tests.bench.reading_server", plan) as server:
+        ready, began = server.heard(), time.perf_counter()
+        latencies = {name: _of(name, corpus, ready, times, readers) for name in QUESTIONS}
+        wrote_s = time.perf_counter() - began
+        server.ask_to_stop()
+        return latencies, int(server.heard()), wrote_s
+
+
+def _of(name: str, corpus: Corpus, ready: Mapping[str, Any], times: int, readers: int) -> Latency:
+    took: list[float] = []
+    wrong: list[Exception] = []
+
+    def read(number: int) -> None:
+        try:
+            took.extend(_durations(name, corpus, ready, times // readers, seed=number))
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(readers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if wrong:
+        raise wrong[0]
+    return Latency.of(took)
+
+
+def _durations(name: str, corpus: Corpus, ready: Mapping[str, Any], times: int, *, seed: int) -> Iterator[float]:
+    """The same questions twice: the first time they warm the file."""
+    with httpx.Client(base_url=ready["url"], trust_env=False, verify=False, timeout=60) as client:
+        client.get(ready["ticket"])
+        for counts in (False, True):
+            chance = random.Random(seed)
+            for _ in range(max(1, times)):
+                path = QUESTIONS[name](chance, corpus)
+                headers = {"authorization": f"Bearer {corpus.key}"} if path.startswith("/v1") else {}
+                began = time.perf_counter()
+                answer = client.get(path, headers=headers)
+                if answer.status_code != httpx.codes.OK:
+                    raise Broken(f"{name} was answered with {answer.status_code}: {answer.text[:200]}")
+                if counts:
+                    yield time.perf_counter() - began

@@ -78,7 +78,7 @@ def measure(*, replies: int = REPLIES, burst: int = BURST, rounds: int = ROUNDS)
         plan = plan_for(microsoft, Path(folder), mailboxes=[microsoft["mailbox"]], letters=microsoft["letters"])
         with (
             Child("tests.bench.gateway_server", plan) as server,
-            Child("tests.bench.reading", reader(microsoft)) as bare,
+            Child("tests.bench.bare_reading", reader(microsoft)) as bare,
         ):
             ready = server.heard()
             bare.heard()

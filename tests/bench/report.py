@@ -15,6 +15,7 @@ from tests.bench.loads import Row
 from tests.bench.machine import Machine
 from tests.bench.notifications import Notifications
 from tests.bench.numbers import Latency, Spread
+from tests.bench.reading import GOALS_MS, Reading
 from tests.bench.replies import Replies
 from tests.bench.senders import Sender
 from tests.bench.sending import Sending
@@ -32,6 +33,7 @@ class Report:
     latency: Letters | None = None
     replies: Replies | None = None
     backfill: Backfill | None = None
+    reading: Reading | None = None
 
 
 def as_json(report: Report) -> bytes:
@@ -54,6 +56,8 @@ def show(report: Report, console: Console) -> None:
         _show_replies(report.replies, console)
     if report.backfill is not None:
         _show_backfill(report.backfill, console)
+    if report.reading is not None:
+        _show_reading(report.reading, console)
 
 
 def _show_machine(machine: Machine, console: Console) -> None:
@@ -202,6 +206,33 @@ def _show_backfill(found: Backfill, console: Console) -> None:
 
 def _milliseconds(latency: Latency) -> tuple[str, ...]:
     return tuple(f"{one:.1f}" for one in (latency.p50_ms, latency.p99_ms, latency.worst_ms))
+
+
+def _show_reading(found: Reading, console: Console) -> None:
+    table = Table(title="Answers over HTTP, warm; beside: 4 readers, and a writer that commits 1,000 messages a second")
+    for heading in ("question", "messages", "p50 ms", "p99 ms", "of smallest", "goal", "beside p50", "beside p99"):
+        table.add_column(heading, justify="left" if heading == "question" else "right")
+    smallest = {row.question: row.alone.p99_ms for row in reversed(found.rows)}
+    for row in sorted(found.rows, key=lambda row: list(smallest)[::-1].index(row.question)):
+        table.add_row(
+            row.question,
+            f"{row.messages:,}",
+            f"{row.alone.p50_ms:.1f}",
+            f"{row.alone.p99_ms:.1f}",
+            f"{row.alone.p99_ms / smallest[row.question]:.1f}",
+            f"{GOALS_MS[row.question]:g}" if row.question in GOALS_MS else "",
+            f"{row.beside_writer.p50_ms:.1f}",
+            f"{row.beside_writer.p99_ms:.1f}",
+            end_section=row.messages == max(one.messages for one in found.rows),
+        )
+    console.print(table)
+    for size in found.sizes:
+        console.print(
+            f"{size.messages:,} messages in {size.threads:,} threads of {size.students:,} students: "
+            f"{size.bytes_per_message:,.0f} bytes of the file each, {size.of_text:.2f} × the text itself; made in "
+            f"{size.made_s:.0f} s. The writer wrote {size.written / size.wrote_s:,.0f} a second.",
+            highlight=False,
+        )
 
 
 def _calls(per_letter: Mapping[str, float]) -> str:

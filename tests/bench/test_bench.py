@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, backfill, latency, notifications, replies, report, sending
+from tests.bench import accepting, backfill, latency, notifications, reading, replies, report, sending
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
 from tests.bench.numbers import Latency, Spread, length_of_union, most_at_once, percentile, within
@@ -71,6 +71,15 @@ def test_a_mailbox_that_has_filled_is_read_to_the_last_reply(tmp_path: Path) -> 
     assert [(row.kind, row.ours) for row in found.rows] == [(backfill.USUAL, 4), (backfill.ALL_OURS, 120)]
     assert all(row.per_second.low > 0 for row in found.rows)
     assert can_be_read(tmp_path, backfill=found)
+
+
+def test_every_question_is_answered(tmp_path: Path) -> None:
+    found = reading.measure(sizes=(500, 1000), times=8)
+
+    assert [(row.question, row.alone.count) for row in found.rows] == 2 * [(name, 8) for name in reading.QUESTIONS]
+    assert [size.messages // 400 for size in found.sizes] == [1, 2]
+    assert all(size.written > 0 for size in found.sizes)
+    assert can_be_read(tmp_path, reading=found)
 
 
 def can_be_read(folder: Path, **figures: Any) -> bool:
