@@ -95,12 +95,10 @@ class Store:
         self._log = log
         self._long_log_bytes = long_log_bytes
         self._cut_from = long_log_bytes
+        self._readers = list(readers)
         self._all_readers = len(readers)
-        self._reading_allowed = asyncio.Event()
-        self._reading_allowed.set()
-        self._readers: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
-        for reader in readers:
-            self._readers.put_nowait(reader)
+        # In turn: from a queue, who comes back at once would take a reader before one that waited and was woken.
+        self._turns = asyncio.Semaphore(len(readers))
         self._waiting: list[_Waiting] = []
         self._work_came = asyncio.Event()
         self._closing = False
@@ -120,12 +118,12 @@ class Store:
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on one snapshot of the file and return its value. It cannot write."""
-        await self._reading_allowed.wait()
-        reader = await self._readers.get()
-        try:
-            return await reader.run(lambda tx: _on_a_snapshot(tx, lambda: work(tx, *args, **kwargs)))
-        finally:
-            self._readers.put_nowait(reader)
+        async with self._turns:
+            reader = self._readers.pop()
+            try:
+                return await reader.run(lambda tx: _on_a_snapshot(tx, lambda: work(tx, *args, **kwargs)))
+            finally:
+                self._readers.append(reader)
 
     @contextmanager
     def watching(self, *topics: str) -> Iterator[asyncio.Event]:
@@ -158,16 +156,15 @@ class Store:
     async def _cut_the_log(self) -> None:
         """Write the log into the file and empty it, between two groups and two reads: milliseconds, as SQLite has
         written most of it before. Where the command line reads just now, it is for another time."""
-        self._reading_allowed.clear()  # who comes now waits: else those who come again and again are always first
-        held = [await self._readers.get() for _ in range(self._all_readers)]
+        for _ in range(self._all_readers):
+            await self._turns.acquire()
         try:
             busy = await self._writer.run(_empty_the_log)
         except sqlite3.DatabaseError:
             busy = True  # what is wrong, the next write will say
         finally:
-            for reader in held:
-                self._readers.put_nowait(reader)
-            self._reading_allowed.set()
+            for _ in range(self._all_readers):
+                self._turns.release()
         self._cut_from = self._long_log_bytes + (self._log_bytes() if busy else 0)
 
     async def _write_group(self, group: Sequence[_Waiting]) -> None:
