@@ -127,6 +127,8 @@ def make(path: Path, *, messages: int) -> Corpus:
         # The index is made anew, with more memory than a gateway would take for it.
         tx.execute("INSERT INTO search (search, rank) VALUES ('hashsize', ?)", (256 * 1024 * 1024,))
         tx.execute("INSERT INTO search (search) VALUES ('rebuild')")
+        # Else what was built lies on the lowest level, among what each commit adds, and is merged with that at once.
+        tx.execute("INSERT INTO search (search) VALUES ('optimize')")
         tx.execute("INSERT INTO search (search, rank) VALUES ('hashsize', ?)", (1024 * 1024,))
         tx.execute("ANALYZE")
         said = " + ".join(f"length(CAST({column} AS BLOB))" for column in SAID)
