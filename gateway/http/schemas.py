@@ -42,6 +42,8 @@ __all__ = [
     "ObjectThreadsQuery",
     "PageQuery",
     "Person",
+    "ReadUpTo",
+    "Reader",
     "ReviewsQuery",
     "StaffQuery",
     "TestLetter",
@@ -380,6 +382,9 @@ class ObjectThreadsQuery(PageQuery):
     unanswered: Annotated[bool, Field(strict=False)] | None = Field(
         default=None, description="Whether the last word is the other side's."
     )
+    reader: values.Staff | None = Field(
+        default=None, description="A member of staff: then each thread says how many messages are `unread` to them."
+    )
 
     def question(self, time_zone: str, what: Object | None = None) -> Question:
         """What is asked. Raises OverflowError for a day that has no end."""
@@ -421,6 +426,20 @@ class ThreadsQuery(ObjectThreadsQuery):
         if self.object_type is None or self.object_id is None:
             return None
         return Object(type=self.object_type, id=self.object_id)
+
+
+class Reader(Taken):
+    """A member of staff, by name, as SELMA shows them."""
+
+    reader: values.Staff
+
+
+class ReadUpTo(Reader):
+    """Who has read, and how far."""
+
+    up_to: Annotated[int, Field(ge=0, le=LARGEST_SEQ)] | None = Field(
+        default=None, description="The `id` of the last event that was shown, as a number; null: all there is."
+    )
 
 
 class LettersQuery(PageQuery):

@@ -1,7 +1,7 @@
 """`/v1/threads` and `/v1/objects`: the correspondence, by thread and by the record of SELMA's that it concerns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from gateway.http.routing import Call, Operation, json_response, no_content
 from gateway.threads import objects
 from gateway.threads.search import FoundThread, Question, search
 from gateway.threads.views import Entry, MessageView, ThreadView, conversation, feed, thread_view
-from storage import NotFound, Transaction, accounts, threads
+from storage import NotFound, Transaction, accounts, read_marks, threads
 from storage.api_keys import Scope
 from storage.threads import Cursor, Object, ObjectType
 
@@ -70,10 +70,22 @@ async def _listed(call: Call[Any], what: Object | None) -> Response:
     before, store = from_text(call.given.after), call.services.store
     question = await _question(call, what)
     try:
-        found = await store.read(search, call.account_id, question, before, limit=call.given.limit)
+        shown, following = await store.read(
+            _found, call.account_id, question, call.given.reader, before=before, limit=call.given.limit
+        )
     except NotFound:
         raise not_ours() from None
-    return json_response(Page(items=found.threads, next=None if found.next is None else to_text(found.next)))
+    return json_response(Page(items=shown, next=None if following is None else to_text(following)))
+
+
+def _found(
+    tx: Transaction, account_id: str, question: Question, reader: str | None, *, before: Cursor | None, limit: int
+) -> tuple[Sequence[FoundThread], Cursor | None]:
+    found = search(tx, account_id, question, before, limit=limit)
+    if reader is None:
+        return found.threads, found.next
+    read = [replace(one, unread=len(read_marks.unseen(tx, one.id, reader))) for one in found.threads]
+    return read, found.next
 
 
 async def _question(call: Call[Any], what: Object | None) -> Question:

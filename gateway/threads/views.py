@@ -17,7 +17,10 @@ Json: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadView:
-    """A thread as lists show it. `unanswered`: the last word is the other side's."""
+    """A thread as lists show it. `unanswered`: the last word is the other side's.
+
+    `unread` is how many messages the reader has not seen; None where no reader was named.
+    """
 
     id: str
     mailbox: str
@@ -31,6 +34,7 @@ class ThreadView:
     preview: str
     has_attachments: bool
     unanswered: bool
+    unread: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

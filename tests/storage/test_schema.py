@@ -21,6 +21,7 @@ from storage import (
     hints,
     idempotency_keys,
     messages,
+    read_marks,
     spending,
     threads,
 )
@@ -58,6 +59,7 @@ def scene(tx: Transaction) -> Scene:
     hint = NewHint(account_id=scene.account_id, folder_id=scene.inbox_id, change_type="created", message_id="m")
     hints.insert(tx, [hint], now=A_MONDAY)
     events.record(tx, scene.account_id, "message.sent", now=A_MONDAY)
+    read_marks.mark_read(tx, scene.account_id, scene.thread_id, "Jane Doe", now=A_MONDAY)
     chores.done(tx, scene.account_id, "expiry", next_at=A_MONDAY)
     gaps.begin(tx, scene.inbox_id, gaps.Reason.PULL_FAILING, A_MONDAY)
     lost = completeness.NewMissing(graph_id="AAMkLost", folder_id=scene.inbox_id, came_at=None)
@@ -217,6 +219,9 @@ NONSENSE = [
     ("idempotency_keys", {"message_id": "msg_of_nobody"}),
     ("idempotency_keys", {"message_id": None}),
     ("events", {"data": "no json"}),
+    ("read_marks", {"reader": ""}),
+    ("read_marks", {"seq": -1}),
+    ("read_marks", {"by_hand": 2}),
     ("vault", {"id": 2}),
     # what people decided
     ("acts", {"kind": "forward"}),
@@ -279,6 +284,7 @@ TWINS = [
     ("spending", "mailbox_id, kind, bucket"),
     ("idempotency_keys", "account_id, key"),
     ("chores", "account_id, name"),
+    ("read_marks", "thread_id, reader"),
     ("gaps", "folder_id, reason"),
     ("completeness", "mailbox_id"),
     ("missing_mail", "mailbox_id, graph_id"),
