@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import storage
-from storage.database import Transaction
+from storage import Transaction
 from storage.migrate import bring_up_to_date
 from tests.fakes.clock import FakeClock
+from tests.storage.scene import Scene, build
 
 
 @pytest.fixture
@@ -29,7 +30,14 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def tx() -> Iterator[Transaction]:
+    """An open transaction on a fresh file of the newest release, in memory."""
     with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         bring_up_to_date(connection)
         yield connection
+
+
+@pytest.fixture
+def scene(tx: Transaction) -> Scene:
+    """A school in it."""
+    return build(tx)

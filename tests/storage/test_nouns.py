@@ -21,11 +21,6 @@ KEY = MasterKey.new()
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture
-def scene(tx: Transaction) -> Scene:
-    return build(tx)
-
-
 class TestAccounts:
     def test_a_name_is_taken_once(self, tx: Transaction) -> None:
         accounts.add(tx, "SELMA", now=NOW)

@@ -17,11 +17,6 @@ MINUTE = timedelta(minutes=1)
 LEASE = 2 * MINUTE
 
 
-@pytest.fixture
-def scene(tx: Transaction) -> Scene:
-    return build(tx)
-
-
 def claim(
     tx: Transaction, owner: str = "me", *, now: datetime = NOW, limit: int = 100, at_once: int = 100
 ) -> list[str]:

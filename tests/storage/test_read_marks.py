@@ -1,8 +1,5 @@
 """What each member of staff has not seen, by the order in which things were stored."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -13,24 +10,9 @@ from hypothesis import given
 import storage
 from storage import Transaction, events, messages, read_marks
 from storage.messages import Direction, Placement
-from storage.migrate import bring_up_to_date
 from storage.read_marks import ARRIVED, UNSEEN, mark_read, mark_unread, reader_of, unseen
 from tests.fakes.clock import A_MONDAY
-from tests.storage.scene import Scene, a_message, build
-
-
-@pytest.fixture
-def tx() -> Iterator[Transaction]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(connection)
-        yield connection
-
-
-@pytest.fixture
-def scene(tx: Transaction) -> Scene:
-    return build(tx)
-
+from tests.storage.scene import Scene, a_message
 
 JANE, TOM = "Jane Doe", "Tom Ariki"
 
