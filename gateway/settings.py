@@ -4,6 +4,7 @@ What the school's admin decides (tenant, credentials, mailboxes, expiry dates) i
 """
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SHORTEST_SWEEP: Final = timedelta(seconds=10)
 SHORTEST_ELSEWHERE: Final = timedelta(minutes=1)
 LONGEST_INTERVAL: Final = timedelta(days=1)
+PLAIN_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
 
 class BadSettings(Exception):
@@ -44,6 +46,7 @@ class Settings:
     log_level: str = "info"
     sweep_interval: timedelta = timedelta(seconds=600)
     elsewhere_interval: timedelta = timedelta(hours=1)
+    embed_hosts: tuple[str, ...] = ()
     largest_request: int = 16 * 1024 * 1024
     largest_attachment: int = LARGEST_ATTACHMENT
     largest_letter: int = LARGEST_ATTACHMENT
@@ -124,6 +127,20 @@ def _interval(shortest: timedelta) -> Callable[[str], timedelta]:
     return read
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    """Origins, apart by commas or spaces; a bare host speaks https."""
+    named = text.replace(",", " ").split()
+    return tuple(dict.fromkeys(_origin(one if "://" in one else f"https://{one}") for one in named))
+
+
+def _origin(text: str) -> str:
+    # It is put into a header, where a star or a semicolon would mean something.
+    origin = check_origin(text)
+    if not PLAIN_ORIGIN.fullmatch(origin):
+        raise ValueError(f"“{text}” must be one host such as https://selma.school.example: no pattern, no other sign.")
+    return origin
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"“{text}” is none of {', '.join(LOG_LEVELS)}.")
@@ -198,6 +215,13 @@ SETTINGS: Final = (
         default="3600",
         read=_interval(SHORTEST_ELSEWHERE),
         help="Seconds after which living conversations are looked for in all other folders, Junk too.",
+    ),
+    Setting(
+        name="embed_hosts",
+        default="none",
+        read=_origins,
+        help="The hosts that may show an Events page in an iframe, such as https://selma.school.example, apart by "
+        "commas.",
     ),
     Setting(
         name="largest_request",

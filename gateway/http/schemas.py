@@ -34,6 +34,7 @@ __all__ = [
     "Linking",
     "Move",
     "NewBatch",
+    "NewEmbedLink",
     "NewMailbox",
     "NewMessage",
     "NewReply",
@@ -58,6 +59,7 @@ MOST_OBJECTS: Final = 20
 MOST_HEADERS: Final = 5  # https://learn.microsoft.com/graph/api/resources/message
 MOST_LETTERS: Final = 5000
 LARGEST_SEQ: Final = 2**63 - 1
+LONGEST_LINK_S: Final = 12 * 60 * 60
 
 
 class Person(Taken):
@@ -439,6 +441,23 @@ class ReadUpTo(Reader):
 
     up_to: Annotated[int, Field(ge=0, le=LARGEST_SEQ)] | None = Field(
         default=None, description="The `id` of the last event that was shown, as a number; null: all there is."
+    )
+
+
+class NewEmbedLink(Taken):
+    """A link to one record's Events page, for an iframe in SELMA."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"object": {"type": "student", "id": "S1001"}, "staff": "Jane Doe", "can_reply": True}]
+        }
+    )
+
+    object: ObjectRef
+    staff: values.StaffName = Field(description="Who looks: shown on their replies, and what is unread is theirs.")
+    can_reply: bool = Field(default=False, description="Needs a key with the scope `send`.")
+    expires_in: Annotated[int, Field(ge=30, le=LONGEST_LINK_S)] = Field(
+        default=600, description="Seconds in which the link can be opened. An open page goes on for up to 12 hours."
     )
 
 

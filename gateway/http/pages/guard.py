@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.http.pages.errors import NotSignedIn, PageError, as_page_error
 from gateway.http.pages.rendering import Renderer
-from gateway.http.pages.sessions import SESSION_LIVES, Session, Sessions
+from gateway.http.pages.sessions import SESSION_LIVES, Embedded, Session, Sessions, read_embed
 from gateway.http.problems import log_unforeseen, request_id
 from gateway.http.services import Services
 from storage import Transaction, accounts, api_keys
@@ -26,7 +26,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request of somebody who is signed in and may be here."""
+    """One request of somebody who may be here: signed in, or `embedded` by a link of SELMA's."""
 
     request: Request
     session: Session
@@ -34,6 +34,17 @@ class Visit:
     account: Account
     now: datetime
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    embedded: Embedded | None = None
+
+    @property
+    def staff(self) -> str | None:
+        """Who looks, by name, if that is known."""
+        return self.session.staff if self.embedded is None else self.embedded.staff
+
+    @property
+    def may_reply(self) -> bool:
+        """Whether they may write."""
+        return Scope.SEND in self.key.scopes and (self.embedded is None or self.embedded.can_reply)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -71,6 +82,17 @@ class Guard:
 
         return self.net(endpoint, fetched=fetched)
 
+    def in_frame(self, handler: Handler) -> Endpoint:
+        """For pages in an iframe, where no cookie comes along: the address itself is the proof, also of forms."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await handler(await self._embedded_visit(request))
+            except Exception as error:
+                return self._error_page(request, error, embedded=True)
+
+        return endpoint
+
     def net(self, endpoint: Endpoint, *, fetched: bool = False) -> Endpoint:
         """Turns the errors of an endpoint into pages."""
 
@@ -96,6 +118,29 @@ class Guard:
         key, account = found
         form = await self.form(request, session) if request.method == "POST" else {}
         return Visit(request=request, session=session, key=key, account=account, now=now, form=form)
+
+    async def _embedded_visit(self, request: Request) -> Visit:
+        """Who looks by an embed link. Raises `PageError` when it is over, its key was revoked, or lacks a scope."""
+        now = self._services.clock.now()
+        embedded = read_embed(self._services.session_key, request.path_params["token"], now=now)
+        found = None if embedded is None else await self._services.store.read(_key_and_account, embedded.key_id)
+        if embedded is None or found is None or Scope.READ not in found[0].scopes:
+            raise PageError(
+                HTTPStatus.GONE,
+                "This page was open for too long",
+                "Reload the page of SELMA around it, and go on from there.",
+            )
+        session = Session(id="embedded", key_id=embedded.key_id, expires_at=embedded.last_end)
+        form = await _fields(request) if request.method == "POST" else {}
+        return Visit(
+            request=request,
+            session=session,
+            key=found[0],
+            account=found[1],
+            now=now,
+            form=form,
+            embedded=embedded,
+        )
 
     async def still_welcome(self, visit: Visit) -> bool:
         """Whether the session and its key are still good, for answers that last."""
@@ -152,7 +197,7 @@ class Guard:
         back = path if request.method in ("GET", "HEAD") else "/"
         return RedirectResponse(f"/sign-in?next={quote(back, safe='')}", status_code=HTTPStatus.SEE_OTHER)
 
-    def _error_page(self, request: Request, error: Exception) -> Response:
+    def _error_page(self, request: Request, error: Exception, *, embedded: bool = False) -> Response:
         known = as_page_error(error)
         if known is None:
             log_unforeseen(error, request_id(request.scope))
@@ -161,7 +206,9 @@ class Guard:
                 "The gateway made a mistake",
                 "Give the gateway’s operator this number; the log has the rest under it: " + request_id(request.scope),
             )
-        return self._renderer.page("error.html", status=known.status, title=known.title, detail=known.detail)
+        return self._renderer.page(
+            "error.html", status=known.status, title=known.title, detail=known.detail, embedded=embedded
+        )
 
 
 def _missing(scopes: tuple[Scope, ...]) -> PageError:

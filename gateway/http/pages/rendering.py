@@ -1,5 +1,6 @@
 """Templates to pages. Everything is escaped; what is not, is `Markup` that Python made of cleaned mail."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +16,13 @@ from gateway.http.pages.sessions import Sessions
 if TYPE_CHECKING:
     from gateway.http.pages.guard import Visit
 
-# Nothing but our own files, no inline script or style, no frame around us.
-CONTENT_SECURITY_POLICY: Final = (
+# Nothing but our own files, no inline script or style.
+OWN_FILES_ONLY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors "
 )
+# And no frame around us.
+CONTENT_SECURITY_POLICY: Final = OWN_FILES_ONLY + "'none'"
 HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "cache-control": "no-store",
@@ -32,8 +35,14 @@ KB: Final = 1000
 class Renderer:
     """Renders the templates of this package. May be used from several threads."""
 
-    def __init__(self, assets: Assets, sessions: Sessions) -> None:
+    def __init__(self, assets: Assets, sessions: Sessions, embed_hosts: Sequence[str] = ()) -> None:
         self._sessions = sessions
+        self._embed_headers = {
+            "content-security-policy": OWN_FILES_ONLY + (" ".join(embed_hosts) or "'none'"),
+            "cache-control": "no-store",
+            # The address is the proof of who may be here, so nobody else may hear of it.
+            "referrer-policy": "no-referrer",
+        }
         self._environment = Environment(
             loader=PackageLoader("gateway.http.pages"),
             autoescape=True,
@@ -44,13 +53,23 @@ class Renderer:
         self._environment.globals |= {"asset": assets.url, "when": time_tag, "size": size, "day": day, "count": count}
 
     def page(
-        self, template: str, *, status: HTTPStatus = HTTPStatus.OK, visit: "Visit | None" = None, **context: Any
+        self,
+        template: str,
+        *,
+        status: HTTPStatus = HTTPStatus.OK,
+        visit: "Visit | None" = None,
+        embedded: bool = False,
+        **context: Any,
     ) -> HTMLResponse:
-        """A page, or a part of one. With a `visit` it knows the account and its forms carry the session's token."""
+        """A page, or a part of one. With a `visit` it knows the account and its forms carry the session's token.
+
+        `embedded`: for an iframe of one of the hosts that may have one.
+        """
+        embedded = embedded or (visit is not None and visit.embedded is not None)
         if visit is not None:
             context |= {"zone": visit.zone, "form_token": self._sessions.form_token(visit.session)}
-        html = self._environment.get_template(template).render(visit=visit, **context)
-        return HTMLResponse(html, status_code=status, headers=HEADERS)
+        html = self._environment.get_template(template).render(visit=visit, embedded=embedded, **context)
+        return HTMLResponse(html, status_code=status, headers=self._embed_headers if embedded else HEADERS)
 
 
 def time_tag(moment: datetime, zone: ZoneInfo) -> Markup:
@@ -59,8 +78,13 @@ def time_tag(moment: datetime, zone: ZoneInfo) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         f"{local:%A}, {local.day} {local:%B %Y} at {local:%H:%M:%S %Z}",
-        f"{local.day} {local:%b %Y, %H:%M}",
+        f"{local.day} {local:%b %Y, %H:%M}" + (f" {local:%Z}" if _comes_twice(local) else ""),
     )
+
+
+def _comes_twice(local: datetime) -> bool:
+    """Whether clocks show this time again on the same day, as they do when summer time ends."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 def day(moment: datetime, zone: ZoneInfo) -> str:

@@ -1,5 +1,5 @@
-"""Sessions and sign-in links: signed, never stored. They carry the id of an API key, which is looked up at each use,
-so that revoking the key ends them at once.
+"""Sessions, sign-in links and embed links: signed, never stored. They carry the id of an API key, which is looked up
+at each use, so that revoking the key ends them at once.
 """
 
 import hashlib
@@ -7,15 +7,19 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from itsdangerous import BadData, URLSafeSerializer
 
+from storage.threads import Object, ObjectType
+
 SESSION_LIVES: Final = timedelta(hours=12)
 TICKET_LIVES: Final = timedelta(minutes=15)
+EMBED_LIVES: Final = timedelta(hours=12)
+EMBED_PAGE_LIVES: Final = timedelta(minutes=30)  # a sleeping laptop's page is over after that
 
 # A path of this server: not `//elsewhere`, no backslash (browsers read it as a slash), no control character.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
@@ -23,11 +27,40 @@ LOCAL_PATH: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`id` is random and binds the tokens of forms; `key_id` is None before somebody has signed in."""
+    """`id` is random and binds the tokens of forms; `key_id` is None before somebody has signed in.
+
+    `staff` is the name that its bearer has given.
+    """
 
     id: str
     key_id: str | None
     expires_at: datetime
+    staff: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """What a link into an iframe allows: one object's Events page, for one member of staff.
+
+    `made_at` is when SELMA asked for it; however often the page renews it, it ends 12 hours after that.
+    """
+
+    key_id: str
+    what: Object
+    staff: str
+    can_reply: bool
+    made_at: datetime
+    ends_at: datetime
+
+    @property
+    def last_end(self) -> datetime:
+        """Nothing goes beyond this."""
+        return self.made_at + EMBED_LIVES
+
+    def renewed(self, now: datetime) -> "Embedded":
+        """The same for a page that is open now."""
+        ends_at = min(now + EMBED_PAGE_LIVES, self.last_end)
+        return replace(self, ends_at=max(self.ends_at, ends_at))
 
 
 class Sessions:
@@ -44,7 +77,8 @@ class Sessions:
     def seal(self, session: Session) -> str:
         """The cookie's value."""
         ends = int(session.expires_at.timestamp())
-        return str(self._serializer.dumps({"id": session.id, "key": session.key_id, "ends": ends}))
+        content = {"id": session.id, "key": session.key_id, "ends": ends, "staff": session.staff}
+        return str(self._serializer.dumps(content))
 
     def read(self, cookie: str, *, now: datetime) -> Session | None:
         """The session of a cookie; None when it is not ours or over."""
@@ -52,7 +86,7 @@ class Sessions:
         if content is None:
             return None
         ends = datetime.fromtimestamp(content["ends"], UTC)
-        return Session(id=content["id"], key_id=content["key"], expires_at=ends)
+        return Session(id=content["id"], key_id=content["key"], expires_at=ends, staff=content.get("staff"))
 
     def form_token(self, session: Session) -> str:
         """What every form of this session carries: no other site can know it."""
@@ -80,6 +114,40 @@ def ticket_url(
     """The path of a link that signs in and goes to `next`, to be put behind the gateway's own address."""
     ticket = sign_ticket(session_key, key_id, lives=lives, now=now)
     return "/sign-in?" + urlencode({"ticket": ticket, "next": next})
+
+
+def sign_embed(session_key: bytes, embedded: Embedded) -> str:
+    """What stands in the address of an embedded page: whoever has it, has the page."""
+    content = {
+        "key": embedded.key_id,
+        "type": embedded.what.type.value,
+        "id": embedded.what.id,
+        "staff": embedded.staff,
+        "reply": embedded.can_reply,
+        "made": int(embedded.made_at.timestamp()),
+        "ends": int(embedded.ends_at.timestamp()),
+    }
+    return str(_serializer(session_key, "embed").dumps(content))
+
+
+def read_embed(session_key: bytes, token: str, *, now: datetime) -> Embedded | None:
+    """What the token allows; None when it is not ours or over."""
+    content = _content(_serializer(session_key, "embed"), token, now)
+    if content is None:
+        return None
+    return Embedded(
+        key_id=content["key"],
+        what=Object(type=ObjectType(content["type"]), id=content["id"]),
+        staff=content["staff"],
+        can_reply=content["reply"],
+        made_at=datetime.fromtimestamp(content["made"], UTC),
+        ends_at=datetime.fromtimestamp(content["ends"], UTC),
+    )
+
+
+def embed_path(session_key: bytes, embedded: Embedded) -> str:
+    """Where the embedded page is, to be put behind the gateway's own address."""
+    return f"/embed/{sign_embed(session_key, embedded)}/events"
 
 
 def local_path(text: str) -> str:
