@@ -312,6 +312,12 @@ def objects_of(tx: Transaction, thread_id: str) -> list[Object]:
     return [Object(type=ObjectType(row["type"]), id=row["object_id"]) for row in rows]
 
 
+def check_linked(tx: Transaction, thread_id: str, what: Object) -> None:
+    """Raises `NotFound` when the thread does not stand on this object's Events tab."""
+    if what not in objects_of(tx, thread_id):
+        raise NotFound("There is no such thread on this Events tab.")
+
+
 def add_conversation(
     tx: Transaction, account_id: str, thread_id: str, *, mailbox_id: str, conversation_id: str, now: datetime
 ) -> None:

@@ -8,6 +8,7 @@ from gateway.sending.posted import NewLetter, UnknownOriginal
 from storage import Conflict, NotFound, Transaction, mailboxes, messages, threads
 from storage.mailboxes import Mailbox
 from storage.messages import Direction, Kind, Message, Placement
+from storage.threads import Address
 
 
 def latest_to_answer(tx: Transaction, account_id: str, thread_id: str) -> tuple[str, str]:
@@ -51,10 +52,16 @@ def as_answer(letter: NewLetter, original: Message) -> NewLetter:
     subject = letter.subject or reply_subject(original.subject)
     if letter.to or letter.cc or letter.bcc:
         return replace(letter, subject=subject)
+    to, cc = addressees(original)
+    return replace(letter, subject=subject, to=to, cc=cc)
+
+
+def addressees(original: Message) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+    """To whom an answer goes of its own accord, and who gets a copy. Raises `UnknownOriginal` when nobody is named."""
     if original.direction is Direction.OUT:
         to, cc = original.recipients.to, original.recipients.cc
     else:
         to, cc = original.recipients.reply_to or ((original.sender,) if original.sender is not None else ()), ()
     if not to and not cc:
         raise UnknownOriginal("This message does not say to whom an answer goes. Name a recipient.")
-    return replace(letter, subject=subject, to=to, cc=cc)
+    return to, cc

@@ -75,7 +75,7 @@ async def test_threads_stand_newest_first_and_only_the_newest_is_opened(desk: De
     assert re.findall(r'<article class="thread[^"]*" id="([^"]+)"', page) == [second, first]
     assert "<p>two</p>" in page
     assert "<p>one</p>" not in page
-    assert f'data-load="{TAB}/threads/{first}/part"' in page
+    assert f'href="{TAB}/threads/{first}"' in page
     assert "<p>one</p>" in (await desk.open(f"{TAB}/threads/{first}")).text
     part = (await desk.open(f"{TAB}/threads/{first}/part")).text
     assert part.lstrip().startswith("<article")
@@ -148,7 +148,8 @@ async def test_hostile_names_subjects_bodies_and_files_stay_text(desk: Desk, sce
         tags = re.findall(r"<[a-z][^>]*>", page)
         assert not [tag for tag in tags if re.search(r"\son\w+=", re.sub(r'"[^"]*"', '""', tag))]
         assert "<style" not in page
-        assert page.count("<form") == (0 if path.endswith("/part") else 1)
+        ours = re.findall(r'<form (?:class="[^"]*" )?method="post" action="(/[^"]*)"', page)
+        assert page.count("<form") == len(ours)
 
 
 @pytest.mark.parametrize("path", ["/objects/%3Cscript%3E/1/events", "/objects/teacher/1/events", "/objects/x"])

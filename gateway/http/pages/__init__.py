@@ -7,6 +7,7 @@ sheet in `static/`. `guard` is the door of each page, `sessions` what is signed,
 
 from starlette.routing import BaseRoute, Route
 
+from gateway.http.pages.acting import Acting
 from gateway.http.pages.assets import Assets
 from gateway.http.pages.events import Events
 from gateway.http.pages.guard import Guard
@@ -25,8 +26,9 @@ __all__ = ["page_routes", "sign_ticket", "ticket_url"]
 def page_routes(services: Services) -> list[BaseRoute]:
     """All pages on these services."""
     assets, sessions = Assets.load(), Sessions(services.session_key)
-    renderer = Renderer(assets, sessions)
+    renderer = Renderer(assets, sessions, services.settings.embed_hosts)
     guard = Guard(services, sessions, renderer)
+    events = Events(services, guard, renderer)
     sign_in = SignIn(services, sessions, guard, renderer)
     return [
         Route("/static/{name}", guard.net(assets.serve)),
@@ -37,7 +39,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *_settings_routes(guard, Settings(services, renderer)),
         *_letters_routes(guard, Letters(services, renderer)),
         *_reviews_routes(guard, Reviews(services, renderer)),
-        *_events_routes(guard, Events(services, guard, renderer)),
+        *_events_routes(guard, events, Acting(services, guard, events)),
     ]
 
 
@@ -93,12 +95,26 @@ def _reviews_routes(guard: Guard, page: Reviews) -> list[BaseRoute]:
     ]
 
 
-def _events_routes(guard: Guard, page: Events) -> list[BaseRoute]:
-    events = "/objects/{type}/{id:path}/events"
+def _events_routes(guard: Guard, page: Events, acting: Acting) -> list[BaseRoute]:
+    pages = {"/threads/{thread_id}": page.thread, "": page.show}
+    fetched = {"/stream": page.stream, "/threads/{thread_id}/part": page.part}
+    posts = {
+        "/threads/{thread_id}/replies": acting.reply,
+        "/threads/{thread_id}/cancel": acting.cancel,
+        "/threads/{thread_id}/read": acting.read,
+        "/threads/{thread_id}/unread": acting.unread,
+    }
+    own, framed = "/objects/{type}/{id:path}/events", "/embed/{token}/events"
+    own_posts = {**posts, "/name": acting.name}
+    framed_posts = {**posts, "/renew": page.renew}
     return [
         Route("/objects", guard.page(page.choose, Scope.READ)),
-        Route(events + "/stream", guard.page(page.stream, Scope.READ, fetched=True)),
-        Route(events + "/threads/{thread_id}/part", guard.page(page.part, Scope.READ, fetched=True)),
-        Route(events + "/threads/{thread_id}", guard.page(page.thread, Scope.READ)),
-        Route(events, guard.page(page.show, Scope.READ)),
+        *(Route(own + path, guard.page(handler, Scope.READ, fetched=True)) for path, handler in fetched.items()),
+        *(Route(own + path, guard.page(handler, Scope.READ), methods=["POST"]) for path, handler in own_posts.items()),
+        *(Route(own + path, guard.page(acting.again, Scope.READ)) for path in own_posts),
+        *(Route(own + path, guard.page(handler, Scope.READ)) for path, handler in pages.items()),
+        *(Route(framed + path, guard.in_frame(handler)) for path, handler in fetched.items()),
+        *(Route(framed + path, guard.in_frame(handler), methods=["POST"]) for path, handler in framed_posts.items()),
+        *(Route(framed + path, guard.in_frame(acting.again)) for path in framed_posts),
+        *(Route(framed + path, guard.in_frame(handler)) for path, handler in pages.items()),
     ]

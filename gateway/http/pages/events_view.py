@@ -3,16 +3,21 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup
 
+from gateway.http.pages.progress import ON_THE_WAY, BatchLine, read_batch
+from gateway.http.pages.replying import ReplyBox, read_box
+from gateway.http.pages.statuses import STATUSES, Status
 from gateway.http.paging import page_of
+from gateway.sending.rules import Allowance
 from gateway.threads.html import text_as_html
 from gateway.threads.kinds import What
 from gateway.threads.reports.codes import DELAYED
 from gateway.threads.views import ConversationView, MessageView, ThreadView, conversation, threads_of
-from storage import NotFound, Transaction, events, messages
+from storage import NotFound, Transaction, events, messages, outbox, read_marks
 from storage.messages import Direction, Kind
 from storage.threads import Cursor, Object
 
@@ -22,31 +27,6 @@ FOLDED_FROM: Final = 6
 MOST_NAMES: Final = 4
 # "Re:", "Fwd:" and their like in other languages: "AW:", "WG:", "SV:", "TR:", "Antw:"
 PREFIXES: Final = re.compile(r"^(?:\s*[^\W\d_]{2,4}(?:\[\d+\])?\s*[:：])+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """How a letter stands, in a word and in a sentence."""
-
-    name: str
-    word: str
-    tone: str
-    meaning: str
-
-
-STATUSES: Final = {
-    one.name: one
-    for one in (
-        Status(name="queued", word="Queued", tone="busy", meaning="Waits to be sent."),
-        Status(name="sending", word="Sending", tone="busy", meaning="Is being handed to Microsoft 365."),
-        Status(name="submitted", word="Submitted", tone="busy", meaning="Microsoft 365 has taken it."),
-        Status(name="sent", word="Sent", tone="good", meaning="Stands in the mailbox’s Sent Items."),
-        Status(name="bounced", word="Bounced", tone="bad", meaning="Could not be delivered."),
-        Status(name="failed", word="Not sent", tone="bad", meaning="Was not sent."),
-        Status(name="needs_review", word="Needs review", tone="warn", meaning="A person has to look at it."),
-        Status(name="cancelled", word="Cancelled", tone="quiet", meaning="Was cancelled before it left."),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +91,29 @@ class ShownMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """Who looks, for whom the page is made. Without a name, nothing is unread to them."""
+
+    staff: str | None
+    may_reply: bool
+    allowance: Allowance
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownThread:
-    """A thread; `messages` is None until it is opened."""
+    """A thread; `messages` is None until it is opened.
+
+    `unseen` are the messages that are new to who looks; `batch` is the one that a letter of the thread waits in;
+    `seq` is where the event log stood in the same snapshot.
+    """
 
     thread: ThreadView
     messages: Sequence[ShownMessage] | None
+    seq: int = 0
+    unseen: frozenset[str] = frozenset()
+    reply: ReplyBox | None = None
+    batch: BatchLine | None = None
 
     @property
     def rank(self) -> str:
@@ -133,6 +131,26 @@ class ShownThread:
         more = len(others) - MOST_NAMES
         return ", ".join(others[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
+    @property
+    def first_unseen(self) -> str | None:
+        """The message before which the new ones begin."""
+        return next((one.message.id for one in self.messages or () if one.message.id in self.unseen), None)
+
+    @property
+    def has_incoming(self) -> bool:
+        """Whether there is anything that can be unread."""
+        return any(not one.outgoing for one in self.messages or ())
+
+    @property
+    def queued(self) -> Sequence[ShownMessage]:
+        """Letters that can still be held back."""
+        return [one for one in self.messages or () if one.status is not None and one.status.name == "queued"]
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a letter in it is on its way, so that how it stands changes soon."""
+        return any(one.status is not None and one.status.name in ON_THE_WAY for one in self.messages or ())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsView:
@@ -145,13 +163,19 @@ class EventsView:
     seq: int
 
 
-def read_events(tx: Transaction, account_id: str, what: Object, before: Cursor | None) -> EventsView:
-    """Newest first; the first thread is opened."""
+def read_events(
+    tx: Transaction, account_id: str, what: Object, before: Cursor | None, looking: Looking, *, open_all: bool = False
+) -> EventsView:
+    """Newest first; the first thread is opened, unless who looks has put it aside as unread."""
     found = threads_of(tx, account_id, what, before=before, limit=PER_PAGE + 1)
-    shown, older = page_of(found, PER_PAGE, lambda one: Cursor(at=one.last_message_at, id=one.id))
-    opened = [ShownThread(thread=one, messages=None) for one in shown]
-    if opened and before is None:
-        opened[0] = show(conversation(tx, account_id, shown[0].id))
+    page, older = page_of(found, PER_PAGE, lambda one: Cursor(at=one.last_message_at, id=one.id))
+    shown = [_for_reader(tx, ShownThread(thread=one, messages=None), looking) for one in page]
+    opened = [
+        _opened(tx, account_id, one.thread.id, looking)
+        if open_all or (position == 0 and before is None and not _put_aside(tx, one, looking))
+        else one
+        for position, one in enumerate(shown)
+    ]
     return EventsView(
         what=what,
         threads=opened,
@@ -161,12 +185,47 @@ def read_events(tx: Transaction, account_id: str, what: Object, before: Cursor |
     )
 
 
-def read_thread(tx: Transaction, account_id: str, what: Object, thread_id: str) -> EventsView:
+def read_thread(tx: Transaction, account_id: str, what: Object, thread_id: str, looking: Looking) -> EventsView:
     """One thread of an object, opened. Raises `storage.NotFound` when it is not one of this object's."""
-    shown = show(conversation(tx, account_id, thread_id))
+    shown = _opened(tx, account_id, thread_id, looking)
     if what not in shown.thread.objects:
         raise NotFound("There is no such thread on this Events tab.")
-    return EventsView(what=what, threads=[shown], older=None, held=0, seq=events.last_seq(tx, account_id))
+    return EventsView(what=what, threads=[shown], older=None, held=0, seq=shown.seq)
+
+
+def _opened(tx: Transaction, account_id: str, thread_id: str, looking: Looking) -> ShownThread:
+    shown = _for_reader(tx, show(conversation(tx, account_id, thread_id)), looking)
+    every = [replace(one, folded=one.folded and one.message.id not in shown.unseen) for one in shown.messages or ()]
+    return replace(
+        shown,
+        messages=every,
+        seq=events.last_seq(tx, account_id),
+        reply=read_box(tx, account_id, thread_id) if looking.may_reply else None,
+        batch=_batch_of(tx, account_id, every, looking),
+    )
+
+
+def _for_reader(tx: Transaction, shown: ShownThread, looking: Looking) -> ShownThread:
+    if looking.staff is None:
+        return shown
+    return replace(shown, unseen=read_marks.unseen(tx, shown.thread.id, looking.staff))
+
+
+def _put_aside(tx: Transaction, shown: ShownThread, looking: Looking) -> bool:
+    return (
+        looking.staff is not None
+        and bool(shown.unseen)
+        and read_marks.is_kept_unread(tx, shown.thread.id, looking.staff)
+    )
+
+
+def _batch_of(tx: Transaction, account_id: str, shown: Sequence[ShownMessage], looking: Looking) -> BatchLine | None:
+    """The batch that a letter on its way belongs to: how far that is says when the letter leaves."""
+    for one in shown:
+        letter = outbox.find(tx, one.message.id) if one.status is not None and one.status.name in ON_THE_WAY else None
+        if letter is not None and letter.batch_id is not None:
+            return read_batch(tx, account_id, letter.batch_id, allowance=looking.allowance, now=looking.now)
+    return None
 
 
 def show(found: ConversationView) -> ShownThread:

@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.http.pages.budget_view import read_budgets
 from gateway.http.pages.guard import Visit
-from gateway.http.pages.letters_view import read_batch, read_letters
+from gateway.http.pages.letters_view import read_letters
+from gateway.http.pages.progress import read_batch
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.waiting_view import read_waiting, read_way
 from gateway.http.services import Services

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from gateway.graph import Limits
-from gateway.http.batches import BatchView, batch_view
+from gateway.http.batches import batch_view
 from gateway.http.pages.budget_view import BudgetView, read_budgets
-from gateway.http.pages.events_view import STATUSES, Status
+from gateway.http.pages.progress import BatchLine
 from gateway.http.pages.waiting_view import (
     LetterLine,
     WaitingView,
@@ -24,31 +24,6 @@ from storage import Transaction, batches, mailboxes, outbox
 
 PER_PAGE: Final = 20
 LATEST: Final = 5
-# Letters with one of these may still leave, or have left without having been seen in Sent Items.
-ON_THE_WAY: Final = frozenset({"queued", "sending", "submitted"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLine:
-    """A batch and how far it is."""
-
-    batch: BatchView
-
-    @property
-    def over(self) -> int:
-        """How many of its letters nothing more happens to by itself."""
-        return self.batch.letters - sum(n for status, n in self.batch.counts.items() if status in ON_THE_WAY)
-
-    @property
-    def counts(self) -> Sequence[tuple[Status, int]]:
-        """How many letters have each status that one of them has, in the order of a letter's life."""
-        counted: dict[str, int] = dict(self.batch.counts.items())
-        return [(status, counted[name]) for name, status in STATUSES.items() if name in counted]
-
-    @property
-    def under_way(self) -> bool:
-        """Whether some of it are still to leave."""
-        return self.batch.status == "sending"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +75,6 @@ def read_batches(tx: Transaction, account_id: str, *, allowance: Allowance, now:
     over = [one for one in batches.newest(tx, account_id, limit=LATEST + len(ids)) if one.id not in ids]
     shown = [*open_ones, *over[:LATEST]]
     return [BatchLine(batch=batch_view(tx, one, allowance=allowance, now=now)) for one in shown]
-
-
-def read_batch(tx: Transaction, account_id: str, batch_id: str, *, allowance: Allowance, now: datetime) -> BatchLine:
-    """Raises `storage.NotFound`, also for another account's."""
-    return BatchLine(batch=batch_view(tx, batches.get(tx, account_id, batch_id), allowance=allowance, now=now))
 
 
 def _letters(tx: Transaction, account_id: str, state: State, before: str | None) -> LetterPage:
