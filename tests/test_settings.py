@@ -33,6 +33,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
             "GATEWAY_LOG_LEVEL": "DEBUG",
             "GATEWAY_SWEEP_INTERVAL": "60",
             "GATEWAY_ELSEWHERE_INTERVAL": "120",
+            "GATEWAY_EMBED_HOSTS": "https://SELMA.school.example/, test.selma.example:8443 http://localhost:9000",
         }
     )
     assert settings.public_url == "https://mail.school.example"
@@ -42,6 +43,19 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
     assert settings.log_level == "debug"
     assert settings.sweep_interval == timedelta(minutes=1)
     assert settings.elsewhere_interval == timedelta(minutes=2)
+    assert settings.embed_hosts == (
+        "https://selma.school.example",
+        "https://test.selma.example:8443",
+        "http://localhost:9000",
+    )
+
+
+@pytest.mark.parametrize(
+    "hosts", ["*", "https://*.selma.example", "http://selma.example", "https://a.example;x", "'self'"]
+)
+def test_who_may_frame_a_page_is_named_one_by_one(hosts: str) -> None:
+    with pytest.raises(BadSettings, match="GATEWAY_EMBED_HOSTS"):
+        from_env({"GATEWAY_EMBED_HOSTS": hosts})
 
 
 def test_all_bad_settings_are_named_at_once_each_with_what_would_be_right() -> None:

@@ -454,7 +454,7 @@ class NewEmbedLink(Taken):
     )
 
     object: ObjectRef
-    staff: values.StaffName = Field(description="Who looks: shown on their replies, and what is unread is theirs.")
+    staff: values.Staff = Field(description="Who looks: shown on their replies, and what is unread is theirs.")
     can_reply: bool = Field(default=False, description="Needs a key with the scope `send`.")
     expires_in: Annotated[int, Field(ge=30, le=LONGEST_LINK_S)] = Field(
         default=600, description="Seconds in which the link can be opened. An open page goes on for up to 12 hours."

@@ -2,15 +2,19 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.http.pages.rendering import time_tag
+from gateway.sending.accept import accept_batch
+from gateway.sending.posted import NewLetter
 from storage import Transaction, accounts, messages, outbox
 from storage.messages import Attachment, BodyType, Direction, Kind, Placement
 from storage.threads import Address, Object, ObjectType
-from tests.http.scene import CLIENT, TENANT, Scene
+from tests.http.scene import CLIENT, MAILBOX, TENANT, Scene
 from tests.pages.desk import AROHA, TAB, Desk, letter, reply, thread_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -66,6 +70,44 @@ def _in_auckland(tx: Transaction, scene: Scene) -> None:
         time_zone="Pacific/Auckland",
         now=scene.clock.now(),
     )
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        ("2026-04-04T13:30:00Z", "5 Apr 2026, 02:30 NZDT"),  # clocks go back: this hour comes twice
+        ("2026-04-04T14:30:00Z", "5 Apr 2026, 02:30 NZST"),
+        ("2026-04-04T15:30:00Z", "5 Apr 2026, 03:30"),
+        ("2026-09-26T13:59:59Z", "27 Sep 2026, 01:59"),  # and forward: the hour from two is left out
+        ("2026-09-26T14:00:00Z", "27 Sep 2026, 03:00"),
+    ],
+)
+def test_on_the_days_when_clocks_change_each_time_is_told_from_the_others(moment: str, shown: str) -> None:
+    tag = time_tag(datetime.fromisoformat(moment), ZoneInfo("Pacific/Auckland"))
+    assert f'datetime="{moment}"' in tag
+    assert f">{shown}</time>" in tag
+
+
+async def test_a_letter_of_a_batch_under_way_says_how_far_the_batch_is(desk: Desk, scene: Scene) -> None:
+    def post(tx: Transaction) -> None:
+        letters = [
+            NewLetter(
+                sender=MAILBOX,
+                to=(AROHA,),
+                subject=f"Offer {number}",
+                body_type=BodyType.TEXT,
+                body="Kia ora",
+                objects=(Object(type=ObjectType.STUDENT, id=f"S100{number}"),),
+            )
+            for number in range(3)
+        ]
+        accept_batch(
+            tx, scene.account_id, letters, name="Offers", created_by=None, idempotency_key=None, now=scene.clock.now()
+        )
+
+    await scene.store.write(post)
+    page = " ".join((await desk.open(TAB)).text.split())
+    assert ">Offers</a> is being sent: 0 of 3 done, the rest by <time" in page
 
 
 async def test_threads_stand_newest_first_and_only_the_newest_is_opened(desk: Desk, scene: Scene) -> None:

@@ -25,7 +25,7 @@
     "message.cancelled": "The letter is cancelled:",
   };
   const UNREACHED = "The gateway cannot be reached now. What you wrote is kept here: press “Send reply” again in a moment. It is sent once, however often you press.";
-  const OVER = "This page was open for too long, or you are signed out. Copy what you wrote, and reload the page.";
+  const OVER = "From this page it can be sent no more: it was open for too long, or the thread has moved. Copy what you wrote, and reload the page.";
   const SETTLE_MS = 2000;
   const LONGEST_SETTLE_MS = 30000;
   const READ_AFTER_MS = 800;
@@ -214,6 +214,8 @@
         if (takesNew && type !== null) placeThread(present);
       } else {
         document.getElementById("empty")?.remove();
+        // The first is opened, as the page would; beside others a new one waits to be opened.
+        came.querySelector("details").open = list.querySelector("article.thread") === null;
         placeThread(came);
         wake(came);
         arrived = [came];
@@ -405,7 +407,7 @@
         say("Your reply is in the outbox.");
         document.getElementById(told.message_id)?.scrollIntoView({ block: "nearest" });
       } else {
-        complain(form, told?.problem ?? ([401, 403, 410].includes(answer.status) ? OVER : UNREACHED));
+        complain(form, told?.problem ?? (answer.status >= 500 ? UNREACHED : OVER));
       }
     } catch {
       complain(form, UNREACHED);
@@ -439,7 +441,8 @@
     } catch {
       say("The gateway cannot be reached now.");
     }
-    form.querySelector("button").blur();
+    // The form goes; whoever came by keyboard stays near.
+    if (what !== "unread") (thread.querySelector(".answer > summary") ?? thread.querySelector("summary")).focus({ preventScroll: true });
     changed(thread.id, null);
   };
 
