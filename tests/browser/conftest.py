@@ -1,7 +1,8 @@
 """A browser in front of a running gateway, with the school behind it."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,9 +28,10 @@ PATIENCE_MS = 20_000
 
 @dataclass
 class Witness:
-    """What went wrong in a page, and where it reached out to."""
+    """What went wrong in a page, and where it reached out to. `others` may be asked too."""
 
     origin: str
+    others: Sequence[str] = ()
     errors: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ class Witness:
             self.errors.append(message.text)
 
     def _asked(self, request: Request) -> None:
-        if not request.url.startswith((self.origin + "/", "data:")):
+        if not request.url.startswith((self.origin + "/", "data:", *self.others)):
             self.outside.append(request.url)
 
     def _answered(self, response: Response) -> None:
@@ -54,15 +56,22 @@ class Witness:
             self.errors.append(f"{response.status} {response.url}")
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """The system's own."""
+@asynccontextmanager
+async def launched(*more: str) -> AsyncIterator[Browser]:
+    """The system's own Chromium, with these arguments beside the usual ones."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert path is not None, "These tests need Chromium: see deploy/test."
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *more])
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser."""
+    async with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,10 +25,10 @@ def quick() -> Behaviour:
 
 
 @asynccontextmanager
-async def running_school(behaviour: Behaviour | None = None) -> AsyncIterator[Demo]:
-    """Gateway and sandbox on free ports, the school connected, its mailboxes watched."""
+async def running_school(behaviour: Behaviour | None = None, **changes: Any) -> AsyncIterator[Demo]:
+    """Gateway and sandbox on free ports, the school connected, its mailboxes watched; `changes` are of settings."""
     sandbox = Sandbox(behaviour=behaviour or quick())
-    settings = Settings(port=0, letters_per_minute=100_000)  # its own pace is not what these tests wait for
+    settings = Settings(port=0, letters_per_minute=100_000, **changes)  # its pace is not what these tests wait for
     async with demo(settings, sandbox=sandbox, stop=asyncio.Event()) as running:
         yield running
 
