@@ -79,12 +79,12 @@ class TestReading:
         pupil = office.pupil("A long answer.\n\n" + "And one thing more.\n\n" * 30)
         await office.corresponded(pupil, subject="First")
         page = await office.signed_in(context, pupil)
-        whole = page.locator(".whole > summary").first
-        await whole.click()
-        before = await whole.bounding_box()
+        await page.evaluate("document.querySelector('.whole').open = true; scrollTo({ top: 700, behavior: 'instant' })")
+        read = page.locator(".message.in").first
+        before = await read.bounding_box()
         await office.write_to(pupil, subject="Second")
         await expect(page.locator(".thread h2")).to_have_text(["Second", "First"], timeout=PATIENCE_MS)
-        after = await whole.bounding_box()
+        after = await read.bounding_box()
         assert before is not None
         assert after is not None
         assert abs(after["y"] - before["y"]) < 2
