@@ -22,6 +22,7 @@ from gateway.graph import (
     Unreachable,
 )
 from subscriptions.graph import (
+    Encryption,
     GraphBusy,
     GraphSubscription,
     GraphSubscriptions,
@@ -121,6 +122,7 @@ class ClientSubscriptions:
         lifecycle_notification_url: str,
         expiration_date_time: datetime,
         client_state: str,
+        encryption: Encryption | None = None,
     ) -> GraphSubscription:
         """Subscribe."""
         try:
@@ -131,14 +133,19 @@ class ClientSubscriptions:
                 lifecycle_notification_url=lifecycle_notification_url,
                 expiration_date_time=expiration_date_time,
                 client_state=client_state,
+                encryption=as_asked(encryption),
             )
         except (GraphError, TokenError) as error:
             raise why_not_created(error, notification_url) from error
         return as_held(held)
 
-    async def renew(self, subscription_id: str, expiration_date_time: datetime) -> datetime:
+    async def renew(
+        self, subscription_id: str, expiration_date_time: datetime, *, encryption: Encryption | None = None
+    ) -> datetime:
         """Ask for a new end."""
-        held = await _asked(self._client.renew_subscription, subscription_id, expiration_date_time)
+        held = await _asked(
+            self._client.renew_subscription, subscription_id, expiration_date_time, encryption=as_asked(encryption)
+        )
         return held.expiration_date_time
 
     async def reauthorize(self, subscription_id: str) -> None:
@@ -173,6 +180,13 @@ def as_held(held: graph.GraphSubscription) -> GraphSubscription:
         notification_url=held.notification_url,
         expiration_date_time=held.expiration_date_time,
     )
+
+
+def as_asked(encryption: Encryption | None) -> graph.Encryption | None:
+    """The same, as the client wants it."""
+    if encryption is None:
+        return None
+    return graph.Encryption(certificate=encryption.certificate, certificate_id=encryption.certificate_id)
 
 
 def why_not_created(error: GraphError | TokenError, notification_url: str) -> SubscribingFailed:

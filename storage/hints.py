@@ -1,6 +1,6 @@
 """Hints: what Graph told us, kept before it hears 202, closed when the message was seen, not ours, or gone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,12 +20,16 @@ class HintOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewHint:
-    """A hint as it comes in. `message_id` is Graph's; `folder_id` is ours."""
+    """A hint as it comes in. `message_id` is Graph's; `folder_id` is ours.
+
+    One that is `held` waits for what its notification brought to be opened: it is looked into only after that.
+    """
 
     account_id: str
     folder_id: str
     change_type: str
     message_id: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +73,64 @@ CLOSE = """
 UPDATE hints SET outcome = :outcome, closed_at = :now
  WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL
 """
+CLOSE_OPENED = """
+UPDATE hints SET outcome = 'not_ours', closed_at = :now, opened = 1
+ WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL
+"""
+OPENED = "SELECT 1 FROM hints WHERE folder_id = :folder_id AND message_id = :message_id AND opened = 1"
+LOOK_NOW = """
+UPDATE hints SET retry_at = :now
+ WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL AND retry_at > :now
+"""
 POSTPONE = "UPDATE hints SET attempts = attempts + 1, retry_at = :retry_at WHERE id = :id"
 PRUNE = "DELETE FROM hints WHERE account_id = :account_id AND closed_at < :before"
 
 
-def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime) -> None:
-    """Keep hints and make their folders due. Announces `folders`."""
-    rows = [(hint.account_id, hint.folder_id, hint.change_type, hint.message_id, now, now) for hint in hints]
+def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime, held_until: datetime | None = None) -> None:
+    """Keep hints and make their folders due, but for those that are held. Announces `folders`."""
+    rows = [
+        (
+            hint.account_id,
+            hint.folder_id,
+            hint.change_type,
+            hint.message_id,
+            now,
+            held_until if hint.held and held_until else now,
+        )
+        for hint in hints
+    ]
     tx.executemany(INSERT, rows)
-    for folder_id in {hint.folder_id for hint in hints}:
+    _pull_now(tx, {hint.folder_id for hint in hints if not hint.held}, now)
+
+
+def _pull_now(tx: Transaction, folder_ids: Iterable[str], now: datetime) -> None:
+    for folder_id in folder_ids:
         tx.execute(
             "UPDATE folders SET next_pull_at = :now WHERE id = :id AND next_pull_at > :now",
             {"id": folder_id, "now": now},
         )
-    tx.announce("folders")
+        tx.announce("folders")
+
+
+def look_now(tx: Transaction, folder_id: str, message_ids: Iterable[str], *, now: datetime) -> None:
+    """These are held no longer, and their folder is due. Announces `folders`."""
+    for message_id in message_ids:
+        tx.execute(LOOK_NOW, {"folder_id": folder_id, "message_id": message_id, "now": now})
+    _pull_now(tx, [folder_id], now)
+
+
+def close_opened(tx: Transaction, folder_id: str, message_id: str, *, now: datetime) -> None:
+    """Close every open hint about this message: what its notification brought shows that it is not ours."""
+    tx.execute(CLOSE_OPENED, {"folder_id": folder_id, "message_id": message_id, "now": now})
+
+
+def opened(tx: Transaction, folder_id: str, message_ids: Iterable[str]) -> frozenset[str]:
+    """Those of these messages that their notifications have shown not to be ours, not long ago."""
+    return frozenset(
+        message_id
+        for message_id in message_ids
+        if tx.execute(OPENED, {"folder_id": folder_id, "message_id": message_id}).fetchone() is not None
+    )
 
 
 def open_hints(tx: Transaction, folder_id: str, *, limit: int = 1000) -> list[Hint]:

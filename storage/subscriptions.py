@@ -28,6 +28,7 @@ class Subscription:
     """`subscription_id` and `expiration_date_time` are Graph's; `next_step_at` is when it needs us next.
 
     `renewed_at` is when Graph last granted a renewal or a reauthorization; None as long as it is as created.
+    `encryption_certificate_id` is for whom Graph encrypts; None for plain notifications.
     """
 
     id: str
@@ -45,6 +46,12 @@ class Subscription:
     failures: int
     problem: str | None
     created_at: datetime
+    encryption_certificate_id: str | None = None
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether its notifications bring encrypted metadata of what they are about."""
+        return self.encryption_certificate_id is not None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -65,18 +72,23 @@ class Subscription:
             failures=row["failures"],
             problem=row["problem"],
             created_at=moment(row["created_at"]),
+            encryption_certificate_id=row["encryption_certificate_id"],
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """A subscription that is not gone, with what it watches and for whom."""
+    """A subscription that is not gone, with what it watches and for whom.
+
+    `plain_until`: when its folder may have rich notifications again, after trouble with them.
+    """
 
     subscription: Subscription
     well_known: str
     user_id: str | None
     validated: bool
     tenant_id: str | None
+    plain_until: datetime | None = None
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -87,6 +99,7 @@ class Watch:
             user_id=row["user_id"],
             validated=bool(row["validated"]),
             tenant_id=row["tenant_id"],
+            plain_until=moment_or_none(row["plain_until"]),
         )
 
 
@@ -101,7 +114,7 @@ UPDATE subscriptions
    SET state = :state, subscription_id = :subscription_id, client_state_digest = :client_state_digest,
        notification_url = :notification_url, expiration_date_time = :expiration_date_time,
        renewed_at = :renewed_at, next_step_at = :next_step_at, reauthorize = :reauthorize,
-       failures = :failures, problem = :problem
+       failures = :failures, problem = :problem, encryption_certificate_id = :encryption_certificate_id
  WHERE id = :id
 """
 GET = "SELECT * FROM subscriptions WHERE id = :id"
@@ -127,10 +140,11 @@ SELECT folders.id FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_
 """
 WATCHES = """
 SELECT subscriptions.*, folders.well_known, mailboxes.user_id, mailboxes.state = 'validated' AS validated,
-       accounts.tenant_id
+       accounts.tenant_id, rich_troubles.plain_until
   FROM subscriptions JOIN folders ON folders.id = subscriptions.folder_id
                      JOIN mailboxes ON mailboxes.id = subscriptions.mailbox_id
                      JOIN accounts ON accounts.id = subscriptions.account_id
+                     LEFT JOIN rich_troubles ON rich_troubles.folder_id = subscriptions.folder_id
  WHERE subscriptions.state <> 'gone'
  ORDER BY subscriptions.next_step_at, subscriptions.id
 """
@@ -200,6 +214,7 @@ def save(tx: Transaction, subscription: Subscription) -> None:
             "reauthorize": subscription.reauthorize,
             "failures": subscription.failures,
             "problem": subscription.problem,
+            "encryption_certificate_id": subscription.encryption_certificate_id,
         },
     )
     tx.announce("subscriptions")

@@ -6,6 +6,16 @@ NOTIFICATIONS: Final = "/graph/notifications"
 LIFECYCLE: Final = "/graph/lifecycle"
 # Inbox and Sent Items are pulled from their delta, which sees the rest: one word when a message comes is enough.
 CHANGE_TYPE: Final = "created"
+METADATA: Final = (
+    "id",
+    "conversationId",
+    "internetMessageId",
+    "from",
+    "receivedDateTime",
+    "isDraft",
+    "parentFolderId",
+    "internetMessageHeaders",
+)
 
 
 def notification_url_of(public_url: str) -> str:
@@ -24,6 +34,15 @@ def resource_of(user_id: str, well_known: str) -> str:
     Source: https://learn.microsoft.com/graph/outlook-change-notifications-overview
     """
     return f"users/{user_id}/mailFolders('{well_known}')/messages"
+
+
+def rich_resource_of(user_id: str, well_known: str) -> str:
+    """The same, with what of a message its notification is to bring: what tells whether it is ours, and no more.
+
+    A body cannot be had, and a subject is not wanted. Nor is anything kept of mail that is not ours.
+    Source: https://learn.microsoft.com/graph/outlook-change-notifications-overview#include-resource-data-in-notification-payload
+    """
+    return f"{resource_of(user_id, well_known)}?$select={','.join(METADATA)}"
 
 
 def same_resource(one: str, other: str) -> bool:

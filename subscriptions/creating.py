@@ -10,10 +10,17 @@ from typing import Final
 import storage
 from storage.subscriptions import Watch
 from subscriptions import ledger
-from subscriptions.addresses import CHANGE_TYPE, lifecycle_url_beside, resource_of
+from subscriptions.addresses import CHANGE_TYPE, lifecycle_url_beside, resource_of, rich_resource_of
 from subscriptions.clock import Clock
 from subscriptions.comparing import in_the_way, witnessed
-from subscriptions.graph import GraphSubscription, GraphSubscriptions, SubscriptionExists, SubscriptionRefused
+from subscriptions.graph import (
+    Encryption,
+    GraphSubscription,
+    GraphSubscriptions,
+    SubscriptionExists,
+    SubscriptionRefused,
+)
+from subscriptions.plan import Create, life_to_ask_for
 
 log = logging.getLogger(__name__)
 
@@ -30,38 +37,78 @@ class Creator:
         self._store = store
         self._clock = clock
 
-    async def create(self, graph: GraphSubscriptions, watch: Watch, until: datetime, notification_url: str) -> None:
-        """Create, after looking for what an earlier attempt may have left. Raises `SubscribingFailed`."""
+    async def create(
+        self,
+        graph: GraphSubscriptions,
+        watch: Watch,
+        step: Create,
+        notification_url: str,
+        encryption: Encryption | None = None,
+    ) -> None:
+        """Create, after looking for what an earlier attempt may have left. Raises `SubscribingFailed`.
+
+        Where Graph refuses one with `encryption` and takes a plain one, its folder has plain ones for a day.
+        """
         is_first_attempt = watch.subscription.failures == 1
         if not is_first_attempt and await self._found_or_cleared(
             graph, watch, notification_url, refused_as_double=False
         ):
             return
+        if encryption is None:
+            await self._make(graph, watch, step.until, notification_url)
+            return
         try:
-            await self._subscribe(graph, watch, until, notification_url)
+            await self._make(graph, watch, step.until, notification_url, encryption)
+        except SubscriptionRefused as refused:
+            until = self._clock.now() + life_to_ask_for(watch.subscription.failures)
+            # Only when this succeeds was it the encryption that Graph refused.
+            await self._make(graph, watch, until, notification_url)
+            reason = f"Microsoft 365 refused notifications with encrypted content. {refused.reason}"
+            await self._store.write(ledger.fell_back, watch.subscription.folder_id, reason, self._clock.now())
+            log.warning("plain notifications for now", extra=log_fields(watch) | {"plainly": reason} | refused.details)
+
+    async def _make(
+        self,
+        graph: GraphSubscriptions,
+        watch: Watch,
+        until: datetime,
+        notification_url: str,
+        encryption: Encryption | None = None,
+    ) -> None:
+        try:
+            await self._subscribe(graph, watch, until, notification_url, encryption)
         except SubscriptionExists:
             if await self._found_or_cleared(graph, watch, notification_url, refused_as_double=True):
                 return
             try:
-                await self._subscribe(graph, watch, until, notification_url)
+                await self._subscribe(graph, watch, until, notification_url, encryption)
             except SubscriptionExists as error:
                 raise SubscriptionRefused(DOUBLE, details=error.details) from error
 
-    async def _subscribe(self, graph: GraphSubscriptions, watch: Watch, until: datetime, notification_url: str) -> None:
+    async def _subscribe(
+        self,
+        graph: GraphSubscriptions,
+        watch: Watch,
+        until: datetime,
+        notification_url: str,
+        encryption: Encryption | None,
+    ) -> None:
         """The secret is written down as a digest before Graph hears it, and forgotten when Graph has answered."""
         assert watch.user_id is not None  # noqa: S101 - a validated mailbox has one
         client_state = secrets.token_urlsafe(48)
         digest = hashlib.sha256(client_state.encode()).digest()
-        row_id = watch.subscription.id
-        if not await self._store.write(ledger.about_to_create, row_id, digest, notification_url):
+        row_id, certificate_id = watch.subscription.id, None if encryption is None else encryption.certificate_id
+        if not await self._store.write(ledger.about_to_create, row_id, digest, notification_url, certificate_id):
             return
+        resource = (resource_of if encryption is None else rich_resource_of)(watch.user_id, watch.well_known)
         held = await graph.create(
-            resource=resource_of(watch.user_id, watch.well_known),
+            resource=resource,
             change_type=CHANGE_TYPE,
             notification_url=notification_url,
             lifecycle_notification_url=lifecycle_url_beside(notification_url),
             expiration_date_time=until,
             client_state=client_state,
+            encryption=encryption,
         )
         await self._went_live(watch, digest, held)
 

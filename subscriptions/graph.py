@@ -23,6 +23,14 @@ class GraphSubscription:
     expiration_date_time: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """For whom Graph is to encrypt: the base64 of a DER certificate, and what we call it."""
+
+    certificate: str
+    certificate_id: str
+
+
 class SubscribingFailed(Exception):
     """A call that did not succeed. `details` are for the log: ids and codes, nobody's words."""
 
@@ -66,12 +74,21 @@ class GraphSubscriptions(Protocol):
         lifecycle_notification_url: str,
         expiration_date_time: datetime,
         client_state: str,
+        encryption: Encryption | None = None,
     ) -> GraphSubscription:
-        """Subscribe, with immutable ids. Graph calls both URLs before it answers. Raises `SubscriptionExists`."""
+        """Subscribe, with immutable ids. Graph calls both URLs before it answers. Raises `SubscriptionExists`.
+
+        With `encryption` notifications bring what `resource` selects.
+        """
         ...
 
-    async def renew(self, subscription_id: str, expiration_date_time: datetime) -> datetime:
-        """Ask for a new end, which also reauthorizes; the end that was granted. Raises `SubscriptionGone`."""
+    async def renew(
+        self, subscription_id: str, expiration_date_time: datetime, *, encryption: Encryption | None = None
+    ) -> datetime:
+        """Ask for a new end, which also reauthorizes; the end that was granted. Raises `SubscriptionGone`.
+
+        With `encryption` another certificate takes the place of the one before.
+        """
         ...
 
     async def reauthorize(self, subscription_id: str) -> None:

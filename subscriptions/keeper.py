@@ -7,7 +7,7 @@ open while Graph is. So a crash, a lost answer or a clock that jumps delays a st
 import asyncio
 import logging
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import storage
@@ -15,10 +15,19 @@ from storage import subscriptions
 from storage.subscriptions import Watch
 from subscriptions import ledger
 from subscriptions.addresses import notification_url_of
+from subscriptions.certificates import Certificates
 from subscriptions.clock import Clock
 from subscriptions.comparing import missing, strays
 from subscriptions.creating import Creator, delete_doubles, log_fields
-from subscriptions.graph import GraphBusy, GraphSource, GraphSubscriptions, SubscribingFailed, SubscriptionGone
+from subscriptions.graph import (
+    Encryption,
+    GraphBusy,
+    GraphSource,
+    GraphSubscriptions,
+    SubscribingFailed,
+    SubscriptionGone,
+    SubscriptionRefused,
+)
 from subscriptions.ledger import Claimed
 from subscriptions.plan import Create, Delete, Reauthorize, Renew, after_failure
 
@@ -31,7 +40,8 @@ OUR_FAULT: Final = "A fault of the gateway, described in its log. It tries again
 class Keeper:
     """Keeps one live subscription on every folder that is to be watched, and none on any other.
 
-    Without `public_url` there are none: the folders are pulled at intervals all the same.
+    Without `public_url` there are none: the folders are pulled at intervals all the same. With `rich` and
+    `certificates` they bring encrypted metadata, where they can.
     """
 
     def __init__(
@@ -41,6 +51,8 @@ class Keeper:
         clock: Clock,
         public_url: str | None,
         *,
+        certificates: Certificates | None = None,
+        rich: bool = False,
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
     ) -> None:
         self._store = store
@@ -50,6 +62,8 @@ class Keeper:
         self._random = random
         self._one_run = asyncio.Lock()
         self._creator = Creator(store, clock)
+        self._certificates = certificates
+        self._rich = rich and certificates is not None
 
     async def run(self, tick: asyncio.Event) -> None:
         """Take up what the last run left, then work whenever the tables change or `tick` is set. Never returns."""
@@ -104,6 +118,8 @@ class Keeper:
         ours = await self._store.read(ledger.what_is_ours, account_id, self._notification_url, self._clock.now())
         await delete_doubles(graph, strays(ours, listed))
         await self._store.write(ledger.compared, account_id, self._clock.now())
+        if self._certificates is not None:
+            await self._certificates.forget_obsolete(account_id)
 
     async def _compare_due(self) -> None:
         with_public_url = self._notification_url is not None
@@ -128,7 +144,12 @@ class Keeper:
             await self._lost(watch)
 
     async def _claim_due(self) -> list[Claimed]:
-        return await self._store.write(ledger.claim_due, self._clock.now(), notification_url=self._notification_url)
+        return await self._store.write(
+            ledger.claim_due,
+            self._clock.now(),
+            notification_url=self._notification_url,
+            rich=self._rich,
+        )
 
     async def _take(self, claimed: Claimed) -> None:
         """Take one step. Whatever happens to it stays with it: it is tried again later, and the others go on."""
@@ -156,12 +177,11 @@ class Keeper:
         graph = await self._graphs.subscriptions(watch.subscription.account_id)
         try:
             match claimed.step:
-                case Create(until=until) if self._notification_url is not None:
-                    await self._creator.create(graph, watch, until, self._notification_url)
+                case Create() as step if self._notification_url is not None:
+                    encryption = await self._encryption(watch) if step.rich else None
+                    await self._creator.create(graph, watch, step, self._notification_url, encryption)
                 case Renew(until=until):
-                    granted = await graph.renew(subscription_id, until)
-                    await self._store.write(ledger.renewed, watch.subscription.id, granted, self._clock.now())
-                    log.info("renewed", extra=log_fields(watch) | {"expires_at": granted.isoformat()})
+                    await self._renew(graph, watch, until)
                 case Reauthorize():
                     await graph.reauthorize(subscription_id)
                     await self._store.write(ledger.reauthorized, watch.subscription.id, self._clock.now())
@@ -173,6 +193,33 @@ class Keeper:
             if isinstance(claimed.step, Create):
                 raise
             await self._lost(watch)
+
+    async def _renew(self, graph: GraphSubscriptions, watch: Watch, until: datetime) -> None:
+        """A new end; and the current certificate, if that is another than Graph encrypts for."""
+        subscription = watch.subscription
+        encryption = await self._encryption(watch) if subscription.is_rich else None
+        if encryption is not None and encryption.certificate_id == subscription.encryption_certificate_id:
+            encryption = None
+        refused = None
+        try:
+            granted = await graph.renew(subscription.subscription_id or "", until, encryption=encryption)
+        except SubscriptionRefused as error:
+            if encryption is None:
+                raise
+            refused = error
+            granted = await graph.renew(subscription.subscription_id or "", until)
+        certificate_id = None if encryption is None or refused else encryption.certificate_id
+        now = self._clock.now()
+        await self._store.write(ledger.renewed, subscription.id, granted, now, certificate_id=certificate_id)
+        log.info("renewed", extra=log_fields(watch) | {"expires_at": granted.isoformat()})
+        if refused:
+            await self._store.write(ledger.replace_rich, subscription.id, now)
+            log.warning("certificate not taken", extra=log_fields(watch) | {"plainly": refused.reason})
+
+    async def _encryption(self, watch: Watch) -> Encryption | None:
+        if self._certificates is None:
+            return None
+        return await self._certificates.current(watch.subscription.account_id)
 
     async def _lost(self, watch: Watch) -> None:
         await self._store.write(ledger.vanished, watch.subscription.id, self._clock.now())

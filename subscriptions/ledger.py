@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from storage import Transaction, accounts, chores, folders, gaps, subscriptions
+from storage import Transaction, accounts, chores, folders, gaps, rich_troubles, subscriptions
 from storage.gaps import Reason
 from storage.subscriptions import Subscription, SubscriptionState, Watch
 from subscriptions.comparing import Ours
+from subscriptions.falling_back import given_up, is_to_be_rich
 from subscriptions.graph import GraphSubscription
 from subscriptions.plan import (
     CLOCK_NOISE,
@@ -64,22 +65,26 @@ def hurry(tx: Transaction, account_id: str, now: datetime) -> None:
     chores.done(tx, account_id, COMPARE, next_at=now)
 
 
-def claim_due(tx: Transaction, now: datetime, *, notification_url: str | None) -> list[Claimed]:
-    """Bring the table up to date with what is wanted, then take the steps that are due, counting each attempt first."""
+def claim_due(tx: Transaction, now: datetime, *, notification_url: str | None, rich: bool = False) -> list[Claimed]:
+    """Bring the table up to date with what is wanted, then take the steps that are due, counting each attempt first.
+
+    `rich`: where folders can have rich notifications, they are to.
+    """
     if notification_url is not None:
         _intend_for_the_unwatched(tx, notification_url, now)
     for watch in subscriptions.watches(tx):
-        step = _step(watch, now, notification_url)
+        step = _step(watch, now, notification_url, rich)
         if isinstance(step, ON_PAPER):
             _write_down(tx, watch.subscription, step, notification_url, now)
     _note_the_expired(tx, now)
-    due = [(watch, _step(watch, now, notification_url)) for watch in subscriptions.watches(tx)]
+    due = [(watch, _step(watch, now, notification_url, rich)) for watch in subscriptions.watches(tx)]
     waiting = [(watch, step) for watch, step in due if not isinstance(step, Rest)]
     return [Claimed(watch=_claim(tx, watch, now), step=step) for watch, step in waiting[:AT_ONCE]]
 
 
-def _step(watch: Watch, now: datetime, notification_url: str | None) -> Step:
-    return plan(watch.subscription, now, notification_url=notification_url if watch.validated else None)
+def _step(watch: Watch, now: datetime, notification_url: str | None, rich: bool) -> Step:
+    wanted_at = notification_url if watch.validated else None
+    return plan(watch.subscription, now, notification_url=wanted_at, rich=rich and is_to_be_rich(watch, now))
 
 
 def _intend_for_the_unwatched(tx: Transaction, notification_url: str, now: datetime) -> None:
@@ -152,12 +157,23 @@ def _claim(tx: Transaction, watch: Watch, now: datetime) -> Watch:
     return replace(watch, subscription=claimed)
 
 
-def about_to_create(tx: Transaction, row_id: str, digest: bytes, notification_url: str) -> bool:
-    """Keep the digest of the `clientState` that Graph is about to be given; false when it is not wanted any more."""
+def about_to_create(
+    tx: Transaction, row_id: str, digest: bytes, notification_url: str, certificate_id: str | None = None
+) -> bool:
+    """Keep the digest of the `clientState` that Graph is about to be given, and for whom it is to encrypt.
+
+    False when it is not wanted any more.
+    """
     subscription = subscriptions.get(tx, row_id)
     if subscription.state is not SubscriptionState.CREATING:
         return False
-    asked = replace(subscription, client_state_digest=digest, notification_url=notification_url, subscription_id=None)
+    asked = replace(
+        subscription,
+        client_state_digest=digest,
+        notification_url=notification_url,
+        subscription_id=None,
+        encryption_certificate_id=certificate_id,
+    )
     subscriptions.save(tx, asked)
     return True
 
@@ -185,12 +201,24 @@ def _end_overlap(tx: Transaction, successor: Subscription, at: datetime) -> None
             subscriptions.save(tx, replace(other, next_step_at=min(other.next_step_at or at, at)))
 
 
-def renewed(tx: Transaction, row_id: str, expiration_date_time: datetime, now: datetime) -> None:
-    """Graph granted a new end. Pulls too: delivery may have paused before."""
+def renewed(
+    tx: Transaction,
+    row_id: str,
+    expiration_date_time: datetime,
+    now: datetime,
+    *,
+    certificate_id: str | None = None,
+) -> None:
+    """Graph granted a new end, and took the certificate if one is named. Pulls too: delivery may have paused before."""
     subscription = subscriptions.get(tx, row_id)
     if subscription.state is SubscriptionState.GONE:
         return
-    granted = replace(subscription, expiration_date_time=expiration_date_time, renewed_at=now)
+    granted = replace(
+        subscription,
+        expiration_date_time=expiration_date_time,
+        renewed_at=now,
+        encryption_certificate_id=certificate_id or subscription.encryption_certificate_id,
+    )
     next_step_at = half_of_life(expiration_date_time, now)
     if subscription.state is SubscriptionState.LIVE:
         _nothing_lacks(tx, subscription, now)
@@ -198,6 +226,18 @@ def renewed(tx: Transaction, row_id: str, expiration_date_time: datetime, now: d
         next_step_at = subscription.next_step_at or now
     _change(tx, granted, subscription.state, next_step_at=next_step_at)
     folders.pull_soon(tx, subscription.folder_id, now)
+
+
+def fell_back(tx: Transaction, folder_id: str, reason: str, now: datetime) -> None:
+    """Rich notifications are not to be had for this folder: plain ones, for a day."""
+    rich_troubles.save(tx, given_up(rich_troubles.of_folder(tx, folder_id), reason, now))
+
+
+def replace_rich(tx: Transaction, row_id: str, now: datetime) -> None:
+    """Graph does not take another certificate for it: another subscription is to take its place."""
+    subscription = subscriptions.get(tx, row_id)
+    if subscription.state is SubscriptionState.LIVE:
+        _write_down(tx, subscription, Recreate(), subscription.notification_url, now)
 
 
 def reauthorized(tx: Transaction, row_id: str, now: datetime) -> None:

@@ -12,6 +12,8 @@ from storage.subscriptions import Subscription, SubscriptionState
 # The pages say 10,080 minutes; the service refuses more than 10,070, and who asks for too much gets nothing.
 # https://learn.microsoft.com/graph/api/resources/subscription#subscription-lifetime
 LONGEST_LIFE: Final = timedelta(minutes=10_000)
+# "Rich" ones: 1,440 minutes, "under one day": the same page
+LONGEST_RICH_LIFE: Final = timedelta(minutes=1_400)
 SHORTEST_LIFE: Final = timedelta(minutes=60)
 # "Do not reauthorize and renew within 10 minutes": https://learn.microsoft.com/graph/change-notifications-lifecycle-events
 TOUCH_AGAIN_AFTER: Final = timedelta(minutes=10)
@@ -26,14 +28,15 @@ CLOCK_NOISE: Final = timedelta(minutes=5)  # clocks are set back this much witho
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Ask Graph for it, to live until `until`."""
+    """Ask Graph for it, to live until `until`. `rich`: with encrypted metadata in its notifications."""
 
     until: datetime
+    rich: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Ask for a new end, `until`; this reauthorizes too."""
+    """Ask for a new end, `until`; this reauthorizes too, and brings a rich one the current certificate."""
 
     until: datetime
 
@@ -45,7 +48,9 @@ class Reauthorize:
 
 @dataclass(frozen=True, slots=True)
 class Recreate:
-    """It tells the wrong address: put another in its place, and listen to both for a while."""
+    """It tells the wrong address, or too much, or too little: put another in its place, and listen to both for a
+    while.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +79,29 @@ Step: TypeAlias = Create | Renew | Reauthorize | Recreate | Retire | Delete | Fo
 ON_PAPER: Final = (Recreate, Retire, Forget)  # done by writing it down: due at once, and Graph is not asked
 
 
-def plan(subscription: Subscription, now: datetime, *, notification_url: str | None) -> Step:
-    """What it needs at `now`, when its folder's notifications are to go to `notification_url` (None: to nobody)."""
+def plan(subscription: Subscription, now: datetime, *, notification_url: str | None, rich: bool = False) -> Step:
+    """What it needs at `now`, when its folder's notifications are to go to `notification_url` (None: to nobody).
+
+    `rich`: with encrypted metadata.
+    """
     if subscription.next_step_at is None:
         return Forget()
-    step = _next_step(subscription, now, notification_url)
+    step = _next_step(subscription, now, notification_url, rich)
     if isinstance(step, ON_PAPER) or is_due(subscription, now):
         return step
     return Rest(until=subscription.next_step_at)
 
 
-def _next_step(subscription: Subscription, now: datetime, notification_url: str | None) -> Step:
-    until = now + life_to_ask_for(subscription.failures)
+def _next_step(subscription: Subscription, now: datetime, notification_url: str | None, rich: bool) -> Step:
+    until = now + life_to_ask_for(subscription.failures, rich=rich)
     match subscription.state:
         case SubscriptionState.CREATING:
-            return Forget() if notification_url is None else Create(until=until)
+            return Forget() if notification_url is None else Create(until=until, rich=rich)
         case SubscriptionState.LIVE | SubscriptionState.SUPERSEDED if notification_url is None:
             return Retire()
         case SubscriptionState.LIVE if notification_url != subscription.notification_url:
+            return Recreate()
+        case SubscriptionState.LIVE if rich is not subscription.is_rich:
             return Recreate()
         case SubscriptionState.LIVE:
             return Renew(until=until)
@@ -108,18 +118,23 @@ def is_due(subscription: Subscription, now: datetime) -> bool:
     ahead = subscription.next_step_at - now - CLOCK_NOISE
     if subscription.failures == 0 and subscription.state is SubscriptionState.LIVE:
         granted_at = subscription.renewed_at or subscription.created_at
-        return ahead > LONGEST_LIFE / 2 or now < granted_at - CLOCK_NOISE
+        return ahead > longest_life(rich=subscription.is_rich) / 2 or now < granted_at - CLOCK_NOISE
     if subscription.failures == 0 and subscription.state is SubscriptionState.SUPERSEDED:
         return False  # at worst it ends by itself
     return ahead > LONGEST_WAIT
 
 
-def life_to_ask_for(failures: int) -> timedelta:
+def longest_life(*, rich: bool) -> timedelta:
+    """How much life Graph grants at most, less a margin."""
+    return LONGEST_RICH_LIFE if rich else LONGEST_LIFE
+
+
+def life_to_ask_for(failures: int, *, rich: bool = False) -> timedelta:
     """How much life to ask for after so many failures: less each time, in case it was the life that was refused.
 
     That happens when our clock runs ahead of Graph's by hours.
     """
-    return max(LONGEST_LIFE / 2.0 ** min(max(failures - 1, 0), 30), SHORTEST_LIFE)
+    return max(longest_life(rich=rich) / 2.0 ** min(max(failures - 1, 0), 30), SHORTEST_LIFE)
 
 
 def half_of_life(expiration_date_time: datetime, now: datetime) -> datetime:

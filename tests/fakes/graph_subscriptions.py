@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from subscriptions.addresses import same_resource
 from subscriptions.clock import Clock
 from subscriptions.graph import (
+    Encryption,
     GraphBusy,
     GraphSubscription,
     GraphSubscriptions,
@@ -21,6 +23,7 @@ from subscriptions.graph import (
 T = TypeVar("T")
 
 LONGEST_LIFE = timedelta(minutes=10_070)
+LONGEST_RICH_LIFE = timedelta(minutes=1_440)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class Held:
     change_type: str
     lifecycle_notification_url: str
     client_state: str
+    encryption: Encryption | None = None
 
 
 async def nothing(client_state: str, subscription_id: str) -> None:
@@ -47,6 +51,8 @@ class FakeGraph:
         self._failures: dict[str, list[tuple[SubscribingFailed, bool]]] = {}
         self.broken: dict[str, SubscribingFailed] = {}
         self.refuses_doubles = refuses_doubles
+        self.refuses_encryption = False
+        self.refuses_other_certificates = False
         self.longest_life = LONGEST_LIFE
         self.calls: list[str] = []
         self.on_call: Callable[[str], None] = lambda name: None
@@ -65,6 +71,8 @@ class FakeGraph:
         """No more bad days."""
         self._failures.clear()
         self.broken.clear()
+        self.refuses_encryption = False
+        self.refuses_other_certificates = False
 
     @property
     def held(self) -> list[Held]:
@@ -73,7 +81,7 @@ class FakeGraph:
         return [held for held in self._held.values() if held.subscription.expiration_date_time > now]
 
     def of_resource(self, resource: str) -> list[Held]:
-        return [held for held in self.held if held.subscription.resource == resource]
+        return [held for held in self.held if same_resource(held.subscription.resource, resource)]
 
     def remove(self, subscription_id: str) -> None:
         """It is gone, for reasons of Graph's own."""
@@ -94,23 +102,36 @@ class FakeGraph:
         lifecycle_notification_url: str,
         expiration_date_time: datetime,
         client_state: str,
+        encryption: Encryption | None = None,
     ) -> GraphSubscription:
         lost = await self._call("create")
-        self._check_life(expiration_date_time)
+        self._check_life(expiration_date_time, is_rich=encryption is not None)
+        if encryption is not None and (self.refuses_encryption or "?$select=" not in resource):
+            raise SubscriptionRefused("includeResourceData is not for this app.")
         if self.refuses_doubles and self.of_resource(resource):
             raise SubscriptionExists("Subscription Id <> already exists for the requested combination")
         made = self._make(
-            resource, change_type, notification_url, lifecycle_notification_url, expiration_date_time, client_state
+            resource,
+            change_type,
+            notification_url,
+            lifecycle_notification_url,
+            expiration_date_time,
+            client_state,
+            encryption,
         )
         await self.before_answering(client_state, made.subscription_id)
         self.on_call("after create")
         return answer(made, lost)
 
-    async def renew(self, subscription_id: str, expiration_date_time: datetime) -> datetime:
+    async def renew(
+        self, subscription_id: str, expiration_date_time: datetime, *, encryption: Encryption | None = None
+    ) -> datetime:
         lost = await self._call("renew")
         held = self._find(subscription_id)
-        self._check_life(expiration_date_time)
-        self._replace(held, expiration_date_time)
+        self._check_life(expiration_date_time, is_rich=held.encryption is not None)
+        if encryption is not None and (held.encryption is None or self.refuses_other_certificates):
+            raise SubscriptionRefused("encryptionCertificate cannot be changed.")
+        self._replace(held, expiration_date_time, encryption or held.encryption)
         return answer(expiration_date_time, lost)
 
     async def reauthorize(self, subscription_id: str) -> None:
@@ -155,8 +176,9 @@ class FakeGraph:
                 return held
         raise SubscriptionGone("The object was not found.")
 
-    def _check_life(self, expiration_date_time: datetime) -> None:
-        if expiration_date_time > self._clock.now() + self.longest_life:
+    def _check_life(self, expiration_date_time: datetime, *, is_rich: bool) -> None:
+        longest = min(self.longest_life, LONGEST_RICH_LIFE) if is_rich else self.longest_life
+        if expiration_date_time > self._clock.now() + longest:
             raise SubscriptionRefused("Subscription expiration can only be 10070 minutes in the future.")
 
     def _make(
@@ -167,6 +189,7 @@ class FakeGraph:
         lifecycle_notification_url: str,
         expiration_date_time: datetime,
         client_state: str,
+        encryption: Encryption | None = None,
     ) -> GraphSubscription:
         made = GraphSubscription(
             subscription_id=f"00000000-0000-0000-0000-{next(self._ids):012}",
@@ -179,10 +202,11 @@ class FakeGraph:
             change_type=change_type,
             lifecycle_notification_url=lifecycle_notification_url,
             client_state=client_state,
+            encryption=encryption,
         )
         return made
 
-    def _replace(self, held: Held, expiration_date_time: datetime) -> None:
+    def _replace(self, held: Held, expiration_date_time: datetime, encryption: Encryption | None) -> None:
         one = held.subscription
         self._held[one.subscription_id] = Held(
             subscription=GraphSubscription(
@@ -194,6 +218,7 @@ class FakeGraph:
             change_type=held.change_type,
             lifecycle_notification_url=held.lifecycle_notification_url,
             client_state=held.client_state,
+            encryption=encryption,
         )
 
 

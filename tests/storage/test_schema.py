@@ -16,17 +16,20 @@ from storage import (
     chores,
     completeness,
     credentials,
+    encryption_certificates,
     events,
     gaps,
     hints,
     idempotency_keys,
     messages,
     read_marks,
+    rich_troubles,
     spending,
     threads,
 )
 from storage.database import Transaction
 from storage.hints import NewHint
+from storage.rich_troubles import RichTrouble
 from storage.vault import MasterKey, unlock
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_file, a_message, an_act, attached, build, post, subscribe
@@ -69,6 +72,11 @@ def scene(tx: Transaction) -> Scene:
     acts.insert(tx, an_act(scene, "msg_2"))
     audit.record(tx, scene.account_id, audit.SYSTEM, "review.accept", {}, now=A_MONDAY)
     tx.execute("INSERT INTO search_backlogs (account_id) VALUES (?)", (scene.account_id,))
+    encryption_certificates.add(
+        tx, scene.account_id, id="c", certificate="MII", private_key="k", not_after=A_MONDAY, key=KEY, now=A_MONDAY
+    )
+    trouble = RichTrouble(folder_id=scene.inbox_id, plain_until=A_MONDAY, reason="Graph refused it.")
+    rich_troubles.save(tx, trouble)
     return scene
 
 
@@ -249,6 +257,13 @@ NONSENSE = [
     ("searched", {"message_id": "another"}),
     ("search_backlogs", {"indexed": -1}),
     ("search_backlogs", {"total": -1}),
+    # rich notifications
+    ("encryption_certificates", {"private_key": "text"}),
+    ("encryption_certificates", {"account_id": "acc_of_nobody"}),
+    ("rich_troubles", {"unopened": 1}),
+    ("rich_troubles", {"reason": None}),
+    ("rich_troubles", {"reason": ""}),
+    ("hints", {"opened": 2}),
 ]
 
 
