@@ -3,7 +3,7 @@
 Source: https://learn.microsoft.com/graph/api/resources/changenotificationcollection
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -11,6 +11,9 @@ from typing import Final, TypeAlias
 import orjson
 
 MAX_BODY_BYTES: Final = 256 * 1024
+# Where content comes with the items: 300 with all that the headers of a much forwarded mail take (27 KiB, encrypted and
+# in base64), or as many as there may be at all with 8 KiB each.
+MAX_RICH_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_ITEMS: Final = 1000
 MAX_ID_CHARACTERS: Final = 512
 # resources/changenotification says 255, resources/subscription 128
@@ -48,13 +51,17 @@ LIFECYCLE_EVENTS: Final[Mapping[str, LifecycleEvent]] = {one.value: one for one 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Something happened to a message. Without `message_id` Graph did not say to which."""
+    """Something happened to a message. Without `message_id` Graph did not say to which.
+
+    `encrypted_content` is as it came: `subscriptions.rich` reads it, once the sender is known.
+    """
 
     subscription_id: str
     client_state: str = field(repr=False)
     tenant_id: str | None
     change_type: ChangeType
     message_id: str | None
+    encrypted_content: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +84,18 @@ class Malformed:
 Item: TypeAlias = Change | Lifecycle | Malformed
 
 
-def parse(body: bytes) -> list[Item]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications:
+    """What one request brings. `validation_tokens` are as they came: `subscriptions.validation_tokens` judges them."""
+
+    items: Sequence[Item]
+    validation_tokens: object = field(default=None, repr=False)
+
+
+def parse(body: bytes, *, longest: int = MAX_BODY_BYTES) -> Notifications:
     """The items, in order. A bad one spoils none of the others. Raises `MalformedNotification`."""
-    if len(body) > MAX_BODY_BYTES:
-        raise NotificationTooLarge(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    if len(body) > longest:
+        raise NotificationTooLarge(f"The body is longer than {longest} bytes.")
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -90,7 +105,7 @@ def parse(body: bytes) -> list[Item]:
         raise MalformedNotification("The body has no list named value.")
     if len(values) > MAX_ITEMS:
         raise NotificationTooLarge(f"There are more than {MAX_ITEMS} items.")
-    return [_item(value) for value in values]
+    return Notifications(items=[_item(value) for value in values], validation_tokens=payload.get("validationTokens"))
 
 
 class _Bad(Exception):
@@ -117,6 +132,7 @@ def _item(value: object) -> Item:
             tenant_id=tenant_id,
             change_type=_change_type(value),
             message_id=_message_id(value),
+            encrypted_content=value.get("encryptedContent"),
         )
     except _Bad as bad:
         return Malformed(str(bad))

@@ -1,6 +1,8 @@
 """Letting notifications in: known subscription, right secret, right tenant; then one commit, and Graph hears 202.
 
-Nothing is looked into and Graph is never asked here, so the answer takes no longer than the commit.
+Nothing is looked into and Graph is never asked here, so the answer takes no longer than the commit. Encrypted content
+is passed on after it, and never kept: its hint is held back for a moment, and looked into as any other should nobody
+have opened the content by then.
 """
 
 import asyncio
@@ -13,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
-from uuid import UUID
+from typing import Final, Protocol
 
 import storage
 from storage import folders, gaps, hints, subscriptions
@@ -22,7 +23,8 @@ from storage.hints import NewHint
 from storage.subscriptions import SubscriptionState, Watch
 from subscriptions import ledger
 from subscriptions.clock import Clock
-from subscriptions.notifications import Change, Lifecycle, LifecycleEvent, Malformed, parse
+from subscriptions.falling_back import guid
+from subscriptions.notifications import MAX_BODY_BYTES, Change, ChangeType, Lifecycle, LifecycleEvent, Malformed, parse
 from subscriptions.plan import may_reauthorize
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ security = logging.getLogger(f"{__name__}.security")
 
 NAMED_REFUSALS: Final = 10  # subscriptions in the line about a request
 READ_AGAIN_AFTER: Final = timedelta(seconds=1)
+# So long a hint waits for its content to be opened. What has not been opened by then is fetched.
+HELD_FOR: Final = timedelta(seconds=30)
 
 
 class Reason(StrEnum):
@@ -72,6 +76,48 @@ class Trusted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """The encrypted contents of a request, whose hints are held: all of them by subscriptions that we know, with the
+    right secret. Nothing of it is proven. `size` is of the whole request, in bytes.
+    """
+
+    changes: Sequence[Trusted]
+    validation_tokens: object = field(repr=False)
+    size: int
+    received_at: datetime
+
+
+class Openings(Protocol):
+    """Where encrypted contents are opened, in time and within its memory."""
+
+    def reserve(self, size: int) -> bool:
+        """Whether there is room for so many bytes; then it is the caller's, until `open` or `release`."""
+        ...
+
+    def open(self, sealed: Sealed) -> None:
+        """Take it on: each of its hints will be closed, or looked into."""
+        ...
+
+    def release(self, size: int) -> None:
+        """It does not come after all."""
+        ...
+
+
+class NoOpenings:
+    """Where nothing is opened."""
+
+    def reserve(self, size: int) -> bool:
+        """There is no room."""
+        return False
+
+    def open(self, sealed: Sealed) -> None:
+        """Never called."""
+
+    def release(self, size: int) -> None:
+        """Never called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Open:
     """All subscriptions that are not gone, as they stood at `read_at`."""
 
@@ -85,11 +131,23 @@ class Open:
 
 
 class Receiver:
-    """Judges what comes in and keeps it. Knows the open subscriptions by heart, as long as the store says no other."""
+    """Judges what comes in and keeps it. Knows the open subscriptions by heart, as long as the store says no other.
 
-    def __init__(self, store: storage.Store, clock: Clock) -> None:
+    `longest_body` is in bytes.
+    """
+
+    def __init__(
+        self,
+        store: storage.Store,
+        clock: Clock,
+        *,
+        openings: Openings = NoOpenings(),  # noqa: B008 - stateless, safe to share
+        longest_body: int = MAX_BODY_BYTES,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._openings = openings
+        self._longest_body = longest_body
         self._watching = contextlib.ExitStack()  # for as long as the store: both live as long as the process
         self._changed = self._watching.enter_context(store.watching("subscriptions", "accounts"))
         self._reading = asyncio.Lock()
@@ -101,14 +159,26 @@ class Receiver:
         Raises `MalformedNotification` when it is none, and `StorageUnavailable` when it could not be kept: then
         Graph is to hear 503 and will send it again.
         """
-        items = parse(body)
-        known = await self._known(items)
-        judged = [judge(item, known) for item in items]
+        notifications = parse(body, longest=self._longest_body)
+        known = await self._known(notifications.items)
+        judged = [judge(item, known) for item in notifications.items]
         trusted = [one for one in judged if isinstance(one, Trusted)]
         watched = [one for one in trusted if is_watched(one.watch)]
-        if watched:
+        sealed = [one for one in watched if is_sealed(one)]
+        if sealed and self._openings.reserve(len(body)):
+            now = self._clock.now()
+            await self._keep_and_open(
+                watched,
+                Sealed(
+                    changes=sealed,
+                    validation_tokens=notifications.validation_tokens,
+                    size=len(body),
+                    received_at=now,
+                ),
+            )
+        elif watched:
             await self._store.write(keep, watched, self._clock.now())
-            log_lifecycle(watched)
+        log_lifecycle(watched)
         refused = [one for one in judged if isinstance(one, Refused)]
         log_refusals(refused)
         return Receipt(
@@ -117,6 +187,18 @@ class Receiver:
             ignored=len(trusted) - len(watched),
             reasons=Counter(one.reason for one in refused),
         )
+
+    async def _keep_and_open(self, watched: Sequence[Trusted], sealed: Sealed) -> None:
+        now = sealed.received_at
+        try:
+            await self._store.write(keep, watched, now, held_until=now + HELD_FOR)
+        except asyncio.CancelledError:  # the answer is late, and yet it may be kept: then somebody must see to it
+            self._openings.open(sealed)
+            raise
+        except BaseException:
+            self._openings.release(sealed.size)
+            raise
+        self._openings.open(sealed)
 
     async def receive_lifecycle(self, body: bytes) -> Receipt:
         """The same: what an item is, it says itself."""
@@ -197,23 +279,31 @@ def is_same_tenant(ours: str | None, theirs: str | None) -> bool:
     return guid(theirs) == tenant_id
 
 
-def guid(text: str) -> UUID | None:
-    """A GUID in any of its spellings, or None."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def is_watched(watch: Watch) -> bool:
     """Whether anybody still wants to know."""
     return watch.validated and watch.subscription.state is not SubscriptionState.REMOVING
 
 
-def keep(tx: storage.Transaction, trusted: Sequence[Trusted], now: datetime) -> None:
-    """Everything of one request, in one transaction."""
+def is_sealed(trusted: Trusted) -> bool:
+    """Whether it brings content that was encrypted for us. What a plain subscription brings is not looked at."""
+    item = trusted.item
+    return (
+        isinstance(item, Change)
+        and item.encrypted_content is not None
+        and item.message_id is not None
+        and item.change_type is not ChangeType.DELETED
+        and trusted.watch.subscription.is_rich
+    )
+
+
+def keep(
+    tx: storage.Transaction, trusted: Sequence[Trusted], now: datetime, *, held_until: datetime | None = None
+) -> None:
+    """Everything of one request, in one transaction. With `held_until` hints that bring content wait so long for it."""
     new = dict.fromkeys(hint for one in trusted for hint in hints_of(one))
-    hints.insert(tx, list(new), now=now)
+    if held_until is None:
+        new = dict.fromkeys(replace(hint, held=False) for hint in new)
+    hints.insert(tx, list(new), now=now, held_until=held_until)
     for one in trusted:
         if one.watch.subscription.subscription_id is None:
             subscriptions.witness(tx, one.watch.subscription.id, one.item.subscription_id)
@@ -233,6 +323,7 @@ def hints_of(trusted: Trusted) -> list[NewHint]:
             folder_id=trusted.watch.subscription.folder_id,
             change_type=trusted.item.change_type.value,
             message_id=trusted.item.message_id,
+            held=is_sealed(trusted),
         )
     ]
 
