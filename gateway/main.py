@@ -32,6 +32,7 @@ from gateway.master_key import unlock
 from gateway.pace import Pace
 from gateway.readiness import Health
 from gateway.restored import Mark
+from gateway.rich import Openers
 from gateway.schedule import Schedule
 from gateway.sending.tidy import Tidier
 from gateway.sending.worker import OutboxWorker
@@ -43,9 +44,12 @@ from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.indexing import Indexer
 from gateway.threads.linking import Linking
+from gateway.threads.opening import Openings
 from gateway.threads.pull import Puller
 from storage import accounts, folders
+from subscriptions.certificates import Certificates
 from subscriptions.keeper import Keeper
+from subscriptions.notifications import MAX_BODY_BYTES, MAX_RICH_BODY_BYTES
 from subscriptions.receiver import Receiver
 
 log = logging.getLogger(__name__)
@@ -76,6 +80,7 @@ class Gateway:
     elsewhere: Elsewhere
     indexer: Indexer
     completeness: CompletenessCheck
+    openings: Openings
     keeper: Keeper
     tidier: Tidier
     expiry: ExpiryWatch
@@ -99,6 +104,7 @@ class Gateway:
         schedule = Schedule()
         loops: list[tuple[str, Callable[[asyncio.Event], Awaitable[None]], timedelta]] = [
             ("outbox", self.outbox.run, OUTBOX_TICK),
+            ("openings", self.openings.run, CHORE_TICK),
             ("pull", self.puller.run, PULL_TICK),
             ("elsewhere", self.elsewhere.run, CHORE_TICK),
             ("subscriptions", self.keeper.run, SUBSCRIPTION_TICK),
@@ -168,12 +174,13 @@ async def gateway(
         key = await unlock(store, settings, clock)
         await store.write(ensure_account, now=clock.now())
         budgets = BudgetBook(store, clock, settings.limits)
+        http = http if http is not None else await stack.enter_async_context(build_http(settings.ca_file))
         connections = Connections(
             store,
             key,
             settings,
             clock,
-            http=http if http is not None else await stack.enter_async_context(build_http(settings.ca_file)),
+            http=http,
             login_http=login_http
             if login_http is not None
             else stack.enter_context(build_login_http(settings.ca_file)),
@@ -184,7 +191,20 @@ async def gateway(
         pace = Pace()
         health = Health(store, clock, pace)
         setup = Setup(store, connections, clock, key, settings)
-        receiver = Receiver(store, clock)
+        door = Door(pace)
+        certificates = Certificates(store, key, clock)
+        openers = Openers(http, login_url=settings.login_url, clock=clock)
+        openings = Openings(store, certificates, openers, clock, count=door.opened)
+        longest_body = MAX_RICH_BODY_BYTES if settings.rich_notifications else MAX_BODY_BYTES
+        receiver = Receiver(store, clock, openings=openings, longest_body=longest_body)
+        keeper = Keeper(
+            store,
+            SubscriptionSource(connections),
+            clock,
+            settings.public_url,
+            certificates=certificates,
+            rich=settings.rich_notifications,
+        )
         app = create_app(
             Services(
                 store=store,
@@ -192,7 +212,7 @@ async def gateway(
                 settings=settings,
                 linking=Linking(store, connections, clock),
                 receiver=receiver,
-                door=Door(pace),
+                door=door,
                 setup=setup,
                 readiness=health,
                 session_key=session_key,
@@ -212,7 +232,8 @@ async def gateway(
             elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
             indexer=Indexer(store, clock),
             completeness=CompletenessCheck(store, connections, clock),
-            keeper=Keeper(store, SubscriptionSource(connections), clock, settings.public_url),
+            openings=openings,
+            keeper=keeper,
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),
             housekeeping=Housekeeping(store, clock),

@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Protocol
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gateway.graph import Clock, Cloud, SigningKeysUnavailable
+from gateway.graph import Clock, Cloud, SigningKeys, SigningKeysUnavailable, endpoints_for
 from gateway.graph.endpoints import CLOUDS
 from subscriptions.rich import EncryptedContent, NotOpened, opened
 from subscriptions.validation_tokens import App, Issuers, TokensRefused, proven, tokens_from_graph
@@ -37,6 +38,26 @@ class KeySource(Protocol):
     async def keys(self, key_ids: Collection[str]) -> Mapping[str, rsa.RSAPublicKey]:
         """Raises `SigningKeysUnavailable`."""
         ...
+
+
+class Openers:
+    """An opener for each cloud. `login_url` is of another server that stands in for all of Entra; `http` is the
+    caller's to close.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, *, login_url: str | None, clock: Clock) -> None:
+        self._http = http
+        self._login_url = login_url
+        self._clock = clock
+        self._made: dict[Cloud, Opener] = {}
+
+    def of(self, cloud: Cloud) -> "Opener":
+        """Made at first use, and with it the memory of its keys."""
+        if cloud not in self._made:
+            origin = endpoints_for(cloud, login_url=self._login_url).login_url
+            keys = SigningKeys(self._http, origin, clock=self._clock)
+            self._made[cloud] = Opener(keys, issuers_of(cloud), clock=self._clock)
+        return self._made[cloud]
 
 
 class Opener:

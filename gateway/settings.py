@@ -16,6 +16,7 @@ from gateway.sending.rules import Allowance, Rules
 from storage.vault import MasterKey
 
 PREFIX: Final = "GATEWAY_"
+SWITCH: Final = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SHORTEST_SWEEP: Final = timedelta(seconds=10)
 SHORTEST_ELSEWHERE: Final = timedelta(minutes=1)
@@ -47,6 +48,7 @@ class Settings:
     sweep_interval: timedelta = timedelta(seconds=600)
     elsewhere_interval: timedelta = timedelta(hours=1)
     embed_hosts: tuple[str, ...] = ()
+    rich_notifications: bool = False
     largest_request: int = 16 * 1024 * 1024
     largest_attachment: int = LARGEST_ATTACHMENT
     largest_letter: int = LARGEST_ATTACHMENT
@@ -147,6 +149,12 @@ def _log_level(text: str) -> str:
     return text.lower()
 
 
+def _switch(text: str) -> bool:
+    if text.lower() not in SWITCH:
+        raise ValueError(f"“{text}” is neither on nor off.")
+    return SWITCH[text.lower()]
+
+
 def _master_key(text: str) -> MasterKey:
     try:
         return MasterKey.from_text(text)
@@ -222,6 +230,13 @@ SETTINGS: Final = (
         read=_origins,
         help="The hosts that may show an Events page in an iframe, such as https://selma.school.example, apart by "
         "commas.",
+    ),
+    Setting(
+        name="rich_notifications",
+        default="off",
+        read=_switch,
+        help="on: notifications about the Inbox bring encrypted metadata, so that mail that is not ours need not be "
+        "fetched. Where that does not work, plain ones take their place for a day.",
     ),
     Setting(
         name="largest_request",

@@ -47,7 +47,7 @@ def of_folder(tx: Transaction, folder_id: str) -> RichTrouble:
 
 
 def save(tx: Transaction, trouble: RichTrouble) -> None:
-    """Write it back. Announces `subscriptions`: another kind of subscription may be wanted now."""
+    """Write it back. Announces `subscriptions` when rich notifications are given up: plain ones are wanted now."""
     tx.execute(
         SAVE,
         {
@@ -58,7 +58,8 @@ def save(tx: Transaction, trouble: RichTrouble) -> None:
             "reason": trouble.reason,
         },
     )
-    tx.announce("subscriptions")
+    if trouble.plain_until is not None:
+        tx.announce("subscriptions")
 
 
 def forget(tx: Transaction, folder_id: str) -> None:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.clock import Clock
 from gateway.pace import EDGES_S, Pace
+from gateway.threads.opening import OUTCOMES
 from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
 from subscriptions.receiver import Reason, Receipt
 
@@ -48,19 +49,32 @@ class Door:
             ["reason"],
             registry=None,
         )
+        self._opened = Counter(
+            "selma_gateway_rich_notifications",
+            "Encrypted contents that notifications brought, by what came of them.",
+            ["outcome"],
+            registry=None,
+        )
+        for outcome in OUTCOMES:
+            self._opened.labels(outcome)
         for reason in (*(one.value for one in Reason), *WHOLE.values()):
             self._refused.labels(reason)
 
     @property
     def collectors(self) -> Sequence[Collector]:
         """For a registry."""
-        return (self._seconds, self._accepted, self._refused)
+        return (self._seconds, self._accepted, self._refused, self._opened)
 
     def received(self, receipt: Receipt) -> None:
         """Count the items of a request that was understood."""
         self._accepted.inc(receipt.kept)
         for reason, count in receipt.reasons.items():
             self._refused.labels(reason.value).inc(count)
+
+    def opened(self, outcomes: Mapping[str, int]) -> None:
+        """Count encrypted contents."""
+        for outcome, count in outcomes.items():
+            self._opened.labels(outcome).inc(count)
 
     def answered(self, status: int, took: timedelta, clock: Clock) -> None:
         """Count an answer."""

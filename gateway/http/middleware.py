@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.http.problem_types import BAD_REQUEST, BODY_TOO_LARGE
 from gateway.http.problems import Problem, log_unforeseen, request_id, response_for
 from gateway.settings import Settings
+from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
+from subscriptions.notifications import MAX_RICH_BODY_BYTES
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -102,7 +104,8 @@ def body_limits(settings: Settings) -> Sequence[tuple[str, int]]:
     """By the beginning of the path; the first that fits counts. Letters carry small attachments in base64."""
     letters = ("/v1/messages", "/v1/batches", "/v1/threads")
     largest = [(path, settings.largest_request) for path in letters]
-    return (*largest, (FILES, settings.largest_attachment), ("", OTHER_BODIES))
+    notifications = [(door, MAX_RICH_BODY_BYTES) for door in (NOTIFICATIONS, LIFECYCLE) if settings.rich_notifications]
+    return (*largest, *notifications, (FILES, settings.largest_attachment), ("", OTHER_BODIES))
 
 
 class BodyLimit:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.http import schemas
 from gateway.http.routing import Call, Operation, json_response
+from gateway.threads.standing import why_plain
 from storage import Transaction, folders, mailboxes, subscriptions
 from storage.api_keys import Scope
 from storage.folders import WellKnown
@@ -17,12 +18,16 @@ from storage.subscriptions import SubscriptionState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionView:
-    """A subscription at Microsoft Graph. `subscription_id` and `expiration_date_time` are Graph's."""
+    """A subscription at Microsoft Graph. `subscription_id` and `expiration_date_time` are Graph's.
+
+    `rich`: its notifications bring encrypted metadata.
+    """
 
     id: str
     mailbox: str
     folder: WellKnown
     state: SubscriptionState
+    rich: bool
     subscription_id: str | None
     expiration_date_time: datetime | None
     next_step_at: datetime | None
@@ -32,13 +37,17 @@ class SubscriptionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedFolderView:
-    """A folder that is watched, by notifications or by sweeps alone. `problem` is why the last pull failed."""
+    """A folder that is watched, by notifications or by sweeps alone. `problem` is why the last pull failed.
+
+    `plain_because` is why its notifications are plain though rich ones are switched on and meant for it.
+    """
 
     mailbox: str
     folder: WellKnown
     last_pulled_at: datetime | None
     next_pull_at: datetime
     problem: str | None
+    plain_because: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +65,8 @@ NO_PUBLIC_URL: Final = (
 )
 
 
-def watching(tx: Transaction, account_id: str, *, public: bool) -> WatchingView:
-    """Everything that is watched for an account."""
+def watching(tx: Transaction, account_id: str, *, public: bool, rich: bool, now: datetime) -> WatchingView:
+    """Everything that is watched for an account. `public` and `rich` are by settings."""
     addresses = {one.id: one.address for one in mailboxes.list_mailboxes(tx, account_id)}
     watched = [folder for mailbox_id in addresses for folder in folders.of_mailbox(tx, mailbox_id)]
     found = subscriptions.open_of_account(tx, account_id)
@@ -71,6 +80,7 @@ def watching(tx: Transaction, account_id: str, *, public: bool) -> WatchingView:
                 last_pulled_at=one.last_pulled_at,
                 next_pull_at=one.next_pull_at,
                 problem=one.problem,
+                plain_because=why_plain(tx, one, now) if rich else None,
             )
             for one in watched
         ],
@@ -84,6 +94,7 @@ def _subscription_view(tx: Transaction, subscription: subscriptions.Subscription
         mailbox=mailboxes.get(tx, subscription.mailbox_id).address,
         folder=folders.get(tx, subscription.folder_id).well_known,
         state=subscription.state,
+        rich=subscription.is_rich,
         subscription_id=subscription.subscription_id,
         expiration_date_time=subscription.expiration_date_time,
         next_step_at=subscription.next_step_at,
@@ -93,8 +104,15 @@ def _subscription_view(tx: Transaction, subscription: subscriptions.Subscription
 
 
 async def show(call: Call[schemas.Nothing]) -> Response:
-    public = call.services.settings.public_url is not None
-    return json_response(await call.services.store.read(watching, call.account_id, public=public))
+    settings = call.services.settings
+    view = await call.services.store.read(
+        watching,
+        call.account_id,
+        public=settings.public_url is not None,
+        rich=settings.rich_notifications,
+        now=call.services.clock.now(),
+    )
+    return json_response(view)
 
 
 OPERATIONS: Final = (

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.http.door import Door
 from gateway.http.problem_types import UNAVAILABLE
 from gateway.http.problems import Problem
-from gateway.http.reading import content_of
+from gateway.http.room import Room
 from gateway.http.services import Services
 from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
 from subscriptions.handshake import BadHandshake, handshake_answer
@@ -30,13 +30,16 @@ PATIENCE: Final = timedelta(seconds=2.5)  # Graph waits three seconds; a 503 in 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
     """POST only: a GET with a token in it would be an open echo for anyone's links."""
+    room = Room()
     return [
-        Route(NOTIFICATIONS, _door(services.receiver.receive, services.door), methods=["POST"]),
-        Route(LIFECYCLE, _door(services.receiver.receive_lifecycle, services.door), methods=["POST"]),
+        Route(NOTIFICATIONS, _door(services.receiver.receive, services.door, room), methods=["POST"]),
+        Route(LIFECYCLE, _door(services.receiver.receive_lifecycle, services.door, room), methods=["POST"]),
     ]
 
 
-def _door(keep: Callable[[bytes], Awaitable[Receipt]], measures: Door) -> Callable[[Request], Awaitable[Response]]:
+def _door(
+    keep: Callable[[bytes], Awaitable[Receipt]], measures: Door, room: Room
+) -> Callable[[Request], Awaitable[Response]]:
     async def door(request: Request) -> Response:
         token = _validation_token(request)
         if token is not None:
@@ -44,7 +47,8 @@ def _door(keep: Callable[[bytes], Awaitable[Receipt]], measures: Door) -> Callab
             return Response(answer.body, headers=dict(answer.headers))
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
-                measures.received(await keep(await content_of(request)))
+                async with room.body_of(request) as body:
+                    measures.received(await keep(body))
         except TimeoutError:
             raise Problem(UNAVAILABLE, "The notifications could not be kept in time.") from None
         return Response(status_code=HTTPStatus.ACCEPTED)

@@ -1,7 +1,8 @@
 """Finding out what of a folder's mail is ours, with as little reading as can be.
 
 Of mail that is not ours we see its ids, its sender and its times, and, in the Inbox, its headers, and of what looks
-like a mail system's report what it reports; nothing of that is kept. What is ours is read whole.
+like a mail system's report what it reports; nothing of that is kept. What is ours is read whole. Headers that came with
+a notification are not asked for again: see `opening`.
 """
 
 import logging
@@ -16,7 +17,7 @@ from gateway.threads.kinds import MESSAGE_CLASS
 from gateway.threads.matching import references, usable_message_id
 from gateway.threads.reported import Reported, as_shown, read_reports
 from gateway.threads.reports import Report
-from storage import Store, Transaction, messages, outbox, threads
+from storage import Store, Transaction, hints, messages, outbox, threads
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox
 from storage.messages import Direction
@@ -105,7 +106,10 @@ class Sieve:
         mail = [message for message in mail if message.id not in letters]
         strange = [message for message in mail if message.id not in known | tied]
         silent = [one.id for one in strange if one.id not in asked and one.internet_message_headers is None]
-        more, missing, failed = told_apart(await self._get(silent, ("id", *self._witness)))
+        opened = await self._store.read(hints.opened, self._watched.folder.id, silent) if silent else frozenset()
+        more, missing, failed = told_apart(
+            await self._get([id for id in silent if id not in opened], ("id", *self._witness))
+        )
         witnesses = [*more, *(one for one in strange if one.id not in silent)]
         named = await self._store.read(_those_that_name_us, self._watched, witnesses)
         foreign = await self._read_reports([one for one in witnesses if one.id not in named])

@@ -1,4 +1,6 @@
-"""How complete a mailbox is, as far as is known: its last check, its gaps, and what no notification announced."""
+"""How a mailbox is watched and how complete it is, as far as is known: its last check, its gaps, what no notification
+announced, and what keeps its notifications from being rich.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +8,12 @@ from datetime import datetime
 from typing import Final
 
 from gateway.threads.completeness import is_due
-from storage import Transaction, completeness, folders, gaps
+from storage import Transaction, accounts, completeness, folders, gaps, rich_troubles
 from storage.completeness import Check
-from storage.folders import WellKnown
+from storage.folders import Folder, WellKnown
 from storage.gaps import Reason
 from storage.mailboxes import Mailbox
+from subscriptions.falling_back import RICH_FOLDERS, TENANT_BY_NAME, guid, is_given_up
 
 MOST_SHOWN: Final = 100
 
@@ -87,3 +90,16 @@ def read_completeness(tx: Transaction, mailbox: Mailbox, now: datetime) -> Compl
         ],
         is_checking=check.conversations is not None or is_due(tx, mailbox.account_id, now),
     )
+
+
+def why_plain(tx: Transaction, folder: Folder, now: datetime) -> str | None:
+    """Why this folder has plain notifications though rich ones are switched on, in a sentence for people.
+
+    None when it has rich ones, and when it is not meant to have them.
+    """
+    if folder.well_known.value not in RICH_FOLDERS:
+        return None
+    if guid(accounts.get(tx, folder.account_id).tenant_id) is None:
+        return TENANT_BY_NAME
+    trouble = rich_troubles.of_folder(tx, folder.id)
+    return trouble.reason if is_given_up(trouble.plain_until, now) else None

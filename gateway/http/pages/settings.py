@@ -44,6 +44,7 @@ class Settings:
         self._watch: dict[str, Any] = {
             "public": services.settings.public_url is not None,
             "sweeps": services.settings.sweep_interval,
+            "rich": services.settings.rich_notifications,
         }
 
     async def show(self, visit: Visit) -> Response:

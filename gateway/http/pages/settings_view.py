@@ -10,7 +10,7 @@ from gateway.http.pages.budget_view import BudgetView, read_budget
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
 from gateway.setup.expiry import Level, standing
-from gateway.threads.standing import Completeness, read_completeness
+from gateway.threads.standing import Completeness, read_completeness, why_plain
 from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
 from storage.accounts import Account, TokenState
 from storage.credentials import Credential
@@ -110,13 +110,23 @@ class SettingsView:
 
 
 def read_settings(
-    tx: Transaction, account_id: str, *, public: bool, sweeps: timedelta, allowance: Allowance, now: datetime
+    tx: Transaction,
+    account_id: str,
+    *,
+    public: bool,
+    sweeps: timedelta,
+    rich: bool,
+    allowance: Allowance,
+    now: datetime,
 ) -> SettingsView:
-    """`public` says whether Graph can reach the gateway, `sweeps` how often folders are looked at in any case."""
+    """`public` says whether Graph can reach the gateway, `sweeps` how often folders are looked at in any case.
+
+    `rich`: notifications are to bring encrypted metadata where they can.
+    """
     account, credential = accounts.get(tx, account_id), credentials.active(tx, account_id)
     found = mailboxes.list_mailboxes(tx, account_id)
     waiting = sum(outbox.counts_in(tx, account_id, UNSENT).values())
-    views = [_mailbox_view(tx, one, public=public, sweeps=sweeps, now=now) for one in found]
+    views = [_mailbox_view(tx, one, public=public, sweeps=sweeps, rich=rich, now=now) for one in found]
     return SettingsView(
         account=account,
         credential=credential,
@@ -126,12 +136,12 @@ def read_settings(
 
 
 def read_mailbox(
-    tx: Transaction, account_id: str, mailbox_id: str, *, public: bool, sweeps: timedelta, now: datetime
+    tx: Transaction, account_id: str, mailbox_id: str, *, public: bool, sweeps: timedelta, rich: bool, now: datetime
 ) -> MailboxView | None:
     """One mailbox of this account; None when it has none with this id."""
     for one in mailboxes.list_mailboxes(tx, account_id):
         if one.id == mailbox_id:
-            return _mailbox_view(tx, one, public=public, sweeps=sweeps, now=now)
+            return _mailbox_view(tx, one, public=public, sweeps=sweeps, rich=rich, now=now)
     return None
 
 
@@ -207,19 +217,34 @@ def _with_budget(
     return replace(view, budget=read_budget(tx, view.mailbox, account, allowance, now))
 
 
-def _mailbox_view(tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta, now: datetime) -> MailboxView:
+def _mailbox_view(
+    tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta, rich: bool, now: datetime
+) -> MailboxView:
     if mailbox.state is not MailboxState.VALIDATED:
         return MailboxView(mailbox=mailbox, watching=None)
     watched = folders.of_mailbox(tx, mailbox.id)
     found = subscriptions.open_of_mailbox(tx, mailbox.id)
     return MailboxView(
         mailbox=mailbox,
-        watching=watching(watched, found, public=public, sweeps=sweeps),
+        watching=watching(watched, found, public=public, sweeps=sweeps, rich=_rich_line(tx, watched, found, rich, now)),
         completeness=read_completeness(tx, mailbox, now),
     )
 
 
-def watching(watched: Sequence[Folder], found: Sequence[Subscription], *, public: bool, sweeps: timedelta) -> Watching:
+def _rich_line(
+    tx: Transaction, watched: Sequence[Folder], found: Sequence[Subscription], rich: bool, now: datetime
+) -> str:
+    """Whether notifications bring encrypted metadata; where they are meant to and do not, why."""
+    because = next((why for one in watched if rich and (why := why_plain(tx, one, now))), None)
+    if because is not None:
+        return f" Notifications are plain for now: {because}"
+    is_rich = any(one.state is SubscriptionState.LIVE and one.is_rich for one in found)
+    return " Notifications are rich: they bring encrypted metadata." if is_rich else ""
+
+
+def watching(
+    watched: Sequence[Folder], found: Sequence[Subscription], *, public: bool, sweeps: timedelta, rich: str = ""
+) -> Watching:
     """What the tables say of one mailbox: live, about to be, by sweeping only, or in trouble."""
     last_look = max((one.last_pulled_at for one in watched if one.last_pulled_at is not None), default=None)
     unread = next((one.problem for one in watched if one.problem is not None), None)
@@ -232,7 +257,11 @@ def watching(watched: Sequence[Folder], found: Sequence[Subscription], *, public
     if len({one.folder_id for one in live}) == len(watched) > 0:
         until = min(one.expiration_date_time for one in live if one.expiration_date_time is not None)
         return Watching(
-            tone=Tone.GOOD, title="Live", detail="New mail is reported at once.", until=until, last_look=last_look
+            tone=Tone.GOOD,
+            title="Live",
+            detail=f"New mail is reported at once.{rich}",
+            until=until,
+            last_look=last_look,
         )
     failed = next((one.problem for one in found if one.failures > 1 and one.problem), None)
     if failed is not None:
