@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -45,11 +46,13 @@ class ToGraph(httpx.AsyncBaseTransport):
         self._way = httpx.ASGITransport(sandbox.app)
         self.is_down = False
         self.calls = 0
+        self.routes: Counter[str] = Counter()
         self.dies_at: int | None = None
         self.death = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
+        self.routes[request.url.path.rpartition("/")[2]] += 1
         if self.is_down and self.calls % 2:
             raise httpx.ConnectError("no route to host", request=request)
         if self.is_down:
@@ -78,8 +81,16 @@ class Site:
     """What runs. Nothing of the gateway but its file outlives a death."""
 
     def __init__(
-        self, *, folder: Path, clock: FakeClock, sandbox: Sandbox, to_graph: ToGraph, to_gateway: ToGateway
+        self,
+        *,
+        folder: Path,
+        clock: FakeClock,
+        sandbox: Sandbox,
+        to_graph: ToGraph,
+        to_gateway: ToGateway,
+        rich: bool = False,
     ) -> None:
+        self.rich = rich
         self.database = folder / "gateway.db"
         self.clock = clock
         self.sandbox = sandbox
@@ -112,6 +123,7 @@ class Site:
             letters_per_minute=1_000_000,
             recipients_per_day=1_000_000,
             requests_per_10_minutes=1_000_000,
+            rich_notifications=self.rich,
         )
         built = await self._life.enter_async_context(gateway(settings, clock=clock, http=http, login_http=login_http))
         self._to_gateway.gateway = built
@@ -161,6 +173,7 @@ class Site:
         built = self.gateway
         await built.keeper.run_due()
         await built.outbox.run_due()
+        await built.openings.run_waiting()
         await built.puller.run_due()
         await built.budgets.keep()
         await built.mark.keep()
@@ -180,13 +193,14 @@ def login_client(sandbox: Sandbox, to_graph: ToGraph) -> httpx.Client:
 
 
 @asynccontextmanager
-async def site(folder: Path, *, seed: int) -> AsyncIterator[Site]:
-    """A connected school whose students are silent until told otherwise."""
+async def site(folder: Path, *, seed: int, rich: bool = False) -> AsyncIterator[Site]:
+    """A connected school whose students are silent until told otherwise. `rich`: with rich notifications."""
     clock, to_gateway = FakeClock(), ToGateway()
     behaviour = replace(Behaviour.at_once(), token_lifetime=TOKENS_LIVE)
     async with httpx.AsyncClient(transport=to_gateway) as http:
         sandbox = Sandbox(clock=clock, http=http, behaviour=behaviour, seed=seed)
-        built = Site(folder=folder, clock=clock, sandbox=sandbox, to_graph=ToGraph(sandbox), to_gateway=to_gateway)
+        to_graph = ToGraph(sandbox)
+        built = Site(folder=folder, clock=clock, sandbox=sandbox, to_graph=to_graph, to_gateway=to_gateway, rich=rich)
         async with sandbox.running():
             await built.start()
             try:
