@@ -34,6 +34,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
             "GATEWAY_SWEEP_INTERVAL": "60",
             "GATEWAY_ELSEWHERE_INTERVAL": "120",
             "GATEWAY_EMBED_HOSTS": "https://SELMA.school.example/, test.selma.example:8443 http://localhost:9000",
+            "GATEWAY_RICH_NOTIFICATIONS": "On",
         }
     )
     assert settings.public_url == "https://mail.school.example"
@@ -48,6 +49,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "https://test.selma.example:8443",
         "http://localhost:9000",
     )
+    assert settings.rich_notifications is True
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,7 @@ def test_all_bad_settings_are_named_at_once_each_with_what_would_be_right() -> N
                 "GATEWAY_MASTER_KEY": "short",
                 "GATEWAY_SWEEP_INTERVAL": "1",
                 "GATEWAY_ELSEWHERE_INTERVAL": "59",
+                "GATEWAY_RICH_NOTIFICATIONS": "perhaps",
                 "GATEWAY_LOG_LEVEL": "loud",
                 "GATEWAY_CA_FILE": "/no/such/file",
                 "GATEWAY_PUBLC_URL": "https://mail.school.example",
@@ -79,6 +82,7 @@ def test_all_bad_settings_are_named_at_once_each_with_what_would_be_right() -> N
         "GATEWAY_MASTER_KEY",
         "GATEWAY_SWEEP_INTERVAL",
         "GATEWAY_ELSEWHERE_INTERVAL",
+        "GATEWAY_RICH_NOTIFICATIONS",
         "GATEWAY_LOG_LEVEL",
         "GATEWAY_CA_FILE",
         "GATEWAY_PUBLC_URL",

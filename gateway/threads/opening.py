@@ -182,11 +182,11 @@ def _shown(trusted: Trusted, found: dict[str, object] | NotOpened | str) -> Show
         account_id=subscription.account_id,
         folder_id=subscription.folder_id,
         message_id=message_id or "",
-        found=_message(found, message_id) if isinstance(found, dict) else str(found),
+        found=message_of(found, message_id) if isinstance(found, dict) else str(found),
     )
 
 
-def _message(properties: Mapping[str, object], message_id: str | None) -> Message | str:
+def message_of(properties: Mapping[str, object], message_id: str | None) -> Message | str:
     """The content of one message must not be put in the place of another's: the envelope is not signed."""
     try:
         message = Message.from_graph(properties)

@@ -99,7 +99,8 @@ def why_plain(tx: Transaction, folder: Folder, now: datetime) -> str | None:
     """
     if folder.well_known.value not in RICH_FOLDERS:
         return None
-    if guid(accounts.get(tx, folder.account_id).tenant_id) is None:
+    tenant_id = accounts.get(tx, folder.account_id).tenant_id
+    if tenant_id is not None and guid(tenant_id) is None:
         return TENANT_BY_NAME
     trouble = rich_troubles.of_folder(tx, folder.id)
     return trouble.reason if is_given_up(trouble.plain_until, now) else None

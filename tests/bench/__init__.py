@@ -1,11 +1,12 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [notifications|accepting|sending|latency|replies|backfill|reading|all] …
+    .venv/bin/python -m tests.bench [notifications|opening|accepting|sending|latency|replies|backfill|reading|all] …
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
 ratios to the yardstick that ran right beside.
 
     notifications   Graph's door: checked, on disk (`synchronous=FULL`), answered; against an app that only parses
+    opening         rich notifications: what they bring decrypted; against `openssl speed`
     accepting       letters: checked, on disk, answered; against the same routes that commit nothing
     sending         letters: how fast a queue leaves; against the same calls that nothing remembers
     latency         letters: accepted → recognised in Sent, accepted → the reply can be read

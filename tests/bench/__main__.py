@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, backfill, latency, notifications, reading, replies, report, sending
+from tests.bench import accepting, backfill, latency, notifications, opening, reading, replies, report, sending
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
 from tests.bench.report import Report
 
 WIDTH = 140  # of a table that is not shown on a terminal
-BENCHMARKS = ("notifications", "accepting", "sending", "latency", "replies", "backfill", "reading")
+BENCHMARKS = ("notifications", "opening", "accepting", "sending", "latency", "replies", "backfill", "reading")
 
 
 def arguments() -> argparse.Namespace:
@@ -42,6 +42,8 @@ def measured(name: str, given: argparse.Namespace) -> Any:
     match name:
         case "notifications":
             return notifications.measure(seconds=given.seconds, rounds=given.rounds)
+        case "opening":
+            return opening.measure(seconds=given.seconds, rounds=given.rounds)
         case "accepting":
             return accepting.measure(seconds=given.seconds, rounds=given.rounds)
         case "sending":

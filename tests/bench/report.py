@@ -15,6 +15,7 @@ from tests.bench.loads import Row
 from tests.bench.machine import Machine
 from tests.bench.notifications import Notifications
 from tests.bench.numbers import Latency, Spread
+from tests.bench.opening import Opening
 from tests.bench.reading import GOALS_MS, Reading
 from tests.bench.replies import Replies
 from tests.bench.senders import Sender
@@ -28,6 +29,7 @@ class Report:
     made_at: datetime
     machine: Machine
     notifications: Notifications | None = None
+    opening: Opening | None = None
     accepting: Accepting | None = None
     sending: Sending | None = None
     latency: Letters | None = None
@@ -46,6 +48,8 @@ def show(report: Report, console: Console) -> None:
     _show_machine(report.machine, console)
     if report.notifications is not None:
         _show_notifications(report.notifications, console)
+    if report.opening is not None:
+        _show_opening(report.opening, console)
     if report.accepting is not None:
         _show_accepting(report.accepting, console)
     if report.sending is not None:
@@ -79,6 +83,35 @@ def _show_notifications(found: Notifications, console: Console) -> None:
         f"The group commit brings {gains} connections what a transaction for each request does.\n"
         f"{found.answered:,} notifications answered with 202, {found.on_disk:,} on disk after kill -9.\n"
         f"HTTP by {found.engine.http}, loop by {found.engine.loop}; {_client_busy(found.rows)}",
+        highlight=False,
+    )
+
+
+def _show_opening(found: Opening, console: Console) -> None:
+    title = f"Contents of {found.content_bytes:,} bytes opened, {found.rounds} rounds of {found.seconds:g} s"
+    table = Table(title=f"{title}: medians \\[range]")
+    for heading in (
+        "requests at once",
+        "per second",
+        "per s of processor",
+        "of openssl",
+        "longest pause of the loop, ms",
+        "idle, ms",
+    ):
+        table.add_column(heading, justify="right")
+    for row in found.rows:
+        table.add_row(
+            str(row.at_once),
+            _spread(row.per_second, ",.0f"),
+            _spread(row.of_processor, ",.0f"),
+            _spread(row.of_openssl, ".2f"),
+            _spread(row.longest_pause_ms, ".1f"),
+            _spread(row.idle_pause_ms, ".1f"),
+        )
+    console.print(table)
+    console.print(
+        f"openssl speed: {_spread(found.openssl, ',.0f')} private operations per second on one processor; "
+        f"{found.opened:,} contents opened, all of them whole.",
         highlight=False,
     )
 

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, backfill, latency, notifications, reading, replies, report, sending
+from tests.bench import accepting, backfill, latency, notifications, opening, reading, replies, report, sending
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
 from tests.bench.numbers import Latency, Spread, length_of_union, most_at_once, percentile, within
@@ -26,6 +26,15 @@ def test_every_notification_that_was_answered_is_on_disk(tmp_path: Path) -> None
     assert "httptools" in found.engine.http
     assert found.engine.loop == "uvloop"
     assert can_be_read(tmp_path, notifications=found)
+
+
+def test_every_content_is_opened(tmp_path: Path) -> None:
+    found = opening.measure(seconds=0.3, rounds=1)
+
+    assert [row.at_once for row in found.rows] == [1, 2]
+    assert found.opened > 0
+    assert all(row.longest_pause_ms.low >= 0 < row.of_openssl.low for row in found.rows)
+    assert can_be_read(tmp_path, opening=found)
 
 
 def test_every_letter_is_answered(tmp_path: Path) -> None:

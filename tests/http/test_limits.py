@@ -68,6 +68,38 @@ async def test_a_body_that_comes_without_end_is_refused(
     assert scene.receiver.changes == []
 
 
+async def test_where_notifications_are_rich_graph_may_send_more_and_nobody_else(scene: Scene) -> None:
+    rich = scene.with_settings(rich_notifications=True)
+    async with rich.client(key="") as graph:
+        for path in ("/graph/notifications", "/graph/lifecycle"):
+            assert (await graph.post(path, content=b" " * 8 * MIB)).status_code == 202
+            assert_problem(await graph.post(path, content=b" " * (8 * MIB + 1)), 413, "body-too-large")
+        assert_problem(await graph.post("/v1/mailboxes", content=b" " * MIB, headers=JSON), 413, "body-too-large")
+
+
+async def test_there_is_room_for_so_much_at_once_and_for_plain_notifications_always(scene: Scene) -> None:
+    rich = scene.with_settings(rich_notifications=True)
+    inside, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def stay() -> None:
+        inside.release()
+        await go_on.wait()
+
+    scene.receiver.then = stay
+    async with rich.client(key="") as graph, asyncio.TaskGroup() as group:
+        large = [group.create_task(graph.post("/graph/notifications", content=b" " * 8 * MIB)) for _ in range(2)]
+        for _ in large:
+            await inside.acquire()
+        assert_problem(await graph.post("/graph/notifications", content=b" " * MIB), 503, "unavailable")
+        plain = group.create_task(graph.post("/graph/notifications", content=b" " * 256 * KIB))
+        await inside.acquire()
+        go_on.set()
+    assert [(await one).status_code for one in (*large, plain)] == [202, 202, 202]
+    scene.receiver.then = None
+    async with rich.client(key="") as graph:
+        assert (await graph.post("/graph/notifications", content=b" " * 8 * MIB)).status_code == 202
+
+
 @pytest.mark.parametrize("length", ["-1", "1e3", "x", "9" * 30])
 async def test_a_length_that_is_none_is_refused(api: httpx.AsyncClient, length: str) -> None:
     answer = await api.post("/v1/mailboxes", content=b"{}", headers={"content-length": length})

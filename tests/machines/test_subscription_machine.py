@@ -1,7 +1,9 @@
-"""The watching of two folders under fire: bad days at Graph, lost answers, lifecycle events, crashes, clocks that jump.
+"""The watching of two folders under fire: bad days at Graph, lost answers, lifecycle events, crashes, clocks that jump,
+rich notifications switched on and off, given up and tried again, and their certificates replaced.
 
 Whatever happens, no folder has two current subscriptions, each that is to be watched has one or a step towards it
-planned, a disturbance is followed by a pull, and when calm returns Graph and the table say the same.
+planned, a disturbance is followed by a pull, there is a key for whatever Graph encrypts, and when calm returns Graph
+and the table say the same.
 """
 
 import asyncio
@@ -17,22 +19,27 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from storage import Store, Transaction, folders, gaps, mailboxes, open_store
+from storage import Store, Transaction, encryption_certificates, folders, gaps, mailboxes, open_store
 from storage.folders import Folder
 from storage.gaps import Reason
 from storage.mailboxes import MailboxState
 from storage.subscriptions import Subscription, SubscriptionState
+from storage.vault import MasterKey
+from subscriptions import ledger
 from subscriptions.addresses import notification_url_of, resource_of
+from subscriptions.certificates import REPLACED_AFTER, Certificates
 from subscriptions.graph import GraphBusy, SubscriptionExists, SubscriptionGone, SubscriptionRefused
 from subscriptions.keeper import Keeper
 from subscriptions.plan import LONGEST_LIFE, LONGEST_WAIT, OVERLAP
 from subscriptions.receiver import Receiver
+from tests.fakes.certificates import FakeMaker
 from tests.fakes.clock import FakeClock
 from tests.fakes.graph_subscriptions import FakeGraph, Held
 from tests.sending.crashing import Crashes, CrashingStore, may_crash
 from tests.subscriptions.scene import PUBLIC_URL, Scene, build
 
 OTHER_URL = "https://post.school.example"
+KEY = MasterKey.new()
 CURRENT = (SubscriptionState.CREATING, SubscriptionState.LIVE)
 CALLS = st.sampled_from(["create", "create", "renew", "list", "get", "delete", "reauthorize"])
 TROUBLES = st.sampled_from(
@@ -60,6 +67,11 @@ class JumpingClock:
         return self._true.now() + self.offset
 
 
+def age_certificates(tx: Transaction, by: timedelta) -> None:
+    by_us = by // timedelta(microseconds=1)
+    tx.execute("UPDATE encryption_certificates SET created_at = created_at - :by", {"by": by_us})
+
+
 def put_off(tx: Transaction, folder_id: str, until: datetime) -> None:
     tx.execute("UPDATE folders SET next_pull_at = :until WHERE id = :id", {"until": until, "id": folder_id})
 
@@ -75,6 +87,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.graph = FakeGraph(self.true_clock, refuses_doubles=refuses_doubles)
         self.public_url: str | None = PUBLIC_URL
         self.disturbed: set[str] = set()
+        self.rich = False
+        self.maker = FakeMaker()
         self.runner.run(self._begin())
 
     async def _begin(self) -> None:
@@ -92,7 +106,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.crashes = Crashes()
         self.graph.on_call = self.crashes.step
         store = cast("Store", CrashingStore(self.store, self.crashes))
-        self.keeper = Keeper(store, self.graph, self.clock, self.public_url)
+        certificates = Certificates(store, KEY, self.clock, make=self.maker)
+        self.keeper = Keeper(store, self.graph, self.clock, self.public_url, certificates=certificates, rich=self.rich)
 
     def run_due(self) -> None:
         self.runner.run(self.keeper.run_due())
@@ -133,7 +148,15 @@ class SubscriptionMachine(RuleBasedStateMachine):
         held = data.draw(st.sampled_from(self.ours_at_graph()))
         self.graph.remove(held.subscription.subscription_id)
         if self.current_row_of(held) is not None:
-            self._disturb(self.folders[held.subscription.resource])
+            self._disturb(self.folder_of(held))
+
+    @rule(refuses=st.booleans())
+    def graph_refuses_encryption(self, refuses: bool) -> None:
+        self.graph.refuses_encryption = refuses
+
+    @rule(refuses=st.booleans())
+    def graph_takes_no_other_certificate(self, refuses: bool) -> None:
+        self.graph.refuses_other_certificates = refuses
 
     # Notifications
 
@@ -141,7 +164,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ours_at_graph())
     def a_lifecycle_event_comes(self, data: st.DataObject, event: str) -> None:
         held = data.draw(st.sampled_from(self.ours_at_graph()))
-        folder = self.folders[held.subscription.resource]
+        folder = self.folder_of(held)
         if event == "subscriptionRemoved":
             self.graph.remove(held.subscription.subscription_id)
         self._disturb(folder, lasting=False)
@@ -185,6 +208,22 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self._start()
         self.run_due()
 
+    @rule(rich=st.booleans())
+    def rich_notifications_are_switched(self, rich: bool) -> None:
+        self.rich = rich
+        self._start()
+        self.run_due()
+
+    @rule()
+    def contents_were_not_opened_for_too_long(self) -> None:
+        self.write(ledger.fell_back, self.scene.inbox.id, "They cannot be opened.", self.clock.now())
+        self.run_due()
+
+    @rule()
+    def the_certificates_grow_old(self) -> None:
+        self.write(age_certificates, REPLACED_AFTER)
+        self.run_due()
+
     @rule(steps=st.integers(1, 15), recovers=st.booleans())
     def crash(self, steps: int, recovers: bool) -> None:
         """Die after so many steps of work, if there is that much; a new process begins."""
@@ -211,6 +250,9 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     def ours_at_graph(self) -> list[Held]:
         return sorted(self.graph.held, key=lambda held: held.subscription.subscription_id)
+
+    def folder_of(self, held: Held) -> Folder:
+        return self.folders[held.subscription.resource.partition("?")[0]]
 
     def current_row_of(self, held: Held) -> Subscription | None:
         """The row that counts on it, if there is one."""
@@ -239,6 +281,17 @@ class SubscriptionMachine(RuleBasedStateMachine):
             found = self.runner.run(self.store.read(gaps.not_closed, [folder.id]))
             lasting = {gap.reason for gap in found if gap.ended_at is None}
             assert (Reason.NO_SUBSCRIPTION in lasting) >= (folder.id not in live)
+
+    @invariant()
+    def there_is_a_key_for_whatever_graph_encrypts(self) -> None:
+        kept = {
+            one.id
+            for one in self.runner.run(self.store.read(encryption_certificates.of_account, self.scene.account_id))
+        }
+        known = {row.subscription_id for row in self.rows()}
+        for held in self.graph.held:
+            if held.encryption is not None and held.subscription.subscription_id in known:
+                assert held.encryption.certificate_id in kept
 
     @invariant()
     def every_step_is_planned_within_reason(self) -> None:
@@ -273,7 +326,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.clock.offset = timedelta(0)
         self._start()
         self.runner.run(self.keeper.recover())
-        for pause in (SECOND, *[LONGEST_WAIT] * 3, OVERLAP, DAY):
+        for pause in (SECOND, *[LONGEST_WAIT] * 3, OVERLAP, DAY, OVERLAP):
             self.true_clock.advance(pause)
             self.run_due()
 
@@ -285,7 +338,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         for held in self.graph.held:
             row = rows[held.subscription.subscription_id]
             assert held.subscription.notification_url == notification_url_of(self.public_url or "")
-            assert self.folders[held.subscription.resource].id == row.folder_id
+            assert self.folder_of(held).id == row.folder_id
+            assert row.is_rich is (self.rich and self.folder_of(held).id == self.scene.inbox.id)
             assert hashlib.sha256(held.client_state.encode()).digest() == row.client_state_digest
         if self.is_watched():
             for folder in self.folders.values():

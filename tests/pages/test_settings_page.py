@@ -24,12 +24,14 @@ from storage import (
     mailboxes,
     messages,
     outbox,
+    rich_troubles,
     subscriptions,
 )
 from storage.accounts import TokenState
 from storage.completeness import NewMissing
 from storage.folders import WellKnown
 from storage.gaps import Reason
+from storage.rich_troubles import RichTrouble
 from storage.subscriptions import SubscriptionState
 from tests.http.scene import CLIENT, MAILBOX, TENANT, UNPROVED, UNWELL, Scene
 from tests.pages.desk import Desk, letter
@@ -428,6 +430,48 @@ async def test_how_a_mailbox_is_watched_follows_its_subscriptions(scene: Scene) 
         assert "New mail cannot be read" in (await other.open(path)).text
 
 
+async def test_it_is_said_whether_notifications_are_rich_and_if_not_why(scene: Scene) -> None:
+    public = scene.with_settings(public_url="http://gateway.test", rich_notifications=True)
+    found = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    now = scene.clock.now()
+    async with public.client(key="") as browser:
+        other = Desk(public, browser)
+        await other.sign_in()
+        path = f"/settings/mailboxes/{found.id}/watching"
+        await scene.store.write(_watch, scene.account_id, found.id, now=now)
+        await scene.store.write(_subscribed, found.id, now=now, certificate_id="c")
+        await scene.store.write(_of_tenant, scene.account_id, "school.example", now=now)
+        assert "plain for now: The tenant is entered by its domain name" in (await other.open(path)).text
+        await scene.store.write(_of_tenant, scene.account_id, TENANT, now=now)
+        assert "Notifications are rich: they bring encrypted metadata." in (await other.open(path)).text
+        await scene.store.write(_given_up, found.id, now=now)
+        assert "Notifications are plain for now: Microsoft 365 refused &lt;it&gt;." in (await other.open(path)).text
+    async with scene.with_settings(public_url="http://gateway.test").client(key="") as browser:
+        plain = Desk(scene, browser)
+        await plain.sign_in()
+        assert "plain for now" not in (await plain.open(path)).text
+
+
+def _of_tenant(tx: Transaction, account_id: str, tenant_id: str, *, now: datetime) -> None:
+    accounts.configure(
+        tx,
+        account_id,
+        tenant_id=tenant_id,
+        client_id=CLIENT,
+        cloud="global",
+        time_zone="UTC",
+        now=now,
+    )
+
+
+def _given_up(tx: Transaction, mailbox_id: str, *, now: datetime) -> None:
+    [inbox, _] = folders.of_mailbox(tx, mailbox_id)
+    trouble = RichTrouble(
+        folder_id=inbox.id, plain_until=now + timedelta(hours=3), reason="Microsoft 365 refused <it>."
+    )
+    rich_troubles.save(tx, trouble)
+
+
 def _watch(tx: Transaction, account_id: str, mailbox_id: str, *, now: datetime) -> None:
     for number, well_known in enumerate(WellKnown):
         folders.watch(tx, account_id, mailbox_id, well_known, folder_id=f"f-{number}", since=now, now=now)
@@ -444,13 +488,14 @@ def _watch(tx: Transaction, account_id: str, mailbox_id: str, *, now: datetime) 
         )
 
 
-def _subscribed(tx: Transaction, mailbox_id: str, *, now: datetime) -> None:
+def _subscribed(tx: Transaction, mailbox_id: str, *, now: datetime, certificate_id: str | None = None) -> None:
     for one in subscriptions.open_of_mailbox(tx, mailbox_id):
         live = replace(
             one,
             state=SubscriptionState.LIVE,
             subscription_id=f"graph-{one.id}",
             expiration_date_time=now + timedelta(days=7),
+            encryption_certificate_id=certificate_id,
         )
         subscriptions.save(tx, live)
 

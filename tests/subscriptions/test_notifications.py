@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from subscriptions.notifications import (
     MAX_BODY_BYTES,
+    MAX_RICH_BODY_BYTES,
     Change,
     ChangeType,
     Lifecycle,
@@ -133,6 +134,20 @@ def test_a_body_that_is_too_long_is_not_even_read() -> None:
         parse(b" " * (MAX_BODY_BYTES + 1))
 
 
+def test_a_rich_body_may_be_longer_and_what_it_brings_is_passed_on_unread() -> None:
+    sample = orjson.loads((SAMPLES / "change-notification-rich.json").read_bytes())
+    sample["value"][0]["encryptedContent"]["data"] = "x" * MAX_BODY_BYTES
+    long = orjson.dumps(sample)
+    with pytest.raises(NotificationTooLarge):
+        parse(long)
+    read = parse(long, longest=MAX_RICH_BODY_BYTES)
+    [item] = read.items
+    assert isinstance(item, Change)
+    assert item.encrypted_content == sample["value"][0]["encryptedContent"]
+    assert read.validation_tokens == sample["validationTokens"]
+    assert "xxxx" not in repr(read)
+
+
 def test_more_items_than_graph_ever_sends_are_refused() -> None:
     assert len(parse(body(*[{}] * 1000)).items) == 1000
     with pytest.raises(NotificationTooLarge):
@@ -149,6 +164,7 @@ JSON = st.recursive(
     max_leaves=20,
 )
 MEMBERS = ["subscriptionId", "clientState", "tenantId", "changeType", "lifecycleEvent", "resourceData", "resource"]
+MEMBERS += ["encryptedContent"]
 ITEM = st.dictionaries(st.sampled_from(MEMBERS), JSON | st.just({"id": "AAMk"}) | st.just("created"))
 
 
@@ -160,9 +176,10 @@ def test_any_bytes_are_read_or_refused(anything: bytes) -> None:
         assert str(error)  # noqa: PT017 - either is right, but only a sentence will do
 
 
-@given(st.lists(ITEM | JSON, max_size=8))
-def test_any_items_are_read_one_by_one(items: list[Any]) -> None:
-    assert len(parse(body(*items)).items) == len(items)
+@given(st.lists(ITEM | JSON, max_size=8), JSON)
+def test_any_items_are_read_one_by_one(items: list[Any], tokens: Any) -> None:
+    read = parse(orjson.dumps({"value": items, "validationTokens": tokens}))
+    assert (len(read.items), read.validation_tokens) == (len(items), tokens)
 
 
 @given(JSON)

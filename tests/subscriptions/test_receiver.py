@@ -2,7 +2,8 @@ import asyncio
 import hashlib
 import logging
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -11,9 +12,13 @@ import storage
 from storage import accounts, hints, subscriptions
 from storage.hints import Hint
 from storage.subscriptions import Subscription, SubscriptionState
-from subscriptions.notifications import MalformedNotification
-from subscriptions.receiver import Reason, Receipt, Receiver
-from tests.subscriptions.scene import TENANT, Scene
+from storage.vault import MasterKey
+from subscriptions.certificates import Certificates
+from subscriptions.keeper import Keeper
+from subscriptions.notifications import Change, MalformedNotification
+from subscriptions.receiver import HELD_FOR, Reason, Receipt, Receiver, Sealed
+from tests.fakes.certificates import FakeMaker
+from tests.subscriptions.scene import PUBLIC_URL, TENANT, Scene
 
 OTHER_TENANT = "00000000-6d4d-4958-8b9f-9d6445542f95"
 
@@ -404,3 +409,162 @@ async def test_a_lifecycle_event_is_logged_with_its_name(
     await receiver.receive(body(lifecycle(*await inbox_credentials(watched), "missed")))
     [record] = [record for record in caplog.records if record.message == "lifecycle event"]
     assert record.__dict__["lifecycle_event"] == "missed"
+
+
+class RoomFor:
+    """Openings that note what they are given, and have room for so many bytes."""
+
+    def __init__(self, size: int = 1_000_000) -> None:
+        self.left = size
+        self.given: list[Sealed] = []
+
+    def reserve(self, size: int) -> bool:
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def open(self, sealed: Sealed) -> None:
+        self.given.append(sealed)
+
+    def release(self, size: int) -> None:
+        self.left += size
+
+
+CONTENT = {"data": "ZGF0YQ==", "dataKey": "a2V5", "dataSignature": "c2ln", "encryptionCertificateId": "certificate 1"}
+
+
+@pytest.fixture
+async def rich(watched: Scene) -> Scene:
+    """The same, with an Inbox that is watched richly."""
+    certificates = Certificates(watched.store, MasterKey.new(), watched.clock, make=FakeMaker())
+    keeper = Keeper(watched.store, watched.graph, watched.clock, PUBLIC_URL, certificates=certificates, rich=True)
+    await keeper.run_due()
+    await watched.not_due()
+    return watched
+
+
+def rich_body(*items: Any, tokens: object = ("a token",)) -> bytes:
+    return orjson.dumps({"value": list(items), "validationTokens": tokens})
+
+
+async def test_a_content_is_passed_on_after_its_hint_is_kept_and_held(rich: Scene) -> None:
+    openings = RoomFor()
+    receiver = Receiver(rich.store, rich.clock, openings=openings)
+    sent = rich_body(change(*await inbox_credentials(rich), "AAMk7", encryptedContent=CONTENT))
+    assert (await receiver.receive(sent)).kept == 1
+    (hint,) = await open_hints(rich)
+    assert hint.retry_at == rich.clock.now() + HELD_FOR
+    assert not await rich.pull_is_due()
+    (sealed,) = openings.given
+    assert (sealed.validation_tokens, sealed.size, openings.left) == (["a token"], len(sent), 1_000_000 - len(sent))
+    (item,) = [one.item for one in sealed.changes]
+    assert isinstance(item, Change)
+    assert (item.message_id, item.encrypted_content) == ("AAMk7", CONTENT)
+    assert "ZGF0YQ" not in repr(sealed)
+
+
+async def test_nothing_of_a_content_is_stored(rich: Scene, tmp_path: Path) -> None:
+    receiver = Receiver(rich.store, rich.clock, openings=RoomFor())
+    await receiver.receive(rich_body(change(*await inbox_credentials(rich), encryptedContent=CONTENT)))
+    assert b"AAMk1" in all_bytes(tmp_path)
+    assert b"ZGF0YQ" not in all_bytes(tmp_path)
+
+
+def all_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"clientState": "guess"}, {"subscriptionId": "11111111-0ed8-412f-a988-71e6cee627c4"}, {"tenantId": OTHER_TENANT}],
+    ids=["clientState", "subscription", "tenant"],
+)
+async def test_what_a_stranger_sends_is_neither_given_room_nor_opened(rich: Scene, forged: Any) -> None:
+    openings = RoomFor()
+    receiver = Receiver(rich.store, rich.clock, openings=openings)
+    item = change(*await inbox_credentials(rich), encryptedContent=CONTENT) | forged
+    assert (await receiver.receive(rich_body(item))).kept == 0
+    assert (openings.given, openings.left) == ([], 1_000_000)
+
+
+async def test_only_the_contents_of_good_items_are_passed_on(rich: Scene) -> None:
+    openings = RoomFor()
+    receiver = Receiver(rich.store, rich.clock, openings=openings)
+    credentials = await inbox_credentials(rich)
+    await receiver.receive(
+        rich_body(
+            change(*credentials, "AAMk1", encryptedContent=CONTENT),
+            change(credentials[0], "guess", "AAMk2", encryptedContent=CONTENT),
+            change(*credentials, "AAMk3"),
+            change(*credentials, "AAMk4", changeType="deleted", encryptedContent=CONTENT),
+            change(*credentials, resourceData=None, encryptedContent=CONTENT),
+        )
+    )
+    (sealed,) = openings.given
+    assert [one.item.message_id for one in sealed.changes if isinstance(one.item, Change)] == ["AAMk1"]
+    held = {hint.message_id: hint.retry_at > rich.clock.now() for hint in await open_hints(rich)}
+    assert held == {"AAMk1": True, "AAMk3": False, "AAMk4": False}
+    assert await rich.pull_is_due()
+
+
+async def test_a_content_that_a_plain_subscription_brings_is_not_looked_at(watched: Scene) -> None:
+    openings = RoomFor()
+    receiver = Receiver(watched.store, watched.clock, openings=openings)
+    await receiver.receive(rich_body(change(*await inbox_credentials(watched), encryptedContent=CONTENT)))
+    assert openings.given == []
+    assert await watched.pull_is_due()
+
+
+async def test_without_room_the_hint_is_looked_into_at_once(rich: Scene) -> None:
+    openings = RoomFor(10)
+    receiver = Receiver(rich.store, rich.clock, openings=openings)
+    await receiver.receive(rich_body(change(*await inbox_credentials(rich), encryptedContent=CONTENT)))
+    assert openings.given == []
+    assert await rich.pull_is_due()
+
+
+async def test_what_could_not_be_kept_gives_its_room_back(rich: Scene) -> None:
+    openings = RoomFor()
+    receiver = Receiver(rich.store, rich.clock, openings=openings)
+    item = change(*await inbox_credentials(rich), encryptedContent=CONTENT)
+    await receiver.receive(rich_body(item))
+    full = Receiver(cast("storage.Store", FullStore(rich.store)), rich.clock, openings=openings)
+    left = openings.left
+    with pytest.raises(storage.StorageUnavailable):
+        await full.receive(rich_body(item))
+    assert (openings.left, len(openings.given)) == (left, 1)
+
+
+async def test_whoever_is_answered_too_late_is_seen_to_all_the_same(rich: Scene) -> None:
+    openings = RoomFor()
+    stalled = StalledStore(rich.store)
+    receiver = Receiver(cast("storage.Store", stalled), rich.clock, openings=openings)
+    item = change(*await inbox_credentials(rich), encryptedContent=CONTENT)
+    async with asyncio.TaskGroup() as group:
+        receiving = group.create_task(receiver.receive(rich_body(item)))
+        await stalled.asked.wait()
+        receiving.cancel()
+    assert len(openings.given) == 1
+
+
+class FullStore:
+    """Can be read, and not written."""
+
+    def __init__(self, store: storage.Store) -> None:
+        self.read, self.watching = store.read, store.watching
+
+    async def write(self, *args: Any, **kwargs: Any) -> Any:
+        raise storage.StorageUnavailable("disk full")
+
+
+class StalledStore(FullStore):
+    """Takes a write and does not answer."""
+
+    def __init__(self, store: storage.Store) -> None:
+        super().__init__(store)
+        self.asked = asyncio.Event()
+
+    async def write(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked.set()
+        await asyncio.Event().wait()

@@ -1,0 +1,88 @@
+"""Rich notifications opened, against what OpenSSL itself decrypts with such a key, and how long the loop has to wait.
+
+Each round runs `openssl speed` and then the opener, in a process of its own: one request at a time, and as many at once
+as the gateway opens. A content brings 10 KiB, as a mail with long headers does; it is checked and decrypted, and its
+JSON read.
+"""
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.threads.opening import AT_ONCE
+from subscriptions.rich import KEY_BITS
+from tests.bench.numbers import Spread
+from tests.bench.opening_worker import OpeningPlan, OpeningReport
+from tests.bench.processes import Broken, Child
+
+SECONDS: Final = 2.0
+ROUNDS: Final = 5
+SIGNED: Final = re.compile(rf"rsa\s+{KEY_BITS} bits\s+\S+\s+\S+\s+([\d.]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningRow:
+    """So many requests at a time. `of_processor` is in a second of processor time, as `openssl speed` counts, and
+    `of_openssl` is that by OpenSSL's own. Pauses are of the loop.
+    """
+
+    at_once: int
+    per_second: Spread
+    of_processor: Spread
+    of_openssl: Spread
+    longest_pause_ms: Spread
+    idle_pause_ms: Spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """`openssl` is what it decrypts in a second, which is what it signs."""
+
+    rounds: int
+    seconds: float
+    content_bytes: int
+    opened: int
+    openssl: Spread
+    rows: Sequence[OpeningRow]
+
+
+def measure(*, seconds: float = SECONDS, rounds: int = ROUNDS) -> Opening:
+    """All rounds. Raises `Broken`."""
+    yardsticks: list[float] = []
+    found: dict[int, list[OpeningReport]] = {at_once: [] for at_once in sorted({1, AT_ONCE})}
+    for _ in range(rounds):
+        yardsticks.append(openssl(seconds))
+        for at_once, reports in found.items():
+            with Child("tests.bench.opening_worker", OpeningPlan(at_once=at_once, seconds=seconds)) as child:
+                reports.append(OpeningReport(**child.heard()))
+    return Opening(
+        rounds=rounds,
+        seconds=seconds,
+        content_bytes=found[1][0].content_bytes,
+        opened=sum(one.opened for reports in found.values() for one in reports),
+        openssl=Spread.of(yardsticks),
+        rows=[_row(at_once, reports, yardsticks) for at_once, reports in found.items()],
+    )
+
+
+def _row(at_once: int, reports: Sequence[OpeningReport], yardsticks: Sequence[float]) -> OpeningRow:
+    return OpeningRow(
+        at_once=at_once,
+        per_second=Spread.of([one.per_second for one in reports]),
+        of_processor=Spread.of([one.of_processor for one in reports]),
+        of_openssl=Spread.of([one.of_processor / by for one, by in zip(reports, yardsticks, strict=True)]),
+        longest_pause_ms=Spread.of([one.longest_pause_ms for one in reports]),
+        idle_pause_ms=Spread.of([one.idle_pause_ms for one in reports]),
+    )
+
+
+def openssl(seconds: float) -> float:
+    """Private operations in a second, on one processor. Raises `Broken`."""
+    command = ["openssl", "speed", "-seconds", str(max(1, round(seconds))), f"rsa{KEY_BITS}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = SIGNED.search(said.stdout)
+    if found is None:
+        raise Broken(f"“{' '.join(command)}” told no figure")
+    return float(found[1])
