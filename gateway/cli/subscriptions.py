@@ -58,6 +58,7 @@ def _as_json(address: str, folder: str, one: Subscription) -> dict[str, object]:
         "mailbox": address,
         "folder": folder,
         "state": one.state,
+        "rich": one.is_rich,
         "subscription_id": one.subscription_id,
         "expiration_date_time": one.expiration_date_time,
         "next_step_at": one.next_step_at,

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from storage import Store, Transaction, encryption_certificates, folders, gaps, mailboxes, open_store
+from storage import Store, Transaction, encryption_certificates, folders, gaps, mailboxes, open_store, rich_troubles
 from storage.folders import Folder
 from storage.gaps import Reason
 from storage.mailboxes import MailboxState
@@ -28,6 +28,7 @@ from storage.vault import MasterKey
 from subscriptions import ledger
 from subscriptions.addresses import notification_url_of, resource_of
 from subscriptions.certificates import REPLACED_AFTER, Certificates
+from subscriptions.falling_back import PLAIN_FOR
 from subscriptions.graph import GraphBusy, SubscriptionExists, SubscriptionGone, SubscriptionRefused
 from subscriptions.keeper import Keeper
 from subscriptions.plan import LONGEST_LIFE, LONGEST_WAIT, OVERLAP
@@ -324,6 +325,9 @@ class SubscriptionMachine(RuleBasedStateMachine):
     def _calm_down(self) -> None:
         self.graph.calm()
         self.clock.offset = timedelta(0)
+        trouble = self.runner.run(self.store.read(rich_troubles.of_folder, self.scene.inbox.id))
+        if trouble.plain_until is not None and trouble.plain_until > self.clock.now() + PLAIN_FOR:
+            self.write(rich_troubles.forget, self.scene.inbox.id)  # by a clock that ran ahead: it would take days
         self._start()
         self.runner.run(self.keeper.recover())
         for pause in (SECOND, *[LONGEST_WAIT] * 3, OVERLAP, DAY, OVERLAP):
