@@ -16,6 +16,7 @@ from storage import (
     chores,
     completeness,
     credentials,
+    deliveries,
     encryption_certificates,
     events,
     gaps,
@@ -26,6 +27,7 @@ from storage import (
     rich_troubles,
     spending,
     threads,
+    webhooks,
 )
 from storage.database import Transaction
 from storage.hints import NewHint
@@ -77,6 +79,18 @@ def scene(tx: Transaction) -> Scene:
     )
     trouble = RichTrouble(folder_id=scene.inbox_id, plain_until=A_MONDAY, reason="Graph refused it.")
     rich_troubles.save(tx, trouble)
+    webhook = webhooks.add(
+        tx,
+        scene.account_id,
+        url="https://selma.example/events",
+        description=None,
+        types=(),
+        secret="whsec",
+        after=0,
+        key=KEY,
+        now=A_MONDAY,
+    )
+    deliveries.insert(tx, webhook.id, events.after(tx, scene.account_id, 0, limit=1), now=A_MONDAY)
     return scene
 
 
@@ -264,6 +278,19 @@ NONSENSE = [
     ("rich_troubles", {"reason": None}),
     ("rich_troubles", {"reason": ""}),
     ("hints", {"opened": 2}),
+    # webhooks
+    ("webhooks", {"url": ""}),
+    ("webhooks", {"state": "tired"}),
+    ("webhooks", {"state": "down"}),
+    ("webhooks", {"state": "disabled"}),
+    ("webhooks", {"old_secret": b"sealed"}),
+    ("webhooks", {"failures": -1}),
+    ("webhooks", {"types": "no json"}),
+    ("deliveries", {"state": "lost"}),
+    ("deliveries", {"state": "delivered"}),
+    ("deliveries", {"state": "failed", "next_attempt_at": None}),
+    ("deliveries", {"attempts": -1}),
+    ("deliveries", {"seq": 99}),
 ]
 
 
@@ -304,6 +331,7 @@ TWINS = [
     ("completeness", "mailbox_id"),
     ("missing_mail", "mailbox_id, graph_id"),
     ("search_backlogs", "account_id"),
+    ("deliveries", "webhook_id, seq"),
 ]
 
 
