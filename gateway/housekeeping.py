@@ -7,7 +7,7 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.sending import loops
 from gateway.sending.machine import State
-from storage import Store, Transaction, answerers, attachments, chores, files, gaps, hints
+from storage import Store, Transaction, answerers, attachments, chores, deliveries, files, gaps, hints, webhooks
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,7 @@ EVERY: Final = timedelta(hours=1)
 # Long enough to see in the file why a reply was late; of mail that is not ours nothing, not even an id, is to stay.
 CLOSED_HINTS_KEPT: Final = timedelta(days=1)
 GAPS_KEPT: Final = timedelta(days=365)
+DELIVERIES_KEPT: Final = timedelta(days=30)
 # The mailbox has what a letter brought along; here it is kept a while, should somebody ask what was sent.
 FILES_KEPT: Final = timedelta(days=30)
 DEPARTURES_KEPT: Final = 2 * loops.WITHIN
@@ -23,7 +24,7 @@ OVER: Final = (State.SENT, State.BOUNCED, State.CANCELLED)
 
 
 class Housekeeping:
-    """Forgets closed hints, old gaps, files that no letter came for, and those of letters that are long over."""
+    """Forgets closed hints, old gaps and deliveries, files that no letter came for, and those of letters long over."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -43,6 +44,8 @@ def _tidy(tx: Transaction, *, now: datetime) -> int:
         forgotten += answerers.forget(tx, account_id, before=now - DEPARTURES_KEPT)
         forgotten += hints.prune(tx, account_id, now - CLOSED_HINTS_KEPT)
         forgotten += gaps.prune(tx, account_id, now - GAPS_KEPT)
+        forgotten += deliveries.forget(tx, account_id, before=now - DELIVERIES_KEPT)
+        forgotten += webhooks.forget_old_secrets(tx, account_id, now=now)
         attachments.let_go(tx, account_id, states=OVER, before=now - FILES_KEPT)
         forgotten += files.forget_expired(tx, account_id, now=now)
         chores.done(tx, account_id, CHORE, next_at=now + EVERY)

@@ -24,6 +24,9 @@ from gateway.budgets import BudgetBook
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections
 from gateway.graph import Observer, build_http, build_login_http
+from gateway.host.deliver import Deliverer
+from gateway.host.post import Poster
+from gateway.host.webhooks import HostWebhooks
 from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
 from gateway.http.door import Door
@@ -59,6 +62,7 @@ OUTBOX_TICK: Final = timedelta(seconds=2)
 PULL_TICK: Final = timedelta(seconds=2)
 SUBSCRIPTION_TICK: Final = timedelta(seconds=15)
 BOOKS_TICK: Final = timedelta(seconds=5)
+WEBHOOK_TICK: Final = timedelta(seconds=2)
 CHORE_TICK: Final = timedelta(seconds=30)
 BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -85,6 +89,8 @@ class Gateway:
     tidier: Tidier
     expiry: ExpiryWatch
     housekeeping: Housekeeping
+    webhooks: HostWebhooks
+    deliverer: Deliverer
     mark: Mark
     health: Health
     session_key: bytes
@@ -95,6 +101,7 @@ class Gateway:
         await self.mark.look()
         await self.budgets.open()
         await self.outbox.recover()
+        await self.deliverer.recover()
         await self.store.write(_all_folders_are_free_and_due, now=self.clock.now())
         self.health.recovered = True
         log.info("recovered")
@@ -110,6 +117,7 @@ class Gateway:
             ("subscriptions", self.keeper.run, SUBSCRIPTION_TICK),
             ("books", self._keep_books, BOOKS_TICK),
             ("chores", self._do_chores, CHORE_TICK),
+            ("webhooks", self.deliverer.run, WEBHOOK_TICK),
             ("completeness", self.completeness.run, CHORE_TICK),
             ("indexing", self.indexer.run, CHORE_TICK),
         ]
@@ -187,6 +195,9 @@ async def gateway(
             observer=observer,
             budgets=budgets,
         )
+        webhooks = HostWebhooks(store, key, clock)
+        poster = Poster(settings.webhook_networks)
+        stack.push_async_callback(poster.aclose)
         stopping, session_key = asyncio.Event(), key.derive("sessions")
         pace = Pace()
         health = Health(store, clock, pace)
@@ -214,6 +225,7 @@ async def gateway(
                 receiver=receiver,
                 door=door,
                 setup=setup,
+                webhooks=webhooks,
                 readiness=health,
                 session_key=session_key,
                 stopping=stopping,
@@ -237,6 +249,8 @@ async def gateway(
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),
             housekeeping=Housekeeping(store, clock),
+            webhooks=webhooks,
+            deliverer=Deliverer(store, poster, key, clock),
             mark=Mark(settings.database, store, clock),
             health=health,
             stopping=stopping,

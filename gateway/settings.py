@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.graph import LARGEST_ATTACHMENT, Limits, check_origin
+from gateway.host.targets import Network, networks
 from gateway.sending.rules import Allowance, Rules
 from storage.vault import MasterKey
 
@@ -57,6 +58,7 @@ class Settings:
     mailbox_concurrency: int = Limits().at_once
     requests_per_10_minutes: int = Limits().requests
     upload_bytes_per_5_minutes: int = Limits().upload_bytes
+    webhook_networks: tuple[Network, ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -286,6 +288,13 @@ SETTINGS: Final = (
         default="150000000",
         read=_number(4_000_000, 10**12),
         help="Bytes uploaded to one mailbox in 5 minutes. 150 MB is Graph's limit for an app.",
+    ),
+    Setting(
+        name="webhook_networks",
+        default="none",
+        read=networks,
+        help="Networks beside the public internet that events may be pushed to, such as 10.20.0.0/16, with commas "
+        "between. Plain http is taken there.",
     ),
 )
 

@@ -19,6 +19,7 @@ from gateway.http import (
     explanations,
     files,
     health,
+    hooks,
     mailboxes,
     messages,
     metrics,
@@ -52,6 +53,7 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *completeness.OPERATIONS,
     *events.OPERATIONS,
     *audit.OPERATIONS,
+    *hooks.OPERATIONS,
 )
 
 

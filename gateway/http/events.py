@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 import orjson
@@ -13,6 +13,7 @@ from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.stream import event_stream
 from gateway.threads.views import to_json
+from gateway.waiting import first_of
 from storage import api_keys, events
 from storage.api_keys import Scope
 from storage.events import Event
@@ -55,7 +56,11 @@ class EventsView:
 
 async def read(call: Call[schemas.EventsQuery]) -> Response:
     given = call.given
-    found = await call.services.store.read(events.after, call.account_id, given.after, limit=given.limit + 1)
+    found = await _found(call)
+    if not found and given.wait:
+        patience = call.services.clock.sleep(timedelta(seconds=given.wait))
+        await first_of(_something_new(call), patience, call.services.stopping.wait())
+        found = await _found(call)
     shown = found[: given.limit]
     cursor = str(shown[-1].seq if shown else given.after)
     return json_response(
@@ -65,6 +70,18 @@ async def read(call: Call[schemas.EventsQuery]) -> Response:
             cursor=cursor,
         )
     )
+
+
+async def _found(call: Call[schemas.EventsQuery]) -> Sequence[Event]:
+    return await call.services.store.read(events.after, call.account_id, call.given.after, limit=call.given.limit + 1)
+
+
+async def _something_new(call: Call[schemas.EventsQuery]) -> None:
+    """Come back when there is an event. Watching begins before looking, so none can slip through."""
+    with call.services.store.watching("events") as bell:
+        while not await call.services.store.read(events.after, call.account_id, call.given.after, limit=1):
+            await bell.wait()
+            bell.clear()
 
 
 async def stream(call: Call[schemas.EventStreamQuery]) -> Response:

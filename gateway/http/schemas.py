@@ -18,6 +18,7 @@ from gateway.setup.account import AccountConfiguration
 from gateway.setup.values import start_of_day
 from gateway.threads.query import LONGEST_QUERY
 from gateway.threads.search import Question, ask
+from storage.deliveries import DeliveryState
 from storage.messages import Direction
 from storage.threads import Object, ObjectType
 
@@ -26,6 +27,7 @@ __all__ = [
     "AccountSettings",
     "AuditQuery",
     "ByPerson",
+    "DeliveriesQuery",
     "EventStreamQuery",
     "EventsQuery",
     "FileQuery",
@@ -39,6 +41,7 @@ __all__ = [
     "NewMessage",
     "NewReply",
     "NewThread",
+    "NewWebhook",
     "Nothing",
     "ObjectThreadsQuery",
     "PageQuery",
@@ -60,6 +63,7 @@ MOST_HEADERS: Final = 5  # https://learn.microsoft.com/graph/api/resources/messa
 MOST_LETTERS: Final = 5000
 LARGEST_SEQ: Final = 2**63 - 1
 LONGEST_LINK_S: Final = 12 * 60 * 60
+LONGEST_WAIT_S: Final = 30
 
 
 class Person(Taken):
@@ -499,6 +503,29 @@ class EventsQuery(Taken):
         default=0, description="The `id` of the last event that you have."
     )
     limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 100
+    wait: Annotated[int, Field(strict=False, ge=0, le=LONGEST_WAIT_S)] = Field(
+        default=0, description="Seconds to wait for an event when there is none yet."
+    )
+
+
+class NewWebhook(Taken):
+    """Where events are pushed to, signed as https://www.standardwebhooks.com/ says."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"url": "https://selma.school.example/mail-events", "types": ["reply.received"]}]
+        }
+    )
+
+    url: values.Url = Field(description="An https address on the public internet, or where the operator allows it.")
+    types: list[values.EventType] = Field(default=[], max_length=100, description="By default all events.")
+    description: values.Description | None = None
+
+
+class DeliveriesQuery(PageQuery):
+    """Which deliveries."""
+
+    state: Annotated[DeliveryState, Field(strict=False)] | None = None
 
 
 class EventStreamQuery(Taken):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.clock import Clock
+from gateway.host.webhooks import WithSecret
 from gateway.http.door import Door
 from gateway.readiness import Readiness
 from gateway.settings import Settings
@@ -16,7 +17,7 @@ from storage.mailboxes import Mailbox
 from storage.threads import Object
 from subscriptions.receiver import Receipt
 
-__all__ = ["AccountConfiguration", "Linking", "ReadinessProbe", "Receiver", "Report", "Services", "Setup"]
+__all__ = ["AccountConfiguration", "Linking", "ReadinessProbe", "Receiver", "Report", "Services", "Setup", "Webhooks"]
 
 
 class Setup(Protocol):
@@ -44,6 +45,18 @@ class Setup(Protocol):
 
     async def send_test_message(self, account_id: str, address: str, to: str | None) -> str:
         """Put a test letter into the outbox, by default to the mailbox itself; its message id."""
+        ...
+
+
+class Webhooks(Protocol):
+    """The acts on webhooks that make a secret. Unknown ids raise `storage.NotFound`."""
+
+    async def add(self, account_id: str, *, url: str, description: str | None, types: Sequence[str]) -> WithSecret:
+        """Raises `storage.Conflict` when there are too many."""
+        ...
+
+    async def rotate_secret(self, account_id: str, webhook_id: str) -> WithSecret:
+        """A new secret; the one before is good for another day."""
         ...
 
 
@@ -95,6 +108,7 @@ class Services:
     settings: Settings
     setup: Setup
     linking: Linking
+    webhooks: Webhooks
     receiver: Receiver
     door: Door
     readiness: ReadinessProbe

@@ -5,6 +5,7 @@ Each check raises `ValueError` with a sentence for the developer who sent the va
 
 import base64
 import binascii
+import difflib
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ import orjson
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
 
+from gateway.host.catalogue import EVENTS
 from gateway.setup.values import client_id_problem, secret_problem, tenant_problem, time_zone_problem
 from gateway.threads.matching import MAX_ID_LENGTH, usable_message_id
 
@@ -209,6 +211,14 @@ def metadata(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def event_type(text: str) -> str:
+    """One of the events that there are."""
+    if text not in EVENTS:
+        near = difflib.get_close_matches(text, EVENTS, n=1)
+        raise ValueError("There is no such event." + (f" Did you mean {near[0]}?" if near else ""))
+    return text
+
+
 def _as_deep_as(value: object, levels: int) -> bool:
     if not isinstance(value, dict | list):
         return True
@@ -243,6 +253,9 @@ HeaderValue = Annotated[
 GraphId = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(visible_ascii)]
 MessageId = Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH), AfterValidator(message_id)]
 RowId = Annotated[str, StringConstraints(max_length=64), AfterValidator(visible_ascii)]
+Description = Annotated[str, StringConstraints(max_length=200), AfterValidator(not_blank), AfterValidator(one_line)]
+Url = Annotated[str, StringConstraints(max_length=2048), WithJsonSchema({"type": "string", "format": "uri"})]
+EventType = Annotated[str, AfterValidator(event_type), WithJsonSchema({"type": "string", "enum": list(EVENTS)})]
 BatchName = Annotated[str, StringConstraints(max_length=200), AfterValidator(not_blank), AfterValidator(one_line)]
 ObjectId = Annotated[str, StringConstraints(max_length=200), AfterValidator(object_id)]
 Base64 = Annotated[bytes, BeforeValidator(from_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]

@@ -10,6 +10,9 @@ from storage import Conflict, Transaction, audit, events, threads
 from storage.audit import Actor
 from storage.threads import Object
 
+LINKED: Final = "thread.linked"
+UNLINKED: Final = "thread.unlinked"
+ACTS: Final = {LINKED: "thread.link", UNLINKED: "thread.unlink"}
 LAST: Final = "This is the only record that shows the thread. Link the thread to another one first."
 
 
@@ -18,7 +21,7 @@ def link(tx: Transaction, account_id: str, thread_id: str, what: Object, *, by: 
     threads.get(tx, account_id, thread_id)
     if what not in threads.objects_of(tx, thread_id):
         threads.link(tx, account_id, thread_id, [what])
-        _write_down(tx, account_id, thread_id, what, "linked", by, now)
+        _write_down(tx, account_id, thread_id, what, LINKED, by, now)
 
 
 def unlink(tx: Transaction, account_id: str, thread_id: str, what: Object, *, by: Actor, now: datetime) -> None:
@@ -27,13 +30,13 @@ def unlink(tx: Transaction, account_id: str, thread_id: str, what: Object, *, by
     if threads.objects_of(tx, thread_id) == [what]:
         raise Conflict(LAST)
     if threads.unlink(tx, account_id, thread_id, what):
-        _write_down(tx, account_id, thread_id, what, "unlinked", by, now)
+        _write_down(tx, account_id, thread_id, what, UNLINKED, by, now)
 
 
 def _write_down(
-    tx: Transaction, account_id: str, thread_id: str, what: Object, done: str, by: Actor, now: datetime
+    tx: Transaction, account_id: str, thread_id: str, what: Object, event: str, by: Actor, now: datetime
 ) -> None:
     data = {"type": what.type.value, "id": what.id}
-    events.record(tx, account_id, f"thread.{done}", thread_id=thread_id, data=data, now=now)
+    events.record(tx, account_id, event, thread_id=thread_id, data=data, now=now)
     targets = {"thread_id": thread_id, "object_type": what.type.value, "object_id": what.id}
-    audit.record(tx, account_id, by, f"thread.{done.removesuffix('ed')}", targets, now=now)
+    audit.record(tx, account_id, by, ACTS[event], targets, now=now)

@@ -65,6 +65,7 @@ def without_commits(built: Gateway, settings: Settings) -> Starlette:
             receiver=Receiver(built.store, built.clock),
             door=Door(Pace()),
             setup=built.setup,
+            webhooks=built.webhooks,
             readiness=built.health,
             session_key=built.session_key,
             stopping=built.stopping,

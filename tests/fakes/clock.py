@@ -15,6 +15,7 @@ class FakeClock:
         self._now = now
         self._order = itertools.count()
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._fell_asleep = asyncio.Event()
 
     def now(self) -> datetime:
         return self._now
@@ -25,12 +26,19 @@ class FakeClock:
             return
         awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + duration, next(self._order), awake))
+        self._fell_asleep.set()
         await awake
 
     @property
     def sleepers(self) -> int:
         """How many are asleep now."""
         return sum(not awake.done() for _, _, awake in self._sleepers)
+
+    async def somebody_sleeps(self) -> None:
+        """Wait until somebody is asleep."""
+        while self.sleepers == 0:
+            self._fell_asleep.clear()
+            await self._fell_asleep.wait()
 
     def advance(self, duration: timedelta) -> None:
         """Move time on (or back, as clocks do); whoever slept long enough wakes."""

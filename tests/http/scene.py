@@ -9,6 +9,7 @@ import httpx
 from starlette.types import ASGIApp
 
 import storage
+from gateway.host.webhooks import HostWebhooks
 from gateway.http.app import create_app
 from gateway.http.door import Door
 from gateway.http.services import Services
@@ -176,6 +177,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         settings=Settings(),
         setup=setup,
         linking=Linking(store, mail, clock),
+        webhooks=HostWebhooks(store, setup.key, clock),
         receiver=receiver,
         door=Door(Pace()),
         readiness=readiness,

@@ -18,6 +18,7 @@ PATH_VALUES = {
     "{object_id:path}": "S1001",
     "{type}": "student",
     "{address}": MAILBOX,
+    "{event_id}": "1",
 }
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")

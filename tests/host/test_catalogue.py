@@ -1,0 +1,38 @@
+"""Every event that the code can record is in the catalogue, and nothing else is."""
+
+import ast
+import re
+from pathlib import Path
+
+import gateway
+import storage
+import subscriptions
+from gateway.host.catalogue import EVENTS
+
+KINDS = {name.partition(".")[0] for name in EVENTS}
+EVENT = re.compile(rf"(?:{'|'.join(sorted(KINDS))})\.[a-z_]+")
+NOT_EVENTS = re.compile(r".*\.(db|html|json|css|js)")
+
+
+def is_event(text: str) -> bool:
+    return EVENT.fullmatch(text) is not None and not NOT_EVENTS.fullmatch(text)
+
+
+def literals() -> set[str]:
+    found: set[str] = set()
+    for package in (gateway, subscriptions, storage):
+        for path in Path(package.__path__[0]).rglob("*.py"):
+            if path.name == "catalogue.py" or "sandbox" in path.parts:
+                continue
+            found |= {
+                node.value
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and is_event(node.value)
+            }
+    return found
+
+
+def test_what_is_recorded_is_in_the_catalogue_and_the_other_way_round() -> None:
+    built_from_a_state = {name for name in EVENTS if name.startswith("message.")}
+    assert literals() - EVENTS.keys() == set()
+    assert EVENTS.keys() - literals() - built_from_a_state - {"webhook.test"} == set()
