@@ -87,7 +87,8 @@ class Attachment:
 class Message:
     """`body` is as it came, unsafe to show. `message_at`: accepted, then sent or received, UTC.
 
-    `new_text` is what the message adds to its conversation, as plain text, where the mailbox could tell.
+    `new_text` is what the message adds to its conversation, as plain text, where the mailbox could tell; `new_html` the
+    same as HTML, unsafe to show, where it was written in HTML and is not the whole.
     `status` is the outbox state of a letter of ours, `problem` what keeps it from better; None for mail that did not go
     through our outbox.
     """
@@ -114,6 +115,7 @@ class Message:
     message_at: datetime
     created_at: datetime
     new_text: str | None = None
+    new_html: str | None = None
     status: str | None = None
     sent_at: datetime | None = None
     problem: dict[str, Any] | None = None
@@ -147,6 +149,7 @@ class Message:
             message_at=moment(row["message_at"]),
             created_at=moment(row["created_at"]),
             new_text=row["new_text"],
+            new_html=row["new_html"],
             status=row["status"],
             sent_at=moment_or_none(row["sent_at"]),
             problem=None if row["problem"] is None else orjson.loads(row["problem"]),
@@ -246,10 +249,10 @@ SELECT DISTINCT thread_id FROM messages
 INSERT = """
 INSERT INTO messages (id, account_id, mailbox_id, thread_id, direction, kind, placement, graph_id, conversation_id,
                       internet_message_id, subject, from_name, from_address, recipients, body_type, body, new_text,
-                      preview, attachments, evidence, created_by, message_at, created_at, search_id)
+                      new_html, preview, attachments, evidence, created_by, message_at, created_at, search_id)
 VALUES (:id, :account_id, :mailbox_id, :thread_id, :direction, :kind, :placement, :graph_id, :conversation_id,
-        :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :new_text, :preview,
-        :attachments, :evidence, :created_by, :message_at, :created_at, :search_id)
+        :internet_message_id, :subject, :from_name, :from_address, :recipients, :body_type, :body, :new_text, :new_html,
+        :preview, :attachments, :evidence, :created_by, :message_at, :created_at, :search_id)
 """
 RECIPIENTS = "SELECT recipients FROM messages WHERE id = :id"
 IDENTIFY = """
@@ -297,6 +300,7 @@ def insert(tx: Transaction, message: Message, *, text: str | None = None) -> Non
             "body_type": message.body_type,
             "body": message.body,
             "new_text": message.new_text,
+            "new_html": message.new_html,
             "preview": message.preview,
             "attachments": orjson.dumps(message.attachments).decode(),
             "evidence": None if message.evidence is None else orjson.dumps(message.evidence).decode(),

@@ -74,6 +74,7 @@ def as_message(
         message_at=happened or now,
         created_at=now,
         new_text=new_text,
+        new_html=new_html(item),
     )
 
 
@@ -83,6 +84,14 @@ def store(tx: Transaction, message: Message) -> None:
     if message.new_text is None:
         text = html_as_text(message.body) if message.body_type is messages.BodyType.HTML else message.body
     messages.insert(tx, message, text=text)
+
+
+def new_html(item: Item) -> str | None:
+    """What the mail adds, as HTML; None where Graph gave the whole again, or text."""
+    new, body = item.unique_body, item.body
+    if new is None or body is None or new.content_type is not BodyType.HTML or new.content == body.content:
+        return None
+    return new.content or None
 
 
 def sender_of(item: Item) -> Address | None:

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gateway.sending.machine import shown
 from gateway.threads.html import html_as_text, safe_html, text_as_html
+from gateway.threads.quotes import new_part
 from gateway.threads.why import explained
 from storage import Transaction, messages, threads
 from storage.messages import Attachment, BodyType, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
 
 Json: TypeAlias = dict[str, Any]
+
+POSITION: Final = "part-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,27 @@ class ThreadView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageView:
-    """A message of a thread.
+class AttachmentView:
+    """What is known of an attachment. `id` is good for as long as the message is, whatever the mailbox calls it.
 
-    `html` is safe to put into a page; `text` is the same as plain text, `new_text` what of it is not quoted. `status`
-    and `problem` are those of a letter that went through the outbox, else None. A mail that came in has
+    `kind` is `file`, `item` (a mail or an event) or `reference` (a link: its bytes are elsewhere, and Graph does not
+    say where). `content_type` is the sender's claim. Size in bytes, as the mailbox counts.
+    """
+
+    id: str
+    name: str
+    content_type: str
+    size: int
+    is_inline: bool
+    content_id: str | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHead:
+    """A message of a thread, but for what is written in it.
+
+    `status` and `problem` are those of a letter that went through the outbox, else None. A mail that came in has
     `received_at`; one that went out has `sent_at`, None until it was seen in Sent Items. `at` is what sorts them.
     """
 
@@ -57,17 +76,28 @@ class MessageView:
     cc: Sequence[Address]
     subject: str
     preview: str
-    html: str
-    text: str
-    new_text: str
     at: datetime
     sent_at: datetime | None
     received_at: datetime | None
     created_by: str | None
     internet_message_id: str | None
     graph_id: str | None
-    attachments: Sequence[Attachment]
+    attachments: Sequence[AttachmentView]
     evidence: Json | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageView(MessageHead):
+    """A message of a thread, whole.
+
+    `html` is safe to put into a page and has no pictures; `text` is the same as plain text. `new_html` and `new_text`
+    are what of it is not quoted.
+    """
+
+    html: str
+    text: str
+    new_html: str
+    new_text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,35 +176,63 @@ def feed(tx: Transaction, account_id: str, what: Object, *, before: Cursor | Non
     return [entry(message) for message in found]
 
 
+def message_head(message: Message) -> MessageHead:
+    """One message without its body."""
+    return MessageHead(**_head(message))
+
+
 def message_view(message: Message) -> MessageView:
     """One message."""
-    text = text_of(message)
+    html, text = html_of(message), text_of(message)
+    new_html, new_text = new_part_of(message, html, text)
+    return MessageView(**_head(message), html=html, text=text, new_html=new_html, new_text=new_text)
+
+
+def _head(message: Message) -> dict[str, Any]:
     incoming = message.direction is Direction.IN
     sent_at = message.sent_at if message.status is not None else message.message_at
-    return MessageView(
-        id=message.id,
-        thread_id=message.thread_id,
-        direction=message.direction,
-        kind=message.kind,
-        status=_status(message),
-        problem=message.problem,
-        from_=message.sender,
-        to=message.recipients.to,
-        cc=message.recipients.cc,
-        subject=message.subject,
-        preview=message.preview,
-        html=html_of(message),
-        text=text,
-        new_text=message.new_text or text,
-        at=message.message_at,
-        sent_at=None if incoming else sent_at,
-        received_at=message.message_at if incoming else None,
-        created_by=message.created_by,
-        internet_message_id=message.internet_message_id,
-        graph_id=message.graph_id,
-        attachments=message.attachments,
-        evidence=explained(message.evidence),
-    )
+    return {
+        "id": message.id,
+        "thread_id": message.thread_id,
+        "direction": message.direction,
+        "kind": message.kind,
+        "status": _status(message),
+        "problem": message.problem,
+        "from_": message.sender,
+        "to": message.recipients.to,
+        "cc": message.recipients.cc,
+        "subject": message.subject,
+        "preview": message.preview,
+        "at": message.message_at,
+        "sent_at": None if incoming else sent_at,
+        "received_at": message.message_at if incoming else None,
+        "created_by": message.created_by,
+        "internet_message_id": message.internet_message_id,
+        "graph_id": message.graph_id,
+        "attachments": attachment_views(message),
+        "evidence": explained(message.evidence),
+    }
+
+
+def attachment_views(message: Message) -> list[AttachmentView]:
+    """The attachments, each with an id to ask for it by."""
+    return [
+        AttachmentView(
+            id=attachment_id(one, position),
+            name=one.name,
+            content_type=one.content_type,
+            size=one.size,
+            is_inline=one.is_inline,
+            content_id=one.content_id,
+            kind=one.kind,
+        )
+        for position, one in enumerate(message.attachments)
+    ]
+
+
+def attachment_id(attachment: Attachment, position: int) -> str:
+    """Graph's id; a letter's attachments have none until its copy in Sent Items was read."""
+    return attachment.id or f"{POSITION}{position}"
 
 
 def entry(message: Message) -> Entry:
@@ -203,6 +261,20 @@ def html_of(message: Message) -> str:
 def text_of(message: Message) -> str:
     """The body as plain text."""
     return html_as_text(message.body) if message.body_type is BodyType.HTML else message.body
+
+
+def new_part_of(message: Message, html: str, text: str) -> tuple[str, str]:
+    """What a message adds, safe to put into a page, and as text: by the mailbox, or else by how quotes begin."""
+    if message.new_text and not is_same(message.new_text, text):
+        new = message.new_html
+        return (text_as_html(message.new_text) if new is None else safe_html(new)), message.new_text
+    said = new_part(text)
+    return (html, text) if said is None else (text_as_html(said), said)
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two texts have the same words."""
+    return " ".join(one.split()) == " ".join(other.split())
 
 
 def to_json(view: object) -> Any:
