@@ -43,6 +43,7 @@ from gateway.settings import Settings
 from gateway.setup.expiry import ExpiryWatch
 from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
+from gateway.threads.attachments import AttachmentReader
 from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.indexing import Indexer
@@ -223,6 +224,7 @@ async def gateway(
                 settings=settings,
                 linking=Linking(store, connections, clock),
                 receiver=receiver,
+                attachments=AttachmentReader(store, connections),
                 door=door,
                 setup=setup,
                 webhooks=webhooks,

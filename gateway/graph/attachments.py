@@ -3,7 +3,7 @@
 As `mail.py`. Sizes: see `uploads`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 from . import uploads, wire
@@ -109,7 +109,7 @@ class Attachments(MailboxResource):
         except BadRequest:
             return await self._attachments(user, path, ATTACHMENT)
 
-    def attachment_bytes(self, user: str, message_id: str, attachment_id: str) -> AsyncIterator[bytes]:
+    def attachment_bytes(self, user: str, message_id: str, attachment_id: str) -> AsyncGenerator[bytes, None]:
         """The bytes of a file, or the MIME of an attached item, as they come; close the iterator if you stop early.
 
         The errors come from the first step of the iteration; Unreachable also later, when the stream breaks.

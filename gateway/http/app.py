@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from gateway.http import (
     account,
+    attachments,
     audit,
     batches,
     completeness,
@@ -43,6 +44,7 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *files.OPERATIONS,
     *replies.OPERATIONS,
     *threads.OPERATIONS,
+    *attachments.OPERATIONS,
     *conversations.OPERATIONS,
     *reviews.OPERATIONS,
     *read_marks.OPERATIONS,

@@ -156,6 +156,26 @@ MICROSOFT_365: Final = _type(
     "Microsoft Graph or Entra refused or could not be reached. `POST /v1/account/check` says what is wrong and how "
     "to cure it.",
 )
+MICROSOFT_365_BUSY: Final = _type(
+    "microsoft-365-busy",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Microsoft 365 cannot be asked now",
+    "Microsoft Graph is busy, asks for patience, or cannot be reached at the moment. Try again after `Retry-After` "
+    "seconds.",
+)
+GONE_FROM_MAILBOX: Final = _type(
+    "gone-from-mailbox",
+    HTTPStatus.NOT_FOUND,
+    "The mailbox no longer has it",
+    "Attachments stay in the mailbox. Somebody deleted the message or the attachment there, or moved it to where "
+    "Microsoft Graph does not find it.",
+)
+KEPT_ELSEWHERE: Final = _type(
+    "kept-elsewhere",
+    HTTPStatus.CONFLICT,
+    "The attachment is a link",
+    "It leads to a file in the cloud, which its sender has shared. The mailbox has no bytes of it.",
+)
 UNAVAILABLE: Final = _type(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -187,6 +207,9 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         TOO_MUCH_WAITING,
         INTERNAL_ERROR,
         MICROSOFT_365,
+        MICROSOFT_365_BUSY,
+        GONE_FROM_MAILBOX,
+        KEPT_ELSEWHERE,
         UNAVAILABLE,
     )
 }

@@ -23,9 +23,11 @@ from gateway.http.problem_types import (
     BAD_REQUEST,
     BODY_TOO_LARGE,
     CONFLICT,
+    GONE_FROM_MAILBOX,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL_ERROR,
     INVALID_REQUEST,
+    KEPT_ELSEWHERE,
     LETTER_TOO_LARGE,
     MAILBOX_NOT_VALIDATED,
     METHOD_NOT_ALLOWED,
@@ -48,6 +50,7 @@ from gateway.sending.posted import (
     UnknownOriginal,
 )
 from gateway.setup.account import BadConfiguration
+from gateway.threads.attachments import GoneFromMailbox, KeptElsewhere
 from subscriptions.handshake import BadHandshake
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
 
@@ -122,6 +125,8 @@ PROBLEMS: Final[Mapping[type[Exception], Rule]] = {
     UnknownFile: Rule(type=UNKNOWN_FILE),
     TooMuchAttached: Rule(type=LETTER_TOO_LARGE),
     NotConnected: Rule(type=NOT_CONNECTED),
+    GoneFromMailbox: Rule(type=GONE_FROM_MAILBOX),
+    KeptElsewhere: Rule(type=KEPT_ELSEWHERE),
     BadHandshake: Rule(type=BAD_REQUEST),
     MalformedNotification: Rule(type=BAD_REQUEST),
     NotificationTooLarge: Rule(type=BODY_TOO_LARGE),

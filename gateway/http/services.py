@@ -1,7 +1,7 @@
 """What the routes need of the rest of the house. `main` fills it in; tests fill in fakes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,12 +12,24 @@ from gateway.readiness import Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
+from gateway.threads.attachments import PLACED, Download
 from storage import Store
 from storage.mailboxes import Mailbox
+from storage.messages import Placement
 from storage.threads import Object
 from subscriptions.receiver import Receipt
 
-__all__ = ["AccountConfiguration", "Linking", "ReadinessProbe", "Receiver", "Report", "Services", "Setup", "Webhooks"]
+__all__ = [
+    "AccountConfiguration",
+    "Attachments",
+    "Linking",
+    "ReadinessProbe",
+    "Receiver",
+    "Report",
+    "Services",
+    "Setup",
+    "Webhooks",
+]
 
 
 class Setup(Protocol):
@@ -88,6 +100,16 @@ class Linking(Protocol):
         ...
 
 
+class Attachments(Protocol):
+    """Where the bytes of attachments come from."""
+
+    async def open(
+        self, account_id: str, message_id: str, attachment_id: str, *, placements: Set[Placement] = PLACED
+    ) -> Download:
+        """As `AttachmentReader.open`."""
+        ...
+
+
 class ReadinessProbe(Protocol):
     """Looks whether the gateway can do its work."""
 
@@ -110,6 +132,7 @@ class Services:
     linking: Linking
     webhooks: Webhooks
     receiver: Receiver
+    attachments: Attachments
     door: Door
     readiness: ReadinessProbe
     session_key: bytes = field(repr=False)

@@ -60,7 +60,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A Graph `fileAttachment`."""
+    """A Graph `fileAttachment`; or an `itemAttachment`, whose `content` is its MIME, or a `referenceAttachment`.
+
+    A `kind` is what stands before "Attachment" in the type's name.
+    """
 
     id: str
     name: str
@@ -69,6 +72,7 @@ class Attachment:
     is_inline: bool = False
     content_id: str | None = None
     content_location: str | None = None
+    kind: str = "file"
     last_modified_date_time: datetime
 
     @property

@@ -21,6 +21,7 @@ from gateway.http.services import Services
 from gateway.main import Gateway
 from gateway.pace import Pace
 from gateway.settings import Settings
+from gateway.threads.attachments import AttachmentReader
 from gateway.threads.linking import Linking
 from storage import Store, Transaction
 from subscriptions.receiver import Receiver
@@ -63,6 +64,7 @@ def without_commits(built: Gateway, settings: Settings) -> Starlette:
             settings=settings,
             linking=Linking(built.store, built.connections, built.clock),
             receiver=Receiver(built.store, built.clock),
+            attachments=AttachmentReader(built.store, built.connections),
             door=Door(Pace()),
             setup=built.setup,
             webhooks=built.webhooks,

@@ -1,7 +1,7 @@
 """A gateway's HTTP surface with one connected school in a real database, and fakes for the rooms behind it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,10 +19,12 @@ from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
 from gateway.setup.report import Check, Report, Verdict
 from gateway.setup.test_message import send_test_message
+from gateway.threads.attachments import PLACED, Download
 from gateway.threads.linking import Linking
 from storage import Transaction, accounts, api_keys, mailboxes
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox
+from storage.messages import Attachment, Placement
 from storage.vault import MasterKey
 from subscriptions.receiver import Receipt
 from tests.fakes.clock import FakeClock
@@ -96,6 +98,37 @@ class FakeReceiver:
         return self.receipt
 
 
+class FakeAttachments:
+    """Gives what `holds` has for (message id, attachment id), or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.holds: dict[tuple[str, str], tuple[Attachment, list[bytes]]] = {}
+        self.fails: Exception | None = None
+        self.breaks: Exception | None = None
+        self.closed = 0
+
+    async def open(
+        self, account_id: str, message_id: str, attachment_id: str, *, placements: Set[Placement] = PLACED
+    ) -> Download:
+        if self.fails is not None:
+            raise self.fails
+        found = self.holds.get((message_id, attachment_id))
+        if found is None:
+            raise storage.NotFound("There is no such attachment.")
+        attachment, chunks = found
+        rest = self._rest(chunks)
+        return Download(attachment=attachment, first=await anext(rest, b""), rest=rest)
+
+    async def _rest(self, chunks: list[bytes]) -> AsyncGenerator[bytes, None]:
+        try:
+            for chunk in chunks:
+                yield chunk
+            if self.breaks is not None:
+                raise self.breaks
+        finally:
+            self.closed += 1
+
+
 @dataclass
 class FakeReadiness:
     parts: tuple[Part, ...] = (Part(name="store", ok=True, detail="The database can be written."),)
@@ -113,6 +146,7 @@ class Scene:
     services: Services
     setup: FakeSetup
     receiver: FakeReceiver
+    attachments: FakeAttachments
     readiness: FakeReadiness
     mail: FakeMail
     account_id: str
@@ -171,6 +205,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
     account_id = await store.write(_a_school, "SELMA", now=clock.now())
     setup, receiver, readiness = FakeSetup(store, clock), FakeReceiver(), FakeReadiness()
     mail = FakeMail()
+    given = FakeAttachments()
     services = Services(
         store=store,
         clock=clock,
@@ -179,6 +214,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         linking=Linking(store, mail, clock),
         webhooks=HostWebhooks(store, setup.key, clock),
         receiver=receiver,
+        attachments=given,
         door=Door(Pace()),
         readiness=readiness,
         session_key=b"k" * 32,
@@ -190,6 +226,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         services=services,
         setup=setup,
         receiver=receiver,
+        attachments=given,
         readiness=readiness,
         mail=mail,
         account_id=account_id,

@@ -17,6 +17,7 @@ PATH_VALUES = {
     "{id:path}": "S1001",
     "{object_id:path}": "S1001",
     "{type}": "student",
+    "{attachment_id:path}": "part-0",
     "{address}": MAILBOX,
     "{event_id}": "1",
 }

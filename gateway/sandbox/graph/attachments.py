@@ -25,7 +25,10 @@ async def get_attachment(call: Call) -> Response:
 
 
 async def get_bytes(call: Call) -> Response:
+    """The bytes of a file, the MIME of an item. Source: https://learn.microsoft.com/graph/api/attachment-get"""
     found = _find(call)
+    if found.kind == "reference":
+        raise errors.method_not_allowed()
     return Response(status=200, content=found.content, media_type=found.content_type)
 
 

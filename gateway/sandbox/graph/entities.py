@@ -133,8 +133,14 @@ ATTACHMENT_PROPERTIES: Final = frozenset(
 )
 
 
+OF_ANY_KIND: Final = ("id", "lastModifiedDateTime", "name", "size", "isInline")
+
+
 def attachment(item: Attachment, *, select: frozenset[str] | None = None) -> dict[str, Any]:
-    """A file attachment; `contentBytes` only when it is wanted."""
+    """An attachment; of a file `contentBytes` only when they are wanted. A reference does not say where it leads.
+
+    Source: https://learn.microsoft.com/graph/api/resources/referenceattachment
+    """
     whole = {
         "id": item.id,
         "lastModifiedDateTime": timestamp(item.last_modified_date_time),
@@ -145,6 +151,9 @@ def attachment(item: Attachment, *, select: frozenset[str] | None = None) -> dic
         "contentId": item.content_id,
         "contentLocation": item.content_location,
     }
+    if item.kind != "file":
+        shown = {name: whole[name] for name in OF_ANY_KIND if select is None or name in select | {"id"}}
+        return {"@odata.type": f"#microsoft.graph.{item.kind}Attachment", **shown, "contentType": None}
     if select is None or "contentBytes" in select:
         whole["contentBytes"] = base64.b64encode(item.content).decode()
     shown = whole if select is None else {name: value for name, value in whole.items() if name in select | {"id"}}
