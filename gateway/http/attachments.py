@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError, TokenErrorKind
 from gateway.http import schemas
 from gateway.http.downloads import HEADERS, Passing, disposition, item_name, safe_name, told_type
@@ -20,10 +21,10 @@ from gateway.http.problem_types import (
     NOT_CONNECTED,
     NOT_FOUND,
 )
-from gateway.http.problems import Problem
+from gateway.http.problems import Problem, as_problem
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.services import Services
-from gateway.threads.attachments import PLACED, Download
+from gateway.threads.attachments import PLACED, Download, GoneFromMailbox, KeptElsewhere
 from gateway.threads.views import AttachmentView, attachment_views
 from storage import NotFound, Transaction, messages
 from storage.api_keys import Scope
@@ -62,18 +63,23 @@ async def show(call: Call[schemas.Nothing]) -> Response:
 async def opened(
     services: Services, account_id: str, message_id: str, attachment_id: str, *, placements: Set[Placement] = PLACED
 ) -> Download:
-    """The attachment. Microsoft's passing troubles are a Problem (503) that says when to try again."""
+    """The attachment. Raises `storage.NotFound`, and a Problem for all that can go wrong with the mailbox.
+
+    Microsoft's passing troubles say when to try again (503).
+    """
     try:
         return await services.attachments.open(account_id, message_id, attachment_id, placements=placements)
     except GraphError as error:
         log.warning("attachment not fetched", extra={"message_id": message_id, **error.log_fields()})
         if not error.transient:
-            raise
+            raise as_problem(error) from error
         raise _busy(error.retry_after) from error
     except TokenError as error:
         if error.kind is not TokenErrorKind.TRANSIENT:
-            raise
+            raise as_problem(error) from error
         raise _busy(error.retry_after) from error
+    except (GoneFromMailbox, KeptElsewhere, NotConnected) as error:
+        raise as_problem(error) from error
 
 
 def saved(found: Download) -> Response:

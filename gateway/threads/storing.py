@@ -9,6 +9,7 @@ from gateway.graph import AttachmentInfo, AttachmentKind, Body, BodyType, Recipi
 from gateway.graph import Message as Item
 from gateway.threads.html import html_as_text, preview_of
 from gateway.threads.matching import same_address, usable_message_id
+from gateway.threads.quotes import new_part
 from gateway.threads.sift import Watched
 from storage import Transaction, acts, messages
 from storage.ids import new_id
@@ -67,7 +68,7 @@ def as_message(
         ),
         body_type=messages.BodyType(body.content_type.value),
         body=body.content,
-        preview=preview_of(new_text or item.body_preview or as_text(body)),
+        preview=preview_of(new_part(new_text or "") or new_text or item.body_preview or as_text(body)),
         attachments=attachments(item),
         evidence=evidence,
         created_by=None,

@@ -1,8 +1,8 @@
 """The pages for people: signing in, the settings along the guide's stages, the letters, the review tray, and the Events
 tab.
 
-Server-rendered, usable without script, with no build step: templates in `templates/`, two small scripts and a style
-sheet in `static/`. `guard` is the door of each page, `sessions` what is signed, `rendering` how a page is made.
+Server-rendered, usable without script, with no build step: templates in `templates/`, small scripts and style
+sheets in `static/`. `guard` is the door of each page, `sessions` what is signed, `rendering` how a page is made.
 """
 
 from starlette.routing import BaseRoute, Route
@@ -12,6 +12,7 @@ from gateway.http.pages.assets import Assets
 from gateway.http.pages.events import Events
 from gateway.http.pages.guard import Guard
 from gateway.http.pages.letters import Letters
+from gateway.http.pages.message_body import MessageBody
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.reviews import Reviews
 from gateway.http.pages.sessions import Sessions, sign_ticket, ticket_url
@@ -39,6 +40,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *_settings_routes(guard, Settings(services, renderer)),
         *_letters_routes(guard, Letters(services, renderer)),
         *_reviews_routes(guard, Reviews(services, renderer)),
+        *MessageBody(services, guard, renderer).routes(),
         *_events_routes(guard, events, Acting(services, guard, events)),
     ]
 

@@ -136,6 +136,7 @@ class Events:
             visit=visit,
             view=view,
             base=self.base_of(visit),
+            own=_path(what),
             title=f"{TYPES[what.type]} {what.id}",
             good_for_s=good_for_s(visit),
             **context,

@@ -8,15 +8,16 @@ from typing import Final
 
 from markupsafe import Markup
 
+from gateway.http.pages.message_view import ShownFile, shown_files
 from gateway.http.pages.progress import ON_THE_WAY, BatchLine, read_batch
 from gateway.http.pages.replying import ReplyBox, read_box
 from gateway.http.pages.statuses import STATUSES, Status
 from gateway.http.paging import page_of
 from gateway.sending.rules import Allowance
-from gateway.threads.html import text_as_html
 from gateway.threads.kinds import What
+from gateway.threads.reading import Correspondence, Reading, correspondence
 from gateway.threads.reports.codes import DELAYED
-from gateway.threads.views import ConversationView, MessageView, ThreadView, conversation, threads_of
+from gateway.threads.views import MessageHead, ThreadView, threads_of
 from storage import NotFound, Transaction, events, messages, outbox, read_marks
 from storage.messages import Direction, Kind
 from storage.threads import Cursor, Object
@@ -64,15 +65,17 @@ REPLY: Final = Look(icon="in", words="Reply received")
 class ShownMessage:
     """A message as the template needs it.
 
-    `whole` is None when `body` is all there is; `own_subject` unless it is the thread's, with or without a "Re:".
+    `body` is what it adds, None where only its frame can show that; `has_more` when its frame has more to show;
+    `own_subject` unless it is the thread's, with or without a "Re:".
     """
 
-    message: MessageView
+    message: MessageHead
     look: Look
     author: str
     status: Status | None
-    body: Markup
-    whole: Markup | None
+    body: Markup | None
+    has_more: bool
+    files: Sequence[ShownFile]
     folded: bool
     own_subject: str | None
 
@@ -194,7 +197,7 @@ def read_thread(tx: Transaction, account_id: str, what: Object, thread_id: str, 
 
 
 def _opened(tx: Transaction, account_id: str, thread_id: str, looking: Looking) -> ShownThread:
-    shown = _for_reader(tx, show(conversation(tx, account_id, thread_id)), looking)
+    shown = _for_reader(tx, show(correspondence(tx, account_id, thread_id)), looking)
     every = [replace(one, folded=one.folded and one.message.id not in shown.unseen) for one in shown.messages or ()]
     return replace(
         shown,
@@ -228,7 +231,7 @@ def _batch_of(tx: Transaction, account_id: str, shown: Sequence[ShownMessage], l
     return None
 
 
-def show(found: ConversationView) -> ShownThread:
+def show(found: Correspondence) -> ShownThread:
     """A thread opened; of a long one the earlier messages are folded."""
     every = [_shown(one, found.thread.subject) for one in found.messages]
     if len(every) >= FOLDED_FROM:
@@ -236,30 +239,31 @@ def show(found: ConversationView) -> ShownThread:
     return ShownThread(thread=found.thread, messages=every)
 
 
-def _shown(message: MessageView, subject: str) -> ShownMessage:
+def _shown(found: Reading, subject: str) -> ShownMessage:
+    message = found.head
     outgoing = message.direction is Direction.OUT
-    body, whole = _bodies(message)
     sender = message.from_.name or message.from_.address if message.from_ is not None else "Unknown sender"
     return ShownMessage(
         message=message,
         look=_look(message),
         author=(message.created_by or sender) if outgoing else sender,
         status=_status(message),
-        body=body,
-        whole=whole,
+        body=None if found.text is None else Markup(found.text),  # noqa: S704 - escaped
+        has_more=found.has_more,
+        files=shown_files(found.files),
         folded=False,
         own_subject=None if _bare(message.subject) == _bare(subject) else message.subject or None,
     )
 
 
-def _look(message: MessageView) -> Look:
+def _look(message: MessageHead) -> Look:
     what = (message.evidence or {}).get("what")
     if what in SORTS:
         return SORTS[What(what)]
     return KINDS.get(message.kind, LETTER_OUT if message.direction is Direction.OUT else REPLY)
 
 
-def _status(message: MessageView) -> Status | None:
+def _status(message: MessageHead) -> Status | None:
     if message.status is None:
         return None
     is_late = message.status == LATE.name and (message.problem or {}).get("code") == DELAYED.code
@@ -269,12 +273,3 @@ def _status(message: MessageView) -> Status | None:
 def _bare(subject: str) -> str:
     """Without what mail programs put before an answer's subject; longer prefixes are a person's words."""
     return PREFIXES.sub("", subject).strip().casefold()
-
-
-def _bodies(message: MessageView) -> tuple[Markup, Markup | None]:
-    """What the message adds comes first; with what it quotes only on request. Both are safe by `gateway.threads`."""
-    whole = Markup(message.html)  # noqa: S704 - cleaned
-    new = message.new_text.strip()
-    if not new or " ".join(new.split()) == " ".join(message.text.split()):
-        return whole, None
-    return Markup(text_as_html(new)), whole  # noqa: S704 - escaped

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # Nothing but our own files, no inline script or style.
 OWN_FILES_ONLY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors "
 )
 # And no frame around us.
 CONTENT_SECURITY_POLICY: Final = OWN_FILES_ONLY + "'none'"
@@ -67,7 +68,11 @@ class Renderer:
         """
         embedded = embedded or (visit is not None and visit.embedded is not None)
         if visit is not None:
-            context |= {"zone": visit.zone, "form_token": self._sessions.form_token(visit.session)}
+            context |= {
+                "zone": visit.zone,
+                "form_token": self._sessions.form_token(visit.session),
+                "pass_to": partial(self._sessions.passes.sign, visit.key.id, now=visit.now),
+            }
         html = self._environment.get_template(template).render(visit=visit, embedded=embedded, **context)
         return HTMLResponse(html, status_code=status, headers=self._embed_headers if embedded else HEADERS)
 

@@ -1,5 +1,6 @@
-"""Sessions, sign-in links and embed links: signed, never stored. They carry the id of an API key, which is looked up
-at each use, so that revoking the key ends them at once.
+"""Sessions, sign-in links, embed links and passes to one message: signed, never stored.
+
+They carry the id of an API key, which is looked up at each use, so that revoking the key ends them at once.
 """
 
 import hashlib
@@ -7,7 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ SESSION_LIVES: Final = timedelta(hours=12)
 TICKET_LIVES: Final = timedelta(minutes=15)
 EMBED_LIVES: Final = timedelta(hours=12)
 EMBED_PAGE_LIVES: Final = timedelta(minutes=30)  # a sleeping laptop's page is over after that
+PASS_LIVES: Final = timedelta(hours=1)
 
 # A path of this server: not `//elsewhere`, no backslash (browsers read it as a slash), no control character.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
@@ -69,6 +71,7 @@ class Sessions:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._serializer = _serializer(key, "session")
+        self.passes = Passes(key=key)
 
     def open(self, key_id: str | None, *, now: datetime) -> Session:
         """A new session, for the holder of this key or for somebody who is about to sign in."""
@@ -95,6 +98,31 @@ class Sessions:
     def is_form_token(self, session: Session, token: str) -> bool:
         """Compared in constant time."""
         return hmac.compare_digest(self.form_token(session).encode(), token.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passes:
+    """Passes to the body and the attachments of one message, for its frame, which may be without cookies.
+
+    In a page that SELMA shows in a frame of its own, and in Safari's and Firefox's stricter moods, cookies do not come
+    along; and an address with a pass in it opens nothing but the one message, for an hour, while the key is good.
+    """
+
+    key: bytes = field(repr=False)
+
+    def sign(self, key_id: str, message_id: str, *, now: datetime) -> str:
+        """For what a holder of this key is shown now."""
+        ends = int((now + PASS_LIVES).timestamp())
+        return str(self._serializer.dumps({"key": key_id, "of": message_id, "ends": ends}))
+
+    def read(self, text: str, message_id: str, *, now: datetime) -> str | None:
+        """The id of the key for which it was signed; None when it is not ours, over, or to another message."""
+        content = _content(self._serializer, text, now)
+        return str(content["key"]) if content is not None and content["of"] == message_id else None
+
+    @property
+    def _serializer(self) -> URLSafeSerializer:
+        return _serializer(self.key, "pass")
 
 
 def sign_ticket(session_key: bytes, key_id: str, *, lives: timedelta = TICKET_LIVES, now: datetime) -> str:
