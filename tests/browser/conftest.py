@@ -56,13 +56,18 @@ class Witness:
             self.errors.append(f"{response.status} {response.url}")
 
 
+def system_chromium() -> str:
+    """Where it is."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert path is not None, "These tests need Chromium: see deploy/test."
+    return path
+
+
 @asynccontextmanager
 async def launched(*more: str) -> AsyncIterator[Browser]:
     """The system's own Chromium, with these arguments beside the usual ones."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert path is not None, "These tests need Chromium: see deploy/test."
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *more])
+        browser = await playwright.chromium.launch(executable_path=system_chromium(), args=[*ARGUMENTS, *more])
         yield browser
         await browser.close()
 

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from tests.corpora import bounces, odd
+from tests.corpora import bounces, odd, xss
 
-CORPORA = (bounces, odd)
+CORPORA = (bounces, odd, xss)
 
 
 def main() -> int:
