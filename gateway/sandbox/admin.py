@@ -21,8 +21,9 @@ GET    /_sandbox/faults                   {"struck": [what was struck, in order]
 POST   /_sandbox/faults                   one rule, fields of `faults.Fault`; `delay` in seconds; a header `date:+5`
                                           is sent as the date 5 s ahead; `share` strikes that part of what matches
 DELETE /_sandbox/faults                   no more trouble
-POST   /_sandbox/secrets                  {"client_id", "expires_at"} → {"client_secret"}
 POST   /_sandbox/settle                   waits until nothing is under way
+
+What an admin does in Entra is in `entra_admin`.
 
 A request that is not understood gets 400 and {"error": "…"}.
 """
@@ -39,7 +40,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.sandbox.behaviour import Behaviour
-from gateway.sandbox.clock import parse_timestamp, timestamp
+from gateway.sandbox.clock import timestamp
 from gateway.sandbox.correspondents import Machine
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.mailbox import Mailbox
@@ -57,33 +58,32 @@ def routes(sandbox: "Sandbox") -> list[Route]:
     """The routes, below `/_sandbox`."""
     hands = _Hands(sandbox)
     return [
-        Route("/state", _guarded(hands.state), methods=["GET"]),
-        Route("/ledger", _guarded(hands.ledger), methods=["GET"]),
-        Route("/deliver", _guarded(hands.deliver), methods=["POST"]),
-        Route("/subscriptions/{id}", _guarded(hands.remove_subscription), methods=["DELETE"]),
-        Route("/subscriptions/{id}/lifecycle", _guarded(hands.lifecycle), methods=["POST"]),
-        Route("/expire-delta-tokens", _guarded(hands.expire_delta_tokens), methods=["POST"]),
-        Route("/correspondents/{address}", _guarded(hands.change_correspondent), methods=["PATCH"]),
-        Route("/behaviour", _guarded(hands.change_behaviour), methods=["PATCH"]),
-        Route("/faults", _guarded(hands.faults), methods=["GET", "POST", "DELETE"]),
-        Route("/secrets", _guarded(hands.add_secret), methods=["POST"]),
-        Route("/settle", _guarded(hands.settle), methods=["POST"]),
+        Route("/state", guarded(hands.state), methods=["GET"]),
+        Route("/ledger", guarded(hands.ledger), methods=["GET"]),
+        Route("/deliver", guarded(hands.deliver), methods=["POST"]),
+        Route("/subscriptions/{id}", guarded(hands.remove_subscription), methods=["DELETE"]),
+        Route("/subscriptions/{id}/lifecycle", guarded(hands.lifecycle), methods=["POST"]),
+        Route("/expire-delta-tokens", guarded(hands.expire_delta_tokens), methods=["POST"]),
+        Route("/correspondents/{address}", guarded(hands.change_correspondent), methods=["PATCH"]),
+        Route("/behaviour", guarded(hands.change_behaviour), methods=["PATCH"]),
+        Route("/faults", guarded(hands.faults), methods=["GET", "POST", "DELETE"]),
+        Route("/settle", guarded(hands.settle), methods=["POST"]),
     ]
 
 
-def _guarded(endpoint: Endpoint) -> Endpoint:
+def guarded(endpoint: Endpoint) -> Endpoint:
     """What is not understood is a 400 that says why."""
 
-    async def guarded(request: Request) -> Response:
+    async def guard(request: Request) -> Response:
         try:
             return await endpoint(request)
         except (KeyError, TypeError, ValueError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
 
-    return guarded
+    return guard
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def body_of(request: Request) -> dict[str, Any]:
     body = orjson.loads(await request.body())
     if not isinstance(body, dict):
         raise TypeError("a JSON object is expected")
@@ -131,7 +131,7 @@ class _Hands:
         return JSONResponse({"items": entries})
 
     async def deliver(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request)
         sender = Address(name=body.pop("name", None), address=body.pop("from"))
         body["headers"] = [(str(name), str(value)) for name, value in body.get("headers", [])]
         message = self._world.deliver(body.pop("mailbox"), from_=sender, **body)
@@ -152,17 +152,17 @@ class _Hands:
         return Response(status_code=204)
 
     async def lifecycle(self, request: Request) -> Response:
-        event = LifecycleEvent((await _body(request))["event"])
+        event = LifecycleEvent((await body_of(request))["event"])
         self._sandbox.tell_lifecycle(request.path_params["id"], event)
         return Response(status_code=204)
 
     async def expire_delta_tokens(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request)
         self._world.expire_delta_tokens(body["mailbox"], body.get("folder", "inbox"))
         return Response(status_code=204)
 
     async def change_correspondent(self, request: Request) -> Response:
-        habits = await _body(request)
+        habits = await body_of(request)
         if habits.get("machine") is not None:
             habits["machine"] = Machine(habits["machine"])
         if "says" in habits:
@@ -171,7 +171,7 @@ class _Hands:
         return Response(status_code=204)
 
     async def change_behaviour(self, request: Request) -> Response:
-        changes = await _body(request)
+        changes = await body_of(request)
         self._world.behaviour = replace(self._world.behaviour, **{n: _setting(n, v) for n, v in changes.items()})
         return JSONResponse(
             {each.name: _shown(getattr(self._world.behaviour, each.name)) for each in fields(Behaviour)}
@@ -179,7 +179,7 @@ class _Hands:
 
     async def faults(self, request: Request) -> Response:
         if request.method == "POST":
-            self._sandbox.faults.add(Fault.from_json(await _body(request)))
+            self._sandbox.faults.add(Fault.from_json(await body_of(request)))
             return Response(status_code=204)
         if request.method == "DELETE":
             self._sandbox.faults.clear()
@@ -188,12 +188,6 @@ class _Hands:
             {"match": rule.fault.match, "matched": rule.matched, "struck": rule.struck} for rule in self._sandbox.faults
         ]
         return JSONResponse({"struck": self._sandbox.faults.struck, "rules": rules})
-
-    async def add_secret(self, request: Request) -> Response:
-        body = await _body(request)
-        app = self._world.directory.apps[body["client_id"]]
-        value = self._world.add_secret(app, parse_timestamp(body["expires_at"]))
-        return JSONResponse({"client_secret": value}, 201)
 
     async def settle(self, request: Request) -> Response:
         await self._sandbox.settle()

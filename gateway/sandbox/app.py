@@ -13,7 +13,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.sandbox import admin
+from gateway.sandbox import admin, entra_admin
 from gateway.sandbox.entra import TokenRefused
 from gateway.sandbox.faults import ConnectionReset
 from gateway.sandbox.graph.exchange import VERSION, Request, Response
@@ -89,7 +89,7 @@ def build(sandbox: "Sandbox") -> Starlette:
         routes=[
             Mount(f"/{VERSION}", graph),
             Mount("/api/v2.0", upload),
-            Mount("/_sandbox", routes=admin.routes(sandbox)),
+            Mount("/_sandbox", routes=[*admin.routes(sandbox), *entra_admin.routes(sandbox)]),
             Route("/common/discovery/instance", instance),
             Route("/common/.well-known/openid-configuration", common_metadata),
             Route("/common/discovery/keys", keys),

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.sandbox.clock import Clock
 from gateway.sandbox.identity import Identities
-from gateway.sandbox.model import App, Secret, User
+from gateway.sandbox.model import App, AppCertificate, FederatedCredential, Secret, User
+
+EXCHANGE: Final = "api://AzureADTokenExchange"
+"""The audience by default (https://learn.microsoft.com/entra/workload-id/workload-identity-federation)."""
 
 
 class Directory:
@@ -41,6 +49,51 @@ class Directory:
         )
         app.secrets.append(secret)
         return secret.value
+
+    def add_certificate(self, app: App, certificate_pem: str) -> AppCertificate:
+        """Upload a certificate. Raises ValueError for what is none, or has no RSA key."""
+        loaded = x509.load_pem_x509_certificate(certificate_pem.encode())
+        added = AppCertificate(
+            key_id=self._identities.guid(),
+            thumbprint=loaded.fingerprint(hashes.SHA256()).hex(),
+            public_key=_rsa(loaded.public_key()),
+            end_date_time=loaded.not_valid_after_utc,
+        )
+        app.certificates.append(added)
+        return added
+
+    def add_federated(
+        self, app: App, *, issuer: str, subject: str, public_key_pem: str, audience: str = EXCHANGE
+    ) -> FederatedCredential:
+        """Trust another identity provider's word for the app. Raises ValueError for what is no RSA key."""
+        added = FederatedCredential(
+            key_id=self._identities.guid(),
+            issuer=issuer,
+            subject=subject,
+            audience=audience,
+            public_key=_rsa(serialization.load_pem_public_key(public_key_pem.encode())),
+        )
+        app.federated.append(added)
+        return added
+
+    def expire(self, app: App, key_id: str) -> None:
+        """Let a secret or a certificate end now. Raises KeyError."""
+        ending: list[Secret | AppCertificate] = [*app.secrets, *app.certificates]
+        for one in ending:
+            if one.key_id == key_id:
+                one.end_date_time = self._clock.now()
+                return
+        raise KeyError(key_id)
+
+    def revoke(self, app: App, key_id: str) -> None:
+        """Delete a credential of any kind. Raises KeyError."""
+        kept = [one for one in app.secrets if one.key_id != key_id]
+        certificates = [one for one in app.certificates if one.key_id != key_id]
+        federated = [one for one in app.federated if one.key_id != key_id]
+        gone = len(app.secrets) + len(app.certificates) + len(app.federated)
+        if len(kept) + len(certificates) + len(federated) == gone:
+            raise KeyError(key_id)
+        app.secrets[:], app.certificates[:], app.federated[:] = kept, certificates, federated
 
     def add_user(
         self,
@@ -79,3 +132,9 @@ class Directory:
 
     def users(self) -> Iterator[User]:
         return (user for key, user in self._users.items() if key == user.id)
+
+
+def _rsa(key: object) -> rsa.RSAPublicKey:
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ValueError("not an RSA key")
+    return key

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
+from gateway.sandbox import assertions
 from gateway.sandbox.graph.service import GRAPH_AUDIENCES
 from gateway.sandbox.model import App
 from gateway.sandbox.tokens import TokenMint, seconds
@@ -46,7 +47,7 @@ class Entra:
         form = {**form, **_basic(authorization)}
         app = self._app(tenant, _required(form, "client_id"))
         audience = _audience(_required(form, "scope"), origin)
-        self._check_credential(app, form)
+        self._check_credential(app, form, origin)
         return self._issue(app, audience)
 
     def metadata(self, tenant: str, origin: str) -> dict[str, Any]:
@@ -140,16 +141,11 @@ class Entra:
             )
         return app
 
-    def _check_credential(self, app: App, form: Mapping[str, str]) -> None:
-        """The client secret. A certificate's assertion is answered as by a tenant that knows no certificate."""
+    def _check_credential(self, app: App, form: Mapping[str, str], origin: str) -> None:
+        """A client secret or an assertion."""
         if form.get("client_assertion"):
-            raise TokenRefused(
-                status=401,
-                error="invalid_client",
-                number=700027,
-                text="The certificate with identifier used to sign the client assertion is not registered on "
-                "application.",
-            )
+            self._check_assertion(app, form, origin)
+            return
         secret = form.get("client_secret")
         if not secret:
             raise TokenRefused(
@@ -176,6 +172,25 @@ class Entra:
                 "create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate "
                 "credentials for added security: https://aka.ms/certCreds.",
             )
+
+    def _check_assertion(self, app: App, form: Mapping[str, str], origin: str) -> None:
+        if form.get("client_assertion_type") != assertions.TYPE:
+            raise TokenRefused(
+                error="invalid_request",
+                number=900144,
+                text="The request body must contain the following parameter: 'client_assertion_type'.",
+            )
+        directory = self._world.directory
+        try:
+            assertions.check(
+                app,
+                form["client_assertion"],
+                tenant_ids=frozenset({directory.tenant_id, *directory.domains}),
+                origin=origin,
+                now=self._world.clock.now(),
+            )
+        except assertions.BadAssertion as bad:
+            raise TokenRefused(status=401, error="invalid_client", number=bad.number, text=bad.text) from bad
 
     def _issue(self, app: App, audience: str) -> dict[str, Any]:
         """A token. Without consent it simply has no `roles`."""

@@ -3,14 +3,37 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True)
 class Secret:
     """A client secret: one of `passwordCredentials`."""
 
     key_id: str
     value: str
     end_date_time: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class AppCertificate:
+    """A certificate that was uploaded: one of `keyCredentials`. `thumbprint` is the SHA-256 of its DER form, in hex."""
+
+    key_id: str
+    thumbprint: str
+    public_key: rsa.RSAPublicKey
+    end_date_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederatedCredential:
+    """Whose assertions stand for the app. The issuer's public key is given, for nothing is fetched here."""
+
+    key_id: str
+    issuer: str
+    subject: str
+    audience: str
+    public_key: rsa.RSAPublicKey
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +45,8 @@ class App:
     display_name: str
     roles: frozenset[str]
     secrets: list[Secret] = field(default_factory=list)
+    certificates: list[AppCertificate] = field(default_factory=list)
+    federated: list[FederatedCredential] = field(default_factory=list)
     is_enabled: bool = True
     allowed_mailboxes: frozenset[str] | None = None
     """Lower-case addresses that an application access policy leaves it; None: there is no such policy."""
