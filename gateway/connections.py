@@ -5,9 +5,9 @@ plain words on the settings page, in the log and at `/readyz` as soon as the fir
 """
 
 import asyncio
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import httpx
 
@@ -15,9 +15,9 @@ import storage
 from gateway.budgets import BudgetBook
 from gateway.clock import Clock
 from gateway.graph import (
-    ClientSecret,
     Cloud,
-    CredentialRefused,
+    Credential,
+    Endpoints,
     GraphClient,
     MsalTokens,
     Observer,
@@ -25,12 +25,11 @@ from gateway.graph import (
     TokenSource,
     endpoints_for,
 )
+from gateway.keyring import open_stored
 from gateway.settings import Settings
-from storage import accounts, chores, credentials, events
-from storage.accounts import TokenState
+from gateway.slots import Slot, SlottedTokens
+from storage import accounts, chores, credentials
 from storage.vault import MasterKey
-
-log = logging.getLogger(__name__)
 
 TOKEN_PROBE = "token"  # noqa: S105 - the name of a chore
 TOKEN_PROBE_EVERY = timedelta(minutes=15)
@@ -49,7 +48,7 @@ class NotConnected(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """What one account talks through, and the credential it was made from."""
+    """What one account talks through, and what it was made from."""
 
     made_from: tuple[str | None, ...]
     tokens: TokenSource
@@ -94,6 +93,13 @@ class Connections:
         """Make the connection anew at its next use, with nothing remembered: a person asks to try again."""
         self._open.pop(account_id, None)
 
+    async def try_out(self, account_id: str, credential: Credential) -> str:
+        """A token by a credential that need not be stored. Raises `TokenError`, and `NotConnected` without an app."""
+        account = await self._store.read(accounts.get, account_id)
+        if account.tenant_id is None or account.client_id is None:
+            raise NotConnected(account_id)
+        return await self._tokens(account, credential, self._endpoints(account)).token()
+
     async def probe_due(self) -> None:
         """Try a token of every connected account now and then, so that a dead secret is known before a letter."""
         now = self._clock.now()
@@ -108,38 +114,26 @@ class Connections:
                 continue  # recorded on the account where that is due
 
     async def _connection(self, account_id: str) -> Connection:
-        account, credential = await self._store.read(_account_and_credential, account_id)
-        if account.tenant_id is None or account.client_id is None or credential is None:
+        account, serving = await self._store.read(_account_and_credentials, account_id)
+        if account.tenant_id is None or account.client_id is None or not serving:
             raise NotConnected(account_id)
-        made_from = (account.tenant_id, account.client_id, account.cloud, credential.id)
+        made_from = (account.tenant_id, account.client_id, account.cloud, *(one.id for one in serving))
         async with self._one_at_a_time:
             known = self._open.get(account_id)
             if known is None or known.made_from != made_from:
-                known = self._connect(account, credential, made_from)
+                known = self._connect(account, serving, made_from)
                 self._open[account_id] = known
             return known
 
     def _connect(
-        self, account: accounts.Account, credential: credentials.Credential, made_from: tuple[str | None, ...]
+        self, account: accounts.Account, serving: Sequence[credentials.Credential], made_from: tuple[str | None, ...]
     ) -> Connection:
-        endpoints = endpoints_for(
-            Cloud(account.cloud), login_url=self._settings.login_url, graph_url=self._settings.graph_url
-        )
-        assert account.tenant_id is not None  # noqa: S101 - for mypy: the caller has looked
-        assert account.client_id is not None  # noqa: S101
-        tokens = RecordedTokens(
-            account.id,
-            MsalTokens(
-                account.tenant_id,
-                account.client_id,
-                ClientSecret(credential.open(self._key)),
-                endpoints,
-                http=self._login_http,
-                clock=self._clock,
-            ),
-            self._store,
-            self._clock,
-        )
+        endpoints = self._endpoints(account)
+        slots = [
+            Slot(credential_id=one.id, tokens=self._tokens(account, open_stored(one, self._key), endpoints))
+            for one in serving
+        ]
+        tokens = SlottedTokens(account.id, slots, self._store, self._clock)
         graph = GraphClient(
             self._http,
             tokens,
@@ -150,73 +144,25 @@ class Connections:
         )
         return Connection(made_from=made_from, tokens=tokens, graph=graph)
 
+    def _endpoints(self, account: accounts.Account) -> Endpoints:
+        return endpoints_for(
+            Cloud(account.cloud), login_url=self._settings.login_url, graph_url=self._settings.graph_url
+        )
 
-class RecordedTokens:
-    """A token source that keeps on the account what its last attempt showed."""
-
-    def __init__(self, account_id: str, tokens: TokenSource, store: storage.Store, clock: Clock) -> None:
-        self._account_id = account_id
-        self._tokens = tokens
-        self._store = store
-        self._clock = clock
-        self._recorded: tuple[TokenState, int | None] | None = None
-
-    async def token(self, *, refused: str | None = None) -> str:
-        """As the source behind it."""
-        try:
-            token = await self._tokens.token(refused=refused)
-        except TokenError as error:
-            await self._record(_state_of(error), error)
-            raise
-        await self._record(TokenState.OK, None)
-        return token
-
-    async def _record(self, state: TokenState, error: TokenError | None) -> None:
-        news = (state, None if error is None else error.aadsts)
-        if news == self._recorded:
-            return
-        try:
-            await self._store.write(_record_token, self._account_id, state, error, now=self._clock.now())
-        except storage.StorageUnavailable:
-            log.warning("token state not recorded", extra={"account_id": self._account_id})
-            return
-        self._recorded = news
-        if error is not None:
-            log.warning(
-                "no token", extra={"account_id": self._account_id, "plainly": error.explanation, **error.log_fields()}
-            )
-        elif state is TokenState.OK:
-            log.info("token obtained", extra={"account_id": self._account_id})
+    def _tokens(self, account: accounts.Account, credential: Credential, endpoints: Endpoints) -> MsalTokens:
+        assert account.tenant_id is not None  # noqa: S101 - for mypy: the caller has looked
+        assert account.client_id is not None  # noqa: S101
+        return MsalTokens(
+            account.tenant_id,
+            account.client_id,
+            credential,
+            endpoints,
+            http=self._login_http,
+            clock=self._clock,
+        )
 
 
-def _state_of(error: TokenError) -> TokenState:
-    return TokenState.REFUSED if isinstance(error, CredentialRefused) else TokenState.UNREACHABLE
-
-
-def _account_and_credential(
+def _account_and_credentials(
     tx: storage.Transaction, account_id: str
-) -> tuple[accounts.Account, credentials.Credential | None]:
-    return accounts.get(tx, account_id), credentials.active(tx, account_id)
-
-
-def _record_token(
-    tx: storage.Transaction, account_id: str, state: TokenState, error: TokenError | None, *, now: datetime
-) -> None:
-    problem = None
-    if error is not None:
-        problem = {
-            "code": error.kind.value,
-            "aadsts": error.aadsts,
-            "explanation": error.explanation,
-            "cure": error.cure,
-            "correlation_id": error.correlation_id,
-        }
-    before = accounts.get(tx, account_id).token_state
-    accounts.record_token(tx, account_id, state, problem=problem, now=now)
-    if state is TokenState.OK:
-        accounts.resume_outbox(tx, account_id)
-    if state is TokenState.REFUSED and before is not TokenState.REFUSED and error is not None:
-        data = {"code": error.kind.value, "aadsts": error.aadsts}
-        events.record(tx, account_id, "credential.refused", data=data, now=now)
-    elif state is TokenState.OK and before is TokenState.REFUSED:
-        events.record(tx, account_id, "credential.recovered", now=now)
+) -> tuple[accounts.Account, list[credentials.Credential]]:
+    return accounts.get(tx, account_id), credentials.serving(tx, account_id)

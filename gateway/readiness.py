@@ -6,7 +6,7 @@ from datetime import datetime
 import storage
 from gateway.clock import Clock
 from gateway.pace import Pace
-from gateway.setup.expiry import standing
+from gateway.setup.expiry import standing_of
 from gateway.threads.indexing import sentence
 from storage import accounts, credentials, search
 from storage.accounts import Account, TokenState
@@ -80,11 +80,10 @@ def _credential_parts(tx: storage.Transaction, now: datetime) -> list[Part]:
 
 def _credential_part(tx: storage.Transaction, account: Account, now: datetime) -> Part:
     name = f"credential of {account.name}"
-    credential = credentials.active(tx, account.id)
-    if account.tenant_id is None or credential is None:
+    expiry = standing_of(credentials.serving(tx, account.id), now)
+    if account.tenant_id is None or expiry is None:
         return Part(name=name, ok=False, detail="Not connected yet: enter tenant ID, client ID and client secret.")
     if account.token_state is TokenState.REFUSED and account.token_problem is not None:
         problem = account.token_problem
         return Part(name=name, ok=False, detail=f"{problem['explanation']} {problem['cure']}")
-    expiry = standing(credential.expires_at, now)
     return Part(name=name, ok=not expiry.degraded, detail=expiry.sentence)

@@ -111,7 +111,7 @@ async def test_a_wrong_secret_is_named_as_soon_as_its_first_token_fails(scene: S
     assert account.token_problem is not None
     assert account.token_problem["aadsts"] == 7000215
     assert "secret" in account.token_problem["explanation"]
-    assert await scene.event_types() == ["credential.refused"]
+    assert await scene.event_types() == ["credential.added", "credential.refused"]
 
 
 async def test_an_expired_secret_is_told_from_a_wrong_one(scene: Scene) -> None:

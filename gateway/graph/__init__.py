@@ -31,13 +31,14 @@ from .message import AttachmentInfo, AttachmentKind, Body, BodyType, Message, Re
 from .signing_keys import SigningKeys, SigningKeysUnavailable
 from .subscriptions import Encryption
 from .token import MsalTokens, TokenSource, roles_of
-from .token_errors import CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
+from .token_errors import OF_THE_CREDENTIAL, CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
 from .transport import Call, Observer
 from .types import DeltaPage, GraphSubscription, MailFolder, Removed, Unreadable, User
 from .uploads import LARGEST_ATTACHMENT, SMALLEST_SESSION, UPLOAD_PIECE, UploadSession
 
 __all__ = [
     "LARGEST_ATTACHMENT",
+    "OF_THE_CREDENTIAL",
     "SMALLEST_SESSION",
     "UPLOAD_PIECE",
     "AccessDenied",

@@ -5,7 +5,19 @@ Source: https://learn.microsoft.com/entra/identity-platform/how-to-add-credentia
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from msal.oauth2cli.assertion import JwtAssertionCreator
+
+from .clock import Clock
+
+assertion_creator: Any = JwtAssertionCreator  # msal has no types
+
+# "5-10 minutes after nbf at most": https://learn.microsoft.com/entra/identity-platform/certificate-credentials
+ASSERTION_LIVES: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +48,33 @@ class FederatedAssertion:
 Credential: TypeAlias = ClientSecret | Certificate | FederatedAssertion
 
 
-def msal_credential(credential: Credential) -> str | dict[str, object]:
-    """The credential as msal's ConfidentialClientApplication takes it."""
+def msal_credential(credential: Credential, client_id: str, audience: str, clock: Clock) -> str | dict[str, object]:
+    """The credential as msal's ConfidentialClientApplication takes it. `audience` is the token endpoint."""
     match credential:
         case ClientSecret():
             return credential.value
         case Certificate():
-            return {"private_key": credential.private_key_pem, "public_certificate": credential.certificate_pem}
+            return {"client_assertion": lambda: signed_assertion(credential, client_id, audience, clock)}
         case FederatedAssertion():
             return {"client_assertion": credential.read}
+
+
+def signed_assertion(credential: Certificate, client_id: str, audience: str, clock: Clock) -> str:
+    """An assertion signed with the certificate's key, by msal, but timed by our clock.
+
+    Raises ValueError or PyJWTError for a key or certificate that is none.
+    """
+    certificate = x509.load_pem_x509_certificate(credential.certificate_pem.encode())
+    now = int(clock.now().timestamp())
+    creator = assertion_creator(
+        credential.private_key_pem, "PS256", sha256_thumbprint=certificate.fingerprint(hashes.SHA256()).hex()
+    )
+    signed: bytes = creator.create_normal_assertion(
+        audience=audience,
+        issuer=client_id,
+        subject=client_id,
+        issued_at=now,
+        not_before=now,
+        expires_at=now + int(ASSERTION_LIVES.total_seconds()),
+    )
+    return signed.decode()

@@ -58,7 +58,9 @@ def ask_for_token(
         app = application(
             client_id,
             authority=f"{authority}/{tenant_id}",
-            client_credential=msal_credential(credential),
+            client_credential=msal_credential(
+                credential, client_id, f"{authority}/{tenant_id}/oauth2/v2.0/token", clock
+            ),
             http_client=LoginHttp(http, authority, login_url, clock),
             instance_discovery=False,
             azure_region=False,  # no regional endpoint, whatever MSAL_FORCE_REGION says

@@ -49,7 +49,8 @@ ADVICE: Final[Mapping[TokenErrorKind, Advice]] = {
     ),
     Kind.ASSERTION_REFUSED: Advice(
         "Entra does not accept the certificate or the assertion made with it.",
-        "Check that this certificate is uploaded to the app and still valid, and that this machine's clock is right.",
+        "Check that this certificate is uploaded to the app and still valid, or that the app has a federated "
+        "credential for this issuer and subject and its file is there, and that this machine's clock is right.",
     ),
     Kind.UNKNOWN_APP: Advice(
         "There is no such app in this tenant.",
@@ -91,7 +92,10 @@ BY_NUMBER: Final[Mapping[int, TokenErrorKind]] = {
     for kind, numbers in {
         Kind.SECRET_EXPIRED: (7000222,),
         Kind.SECRET_WRONG: (7000215, 70002),
-        Kind.ASSERTION_REFUSED: (50012, 700027, 500133),
+        Kind.ASSERTION_REFUSED: (
+            *(50012, 700027, 500133, 700021, 700023, 700024, 700030),
+            *(70021, 700211, 700212, 700213),  # no federated credential: by issuer, audience, subject
+        ),
         Kind.UNKNOWN_APP: (700016, 700011),
         Kind.UNKNOWN_TENANT: (90002, 9001023),
         Kind.APP_DISABLED: (7000112, 70001),
@@ -117,6 +121,10 @@ BY_ERROR: Final[Mapping[str, TokenErrorKind]] = {
     "temporarily_unavailable": Kind.TRANSIENT,
     "server_error": Kind.TRANSIENT,
 }
+
+
+# What another credential of the same app may cure; anything else is wrong with the app, the tenant or a policy.
+OF_THE_CREDENTIAL: Final = frozenset({Kind.SECRET_EXPIRED, Kind.SECRET_WRONG, Kind.ASSERTION_REFUSED, Kind.OTHER})
 
 
 class TokenError(Exception):

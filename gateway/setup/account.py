@@ -13,7 +13,8 @@ from gateway.setup.values import (
     tenant_problem,
     time_zone_problem,
 )
-from storage import Conflict, Transaction, accounts, chores, credentials
+from storage import Conflict, Transaction, accounts, chores, credentials, events
+from storage.accounts import Account
 from storage.vault import MasterKey
 
 
@@ -89,6 +90,9 @@ def configure(
     if problems:
         raise BadConfiguration(problems)
     entered = configuration.tidied()
+    if _is_another_app(accounts.get(tx, account_id), entered) and entered.client_secret is not None:
+        credentials.retire_all(tx, account_id)
+        stored = None
     accounts.configure(
         tx,
         account_id,
@@ -100,12 +104,20 @@ def configure(
     )
     # The secret in use, sent again, is no new one: its countdown goes on.
     if entered.client_secret is not None and (stored is None or stored.open(key) != entered.client_secret):
-        credentials.replace_client_secret(
+        added = credentials.replace_client_secret(
             tx, account_id, entered.client_secret, expires_at=entered.secret_expires_at, key=key, now=now
         )
+        data = {"credential_id": added.id, "kind": added.kind}
+        events.record(tx, account_id, "credential.added", data=data, now=now)
         chores.done(tx, account_id, expiry.CHORE, next_at=now)
     elif entered.secret_expires_at is not None:
         correct_expiry(tx, account_id, entered.secret_expires_at, now=now)
+
+
+def _is_another_app(stored: Account, entered: AccountConfiguration) -> bool:
+    """What proves one app proves no other."""
+    before = (stored.tenant_id, stored.client_id, stored.cloud)
+    return stored.client_id is not None and before != (entered.tenant_id, entered.client_id, entered.cloud)
 
 
 def correct_expiry(tx: Transaction, account_id: str, expires_at: datetime | None, *, now: datetime) -> None:

@@ -12,7 +12,7 @@ from gateway.setup.connections import ConnectionSource
 from gateway.setup.report import Check, Report, Verdict
 from storage import Store, Transaction, accounts, credentials, mailboxes
 from storage.accounts import Account
-from storage.credentials import Credential
+from storage.credentials import Credential, CredentialKind
 
 # What the guide for schools grants: https://learn.microsoft.com/graph/permissions-reference
 ROLES: Final = ("User.ReadBasic.All", "Mail.Send", "Mail.ReadWrite")
@@ -46,7 +46,8 @@ class ConnectionCheck:
         if token_given:
             checks.append(await self._graph(account_id, stored.somebody))
         if stored.credential is not None:
-            checks.append(secret_expiry(stored.credential.expires_at, self._clock.now(), token_given=token_given))
+            ends, kind = stored.credential.expires_at, stored.credential.kind
+            checks.append(secret_expiry(ends, self._clock.now(), token_given=token_given, kind=kind))
         checks.append(notifications(self._public_url))
         return Report(checks=tuple(checks))
 
@@ -124,11 +125,17 @@ def reachability(error: GraphError | TokenError | None) -> Check:
     return Check(name="graph", verdict=verdict, tried=tried, found=plainly.found, cure=plainly.cure)
 
 
-def secret_expiry(expires_at: datetime | None, now: datetime, *, token_given: bool) -> Check:
+def secret_expiry(
+    expires_at: datetime | None,
+    now: datetime,
+    *,
+    token_given: bool,
+    kind: CredentialKind = CredentialKind.CLIENT_SECRET,
+) -> Check:
     """The date is a person's word: when it has passed and Entra still gives tokens, the date is what is wrong."""
-    stands = expiry.standing(expires_at, now)
-    verdict, found, cure = Verdict.WARN, stands.sentence, f"{expiry.CURE}."
-    if stands.days_left is None:
+    stands = expiry.standing(expires_at, now, kind=kind)
+    verdict, found, cure = Verdict.WARN, stands.sentence, f"{expiry.CURES[kind]}."
+    if stands.days_left is None and stands.level is not expiry.Level.OK:
         cure = "Enter the date from the column Expires, in Entra under Certificates & secrets."
     elif stands.level is expiry.Level.EXPIRED and token_given:
         found = "The date entered has passed, and Entra still takes the secret: the date is wrong."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gateway.graph import DeltaPage, MailFolder, TokenSource, User
+from gateway.graph import Credential, DeltaPage, MailFolder, TokenSource, User
 
 
 class Graph(Protocol):
@@ -45,6 +45,10 @@ class ConnectionSource(GraphSource, Protocol):
 
     async def tokens(self, account_id: str) -> TokenSource:
         """Raises `NotConnected`."""
+        ...
+
+    async def try_out(self, account_id: str, credential: Credential) -> str:
+        """A token by a credential that need not be stored. Raises `TokenError`, `NotConnected`."""
         ...
 
     async def forget(self, account_id: str) -> None:

@@ -1,11 +1,12 @@
-"""The countdown to the end of a client secret.
+"""The countdown to the end of each credential that serves.
 
-Nothing tells when a secret ends unless the app may read applications, so the date is what a person entered:
+A certificate tells when it ends, and a federated assertion is made anew again and again. Nothing tells when a secret
+ends unless the app may read applications, so the date is what a person entered:
 https://learn.microsoft.com/graph/api/resources/passwordcredential
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from storage import Store, Transaction, chores, credentials, events
-from storage.credentials import Credential
+from storage.credentials import Credential, CredentialKind, CredentialState
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,18 @@ LOOK_EVERY: Final = timedelta(days=1)
 SLACK: Final = timedelta(days=1)
 DAY: Final = timedelta(days=1)
 
-CURE: Final = "Add a new client secret to the app in Entra and enter its value under Account-Level Configuration"
+NOUNS: Final[Mapping[CredentialKind, str]] = {
+    CredentialKind.CLIENT_SECRET: "client secret",
+    CredentialKind.CERTIFICATE: "certificate",
+    CredentialKind.FEDERATED: "federated credential",
+}
+CURES: Final[Mapping[CredentialKind, str]] = {
+    CredentialKind.CLIENT_SECRET: "Add a new client secret to the app in Entra and enter its value under "
+    "Account-Level Configuration",
+    CredentialKind.CERTIFICATE: "Make a new certificate under Account-Level Configuration and upload it to the app "
+    "in Entra",
+    CredentialKind.FEDERATED: "Look at the federated credential of the app in Entra",
+}
 
 
 class Level(StrEnum):
@@ -42,7 +54,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a secret stands. `days_left` counts begun days: 1 is the last day, 0 is over, None is not known."""
+    """Where a credential stands. `days_left` counts begun days: 1 is the last day, 0 is over, None is not known."""
 
     days_left: int | None
     level: Level
@@ -68,13 +80,19 @@ def days_left(expires_at: datetime, now: datetime) -> int:
     return max(0, -((now - expires_at) // DAY))
 
 
-def standing(expires_at: datetime | None, now: datetime) -> Standing:
-    """Where a secret stands at `now`."""
+def standing(
+    expires_at: datetime | None, now: datetime, *, kind: CredentialKind = CredentialKind.CLIENT_SECRET
+) -> Standing:
+    """Where a credential stands at `now`."""
+    noun, cure = NOUNS[kind], CURES[kind]
+    if kind is CredentialKind.FEDERATED and expires_at is None:
+        sentence = "The federated credential has no end: its assertions are made anew by whoever issues them."
+        return Standing(days_left=None, level=Level.OK, sentence=sentence)
     if expires_at is None:
         return Standing(
             days_left=None,
             level=Level.NOTICE,
-            sentence="It is not known when the client secret expires. Enter the date that Entra shows beside it, and "
+            sentence=f"It is not known when the {noun} expires. Enter the date that Entra shows beside it, and "
             "the gateway will warn in time.",
         )
     left, day = days_left(expires_at, now), f"{expires_at.day} {expires_at:%B %Y}"
@@ -82,16 +100,43 @@ def standing(expires_at: datetime | None, now: datetime) -> Standing:
         return Standing(
             days_left=0,
             level=Level.EXPIRED,
-            sentence=f"The client secret expired on {day}. {CURE} now: letters wait until then.",
+            sentence=f"The {noun} expired on {day}. {cure} now: letters wait until then.",
         )
     if left > NOTICE_FROM:
-        return Standing(days_left=left, level=Level.OK, sentence=f"The client secret expires on {day}, in {left} days.")
+        return Standing(days_left=left, level=Level.OK, sentence=f"The {noun} expires on {day}, in {left} days.")
     when = f"in {left} days, on {day}" if left > 1 else f"within a day, on {day}"
     return Standing(
         days_left=left,
         level=Level.WARNING if left <= WARNING_FROM else Level.NOTICE,
-        sentence=f"The client secret expires {when}. {CURE} before then.",
+        sentence=f"The {noun} expires {when}. {cure} before then.",
     )
+
+
+def standing_of(serving: Sequence[Credential], now: datetime) -> Standing | None:
+    """Where the account stands: at the end of what serves longest, for that one takes over. None without any."""
+    well = [one for one in serving if one.problem is None] or list(serving)
+    if not well:
+        return None
+    first = well[0]
+    if first.expires_at is None:
+        return standing(None, now, kind=first.kind)
+    last = max(well, key=lambda one: one.expires_at or first.expires_at or now)
+    return standing(last.expires_at, now, kind=last.kind)
+
+
+def is_told_of(credential: Credential, serving: Sequence[Credential]) -> bool:
+    """Whether its end matters: not that of an old one which a well active one outlives."""
+    if credential.state is CredentialState.ACTIVE:
+        return True
+    return not any(
+        one.state is CredentialState.ACTIVE and one.problem is None and _outlives(one, credential) for one in serving
+    )
+
+
+def _outlives(one: Credential, other: Credential) -> bool:
+    if one.kind is CredentialKind.FEDERATED:
+        return True
+    return one.expires_at is not None and other.expires_at is not None and one.expires_at > other.expires_at
 
 
 def warnings_due(expires_at: datetime, given: Iterable[int], now: datetime) -> list[int]:
@@ -110,7 +155,7 @@ def next_look(expires_at: datetime | None, now: datetime) -> datetime:
 
 
 class ExpiryWatch:
-    """Looks daily at every account's secret, and tells each step of the countdown once."""
+    """Looks daily at every account's credentials, and tells each step of the countdown once."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -138,12 +183,25 @@ class ExpiryWatch:
 def _look(tx: Transaction, *, now: datetime) -> list[Warned]:
     told: list[Warned] = []
     for account_id in chores.due(tx, CHORE, now, latest=now + LOOK_EVERY + SLACK):
-        credential = credentials.active(tx, account_id)
-        if credential is not None and credential.expires_at is not None:
-            told += _warn(tx, credential, credential.expires_at, now)
-        ends = None if credential is None else credential.expires_at
-        chores.done(tx, account_id, CHORE, next_at=next_look(ends, now))
+        _retire_what_ended(tx, account_id, now)
+        serving = credentials.serving(tx, account_id)
+        ends = [one.expires_at for one in serving] or [None]
+        for one in serving:
+            if one.expires_at is not None and is_told_of(one, serving):
+                told += _warn(tx, one, one.expires_at, now)
+        chores.done(tx, account_id, CHORE, next_at=min(next_look(end, now) for end in ends))
     return told
+
+
+def _retire_what_ended(tx: Transaction, account_id: str, now: datetime) -> None:
+    """The old one has served its time, once its day has come and the active one is well."""
+    active = credentials.active(tx, account_id)
+    old = credentials.in_slot(tx, account_id, CredentialState.STANDBY)
+    if active is None or active.problem is not None or old is None or old.expires_at is None or old.expires_at > now:
+        return
+    credentials.retire(tx, account_id, CredentialState.STANDBY)
+    data = {"credential_id": old.id, "kind": old.kind, "reason": "expired"}
+    events.record(tx, account_id, "credential.removed", data=data, now=now)
 
 
 def _warn(tx: Transaction, credential: Credential, expires_at: datetime, now: datetime) -> list[Warned]:
@@ -154,6 +212,13 @@ def _warn(tx: Transaction, credential: Credential, expires_at: datetime, now: da
     if not steps:
         return []
     left = days_left(expires_at, now)
-    data = {"credential_id": credential.id, "days_left": left, "step": steps[0], "expires_at": expires_at.isoformat()}
+    data = {
+        "credential_id": credential.id,
+        "kind": credential.kind,
+        "state": credential.state,
+        "days_left": left,
+        "step": steps[0],
+        "expires_at": expires_at.isoformat(),
+    }
     events.record(tx, credential.account_id, "credential.expiring", data=data, now=now)
     return [Warned(account_id=credential.account_id, credential_id=credential.id, days_left=left)]

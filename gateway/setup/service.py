@@ -8,6 +8,7 @@ from gateway.setup.check import ConnectionCheck
 from gateway.setup.connections import ConnectionSource
 from gateway.setup.mailboxes import Mailboxes, Validation
 from gateway.setup.report import Report
+from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
 from storage import Store
 from storage.mailboxes import Mailbox
@@ -22,7 +23,7 @@ class ProcessSettings(Protocol):
 
 
 class Setup:
-    """Connecting an account and its mailboxes."""
+    """Connecting an account and its mailboxes. `rotation` has the credentials."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Setup:
         self._store = store
         self._clock = clock
         self._key = key
+        self.rotation = Rotation(store, connections, clock, key)
         self._check = ConnectionCheck(store, connections, clock, public_url=settings.public_url)
         self._mailboxes = Mailboxes(store, connections, clock)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import orjson
 
 from gateway.connections import NotConnected
-from gateway.graph import DeltaPage, GraphError, MailFolder, TokenError, User
+from gateway.graph import Credential, DeltaPage, GraphError, MailFolder, TokenError, User
 from gateway.graph import errors as graph_errors
 from gateway.setup.check import ROLES
 
@@ -93,6 +93,7 @@ class FakeConnections:
         self.the_graph = graph or FakeGraph()
         self.remembered: TokenError | str | None = None
         self.token: TokenError | str = token_with(ROLES) if token is None else token
+        self.tried: list[Credential] = []
         self.connected = True
 
     async def graph(self, account_id: str) -> FakeGraph:
@@ -102,6 +103,13 @@ class FakeConnections:
     async def tokens(self, account_id: str) -> FakeTokens:
         self._check(account_id)
         return FakeTokens(self.token if self.remembered is None else self.remembered)
+
+    async def try_out(self, account_id: str, credential: Credential) -> str:
+        self._check(account_id)
+        self.tried.append(credential)
+        if isinstance(self.token, TokenError):
+            raise self.token
+        return self.token
 
     async def forget(self, account_id: str) -> None:
         self.remembered = None

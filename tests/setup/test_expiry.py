@@ -269,6 +269,8 @@ class TestWatch:
         assert event.type == "credential.expiring"
         assert event.data == {
             "credential_id": credential.id,
+            "kind": "client_secret",
+            "state": "active",
             "days_left": 5,
             "step": 7,
             "expires_at": (clock.now() + 5 * DAY).isoformat(),
