@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import credentials as credentials_commands
 from gateway.cli.common import AccountName, AsJson, Exit, print_json, print_table, run, tools, when
 from gateway.graph import Cloud
 from gateway.setup.account import AccountConfiguration
@@ -15,9 +16,11 @@ from storage.accounts import Account
 from storage.credentials import Credential
 from storage.database import Transaction
 
-SECRET_VARIABLE = "SELMA_CLIENT_SECRET"  # noqa: S105 - its name
+app = typer.Typer(no_args_is_help=True, help="The connection to Microsoft 365: set, show, check, rotate.")
 
-app = typer.Typer(no_args_is_help=True, help="The connection to Microsoft 365: set, show, check.")
+app.command("credentials")(credentials_commands.show_credentials)
+app.command("rotate")(credentials_commands.rotate)
+app.command("forget")(credentials_commands.forget)
 
 
 @app.command("set")
@@ -36,7 +39,7 @@ def set_account(
     The secret is read from the variable SELMA_CLIENT_SECRET, or asked for: an argument would show in the process
     list. Leave it empty to keep the stored one.
     """
-    secret = os.environ.get(SECRET_VARIABLE)
+    secret = os.environ.get(credentials_commands.SECRET_VARIABLE)
     if secret is None:
         secret = typer.prompt("Client secret (value)", hide_input=True, default="", show_default=False)
     configuration = AccountConfiguration(

@@ -9,17 +9,19 @@ from starlette.responses import Response
 
 from gateway.graph import Cloud
 from gateway.http import schemas
+from gateway.http.credentials import CredentialView
 from gateway.http.routing import Call, Operation, json_response
 from gateway.setup.expiry import standing
 from gateway.setup.report import Check, Report
 from storage import Transaction, accounts, credentials
 from storage.accounts import TokenState
 from storage.api_keys import Scope
+from storage.credentials import CredentialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """An account. `secret_hint` is the first three characters of the secret.
+    """An account. `secret_hint` is the first three characters of the secret; all of `secret_` tells of the active one.
 
     `token_state` is what the last attempt to get a token showed; `token_problem` says what was wrong and the cure. No
     letter leaves before `outbox_paused_until`; without a token it is put off again and again, with one it is gone.
@@ -41,6 +43,7 @@ class AccountView:
     outbox_paused_until: datetime | None
     created_at: datetime
     updated_at: datetime
+    credentials: Sequence[CredentialView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,9 @@ class ReportView:
 def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView:
     """The account as it stands at `now`."""
     account = accounts.get(tx, account_id)
-    secret = credentials.active(tx, account_id)
-    stands = None if secret is None else standing(secret.expires_at, now)
+    slots = credentials.slots(tx, account_id)
+    secret = next((one for one in slots if one.state is CredentialState.ACTIVE), None)
+    stands = None if secret is None else standing(secret.expires_at, now, kind=secret.kind)
     return AccountView(
         id=account.id,
         name=account.name,
@@ -78,6 +82,7 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
         outbox_paused_until=account.outbox_paused_until,
         created_at=account.created_at,
         updated_at=account.updated_at,
+        credentials=[CredentialView.of(one, now) for one in slots],
     )
 
 

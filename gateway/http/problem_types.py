@@ -106,6 +106,13 @@ IDEMPOTENCY_KEY_REUSED: Final = _type(
     "The same key with the same body gets the same answer; with another body it is refused. Use a fresh key for "
     "each letter.",
 )
+CREDENTIAL_REFUSED: Final = _type(
+    "credential-refused",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "Entra does not accept this credential",
+    "The credential was tried and Entra gave no token by it; `detail` says why and what to do. What served before "
+    "serves on.",
+)
 UNKNOWN_MAILBOX: Final = _type(
     "unknown-mailbox",
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -199,6 +206,7 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         UNSUPPORTED_MEDIA_TYPE,
         INVALID_REQUEST,
         IDEMPOTENCY_KEY_REUSED,
+        CREDENTIAL_REFUSED,
         UNKNOWN_MAILBOX,
         MAILBOX_NOT_VALIDATED,
         UNKNOWN_ORIGINAL,

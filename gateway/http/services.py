@@ -12,6 +12,7 @@ from gateway.readiness import Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
+from gateway.setup.rotation import Rotation
 from gateway.threads.attachments import PLACED, Download
 from storage import Store
 from storage.mailboxes import Mailbox
@@ -34,6 +35,11 @@ __all__ = [
 
 class Setup(Protocol):
     """Connecting an account and its mailboxes. Unknown addresses raise `storage.NotFound`."""
+
+    @property
+    def rotation(self) -> Rotation:
+        """The credentials of accounts."""
+        ...
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:
         """Store tenant, app and secret. Raises `BadConfiguration`, then nothing is stored."""

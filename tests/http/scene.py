@@ -9,6 +9,7 @@ import httpx
 from starlette.types import ASGIApp
 
 import storage
+from gateway.graph import Credential, TokenError
 from gateway.host.webhooks import HostWebhooks
 from gateway.http.app import create_app
 from gateway.http.door import Door
@@ -18,6 +19,7 @@ from gateway.readiness import Part, Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
 from gateway.setup.report import Check, Report, Verdict
+from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
 from gateway.threads.attachments import PLACED, Download
 from gateway.threads.linking import Linking
@@ -40,6 +42,18 @@ WELL = Check(name="token", verdict=Verdict.OK, tried="We asked Entra for a token
 UNWELL = Check(name="mail", verdict=Verdict.FAIL, tried="We read.", found="Refused.", cure="Grant Mail.ReadWrite.")
 
 
+class FakeEntra:
+    """Gives a token by every credential, or refuses each for the same reason."""
+
+    def __init__(self) -> None:
+        self.refuses: TokenError | None = None
+
+    async def try_out(self, account_id: str, credential: Credential) -> str:
+        if self.refuses is not None:
+            raise self.refuses
+        return "token"
+
+
 class FakeSetup:
     """Stores what setting up stores, and asks Microsoft nothing."""
 
@@ -49,6 +63,8 @@ class FakeSetup:
         self.report = Report(checks=(WELL,))
         self.key = MasterKey.new()
         self.fails: Exception | None = None
+        self.entra = FakeEntra()
+        self.rotation = Rotation(store, self.entra, clock, self.key)
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:
         await self.store.write(configure, account_id, configuration, key=self.key, now=self.clock.now())

@@ -48,6 +48,9 @@ def page_routes(services: Services) -> list[BaseRoute]:
 def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
     posts = {
         "/settings/account": page.save_account,
+        "/settings/credentials": page.credentials.add,
+        "/settings/credentials/try": page.credentials.try_pending,
+        "/settings/credentials/remove": page.credentials.remove,
         "/settings/check": page.check,
         "/settings/mailboxes": page.add_mailbox,
         "/settings/mailboxes/validate": page.validate_mailbox,
@@ -61,6 +64,7 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
     }
     return [
         Route("/settings", guard.page(page.show, Scope.SETTINGS)),
+        Route("/settings/credentials/{id}/certificate", guard.page(page.credentials.certificate, Scope.SETTINGS)),
         *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
         *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
         *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),

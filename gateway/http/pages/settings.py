@@ -11,7 +11,9 @@ from starlette.responses import RedirectResponse, Response
 import storage
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError
+from gateway.http.pages import credential_forms
 from gateway.http.pages.account_form import CLOUDS, FIELDS, AccountForm, read_form, time_zones
+from gateway.http.pages.credential_forms import CredentialForms
 from gateway.http.pages.errors import no_such_page
 from gateway.http.pages.guard import Visit
 from gateway.http.pages.rendering import Renderer
@@ -30,17 +32,19 @@ SAID: Final[Mapping[str, str]] = {
     "mailbox": "The mailbox is validated: letters can be sent from it.",
     "completeness": "The mailboxes are compared with Microsoft 365. What is found stands with each of them.",
     "removed": "The mailbox was removed. Its threads stay where they are.",
+    **credential_forms.SAID,
 }
 LONGEST_ADDRESS: Final = 320
 
 
 class Settings:
-    """`/settings` and what its forms do."""
+    """`/settings` and what its forms do. `credentials` has those about credentials."""
 
     def __init__(self, services: Services, renderer: Renderer) -> None:
         self._services = services
         self._renderer = renderer
         self._time_zones = time_zones()
+        self.credentials = CredentialForms(services, self._page)
         self._watch: dict[str, Any] = {
             "public": services.settings.public_url is not None,
             "sweeps": services.settings.sweep_interval,
@@ -162,6 +166,7 @@ class Settings:
             "new_mailbox": {"address": "", "problem": None},
             "new_test": {"mailbox": "", "to": "", "problems": {}},
             "test": None,
+            "rotation": {"problems": {}, "new_expires_at": "", "assertion_file": ""},
         }
         return self._renderer.page(
             "settings.html",

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from gateway.http.credentials import CredentialView
 from gateway.http.pages.budget_view import BudgetView, read_budget
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
-from gateway.setup.expiry import Level, standing
+from gateway.setup.expiry import NOUNS, Level, standing_of
 from gateway.threads.standing import Completeness, read_completeness, why_plain
 from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
 from storage.accounts import Account, TokenState
-from storage.credentials import Credential
+from storage.credentials import Credential, CredentialState
 from storage.folders import Folder
 from storage.mailboxes import Mailbox, MailboxState
 from storage.subscriptions import Subscription, SubscriptionState
@@ -90,6 +91,7 @@ class SettingsView:
 
     account: Account
     credential: Credential | None
+    slots: Sequence[CredentialView]
     banners: Sequence[Banner]
     mailboxes: Sequence[MailboxView]
 
@@ -123,14 +125,15 @@ def read_settings(
 
     `rich`: notifications are to bring encrypted metadata where they can.
     """
-    account, credential = accounts.get(tx, account_id), credentials.active(tx, account_id)
+    account, slots = accounts.get(tx, account_id), credentials.slots(tx, account_id)
     found = mailboxes.list_mailboxes(tx, account_id)
     waiting = sum(outbox.counts_in(tx, account_id, UNSENT).values())
     views = [_mailbox_view(tx, one, public=public, sweeps=sweeps, rich=rich, now=now) for one in found]
     return SettingsView(
         account=account,
-        credential=credential,
-        banners=banners(account, credential, waiting=waiting, public=public, sweeps=sweeps, now=now),
+        credential=next((one for one in slots if one.state is CredentialState.ACTIVE), None),
+        slots=[CredentialView.of(one, now) for one in slots],
+        banners=banners(account, slots, waiting=waiting, public=public, sweeps=sweeps, now=now),
         mailboxes=[_with_budget(tx, one, account, allowance, now) for one in views],
     )
 
@@ -165,7 +168,7 @@ def read_test_letter(tx: Transaction, account_id: str, message_id: str) -> TestL
 
 
 def banners(
-    account: Account, credential: Credential | None, *, waiting: int, public: bool, sweeps: timedelta, now: datetime
+    account: Account, slots: Sequence[Credential], *, waiting: int, public: bool, sweeps: timedelta, now: datetime
 ) -> list[Banner]:
     """Worst first; `waiting` is how many letters have not left. A date for the secret is asked for in the form."""
     said: list[Banner] = []
@@ -179,12 +182,7 @@ def banners(
                 cure=account.token_problem.get("cure"),
             )
         )
-    if credential is not None and credential.expires_at is not None:
-        stands = standing(credential.expires_at, now)
-        if stands.level is not Level.OK:
-            tone = {Level.NOTICE: Tone.QUIET, Level.WARNING: Tone.WARN, Level.EXPIRED: Tone.BAD}[stands.level]
-            title = "The client secret has expired" if stands.level is Level.EXPIRED else "The client secret ends soon"
-            said.append(Banner(tone=tone, title=title, detail=stands.sentence))
+    said += _credential_banners(account, [one for one in slots if one.state is not CredentialState.PENDING], now)
     if not public:
         said.append(
             Banner(
@@ -195,6 +193,27 @@ def banners(
             )
         )
     return sorted(said, key=lambda banner: [Tone.BAD, Tone.WARN, Tone.QUIET].index(banner.tone))
+
+
+def _credential_banners(account: Account, serving: Sequence[Credential], now: datetime) -> list[Banner]:
+    said: list[Banner] = []
+    stands = standing_of(serving, now)
+    if stands is not None and stands.days_left is not None and stands.level is not Level.OK:
+        noun = NOUNS[serving[0].kind]
+        tone = {Level.NOTICE: Tone.QUIET, Level.WARNING: Tone.WARN, Level.EXPIRED: Tone.BAD}[stands.level]
+        title = f"The {noun} has expired" if stands.level is Level.EXPIRED else f"The {noun} ends soon"
+        said.append(Banner(tone=tone, title=title, detail=stands.sentence))
+    first = serving[0] if serving else None
+    if first is not None and first.problem is not None and account.token_state is TokenState.OK:
+        said.append(
+            Banner(
+                tone=Tone.WARN,
+                title="The credential before serves again",
+                detail=f"The newest one is refused: {token_trouble(first.problem)}",
+                cure=first.problem.get("cure"),
+            )
+        )
+    return said
 
 
 def token_trouble(problem: Mapping[str, Any]) -> str:
