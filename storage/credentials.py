@@ -161,12 +161,20 @@ def add(tx: Transaction, account_id: str, new: NewCredential, *, key: MasterKey,
     return get(tx, account_id, credential_id)
 
 
-def take_over(tx: Transaction, account_id: str) -> None:
-    """The pending one is the active one from now on, the one before stands by, and the one before that is retired."""
-    retire(tx, account_id, CredentialState.STANDBY)
+def take_over(tx: Transaction, account_id: str) -> Credential | None:
+    """The pending one is the active one from now on and the one before stands by; the one that leaves for that.
+
+    A refused one does not drive out a well one that stands by.
+    """
+    before, old = in_slot(tx, account_id, CredentialState.ACTIVE), in_slot(tx, account_id, CredentialState.STANDBY)
+    is_dead = before is not None and before.problem is not None and old is not None and old.problem is None
+    leaves = before if is_dead else old
+    if leaves is not None:
+        retire(tx, account_id, leaves.state)
     _move(tx, account_id, CredentialState.ACTIVE, CredentialState.STANDBY)
     _move(tx, account_id, CredentialState.PENDING, CredentialState.ACTIVE)
     tx.announce("accounts")
+    return leaves
 
 
 def retire(tx: Transaction, account_id: str, state: CredentialState) -> bool:

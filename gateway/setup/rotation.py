@@ -214,8 +214,7 @@ def _taken_over(tx: Transaction, account: Account, credential_id: str, *, now: d
     """It was tried and brought a token: the account is well again if it was not."""
     _check_same_app(tx, account)
     _pending(tx, account.id, credential_id)
-    leaves = credentials.in_slot(tx, account.id, CredentialState.STANDBY)
-    credentials.take_over(tx, account.id)
+    leaves = credentials.take_over(tx, account.id)
     if leaves is not None:
         _tell_removed(tx, leaves, "replaced", now=now)
     credentials.used(tx, account.id, credential_id, now=now)

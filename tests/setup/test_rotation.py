@@ -230,6 +230,13 @@ class TestFallback:
         slots = await rotated.in_slots()
         assert slots[STANDBY].problem is None
 
+    async def test_a_dead_one_does_not_drive_out_the_one_that_serves(self, rotated: Scene) -> None:
+        dead, serves = (await rotated.in_slots())[ACTIVE], (await rotated.in_slots())[STANDBY]
+        rotated.revoke(dead.open(rotated.key))
+        await rotated.fresh_token()
+        await rotated.rotation.add(rotated.account_id, Secret(value=rotated.new_secret()))
+        assert (await rotated.in_slots())[STANDBY].id == serves.id
+
     async def test_an_outage_of_entra_asks_nobody_else(self, rotated: Scene) -> None:
         rotated.way.is_down = True
         with pytest.raises(EntraUnavailable):
