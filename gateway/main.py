@@ -41,6 +41,7 @@ from gateway.sending.tidy import Tidier
 from gateway.sending.worker import OutboxWorker
 from gateway.settings import Settings
 from gateway.setup.expiry import ExpiryWatch
+from gateway.setup.outside import Outside
 from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
 from gateway.threads.attachments import AttachmentReader
@@ -202,7 +203,7 @@ async def gateway(
         stopping, session_key = asyncio.Event(), key.derive("sessions")
         pace = Pace()
         health = Health(store, clock, pace)
-        setup = Setup(store, connections, clock, key, settings)
+        setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
         door = Door(pace)
         certificates = Certificates(store, key, clock)
         openers = Openers(http, login_url=settings.login_url, clock=clock)

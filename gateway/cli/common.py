@@ -25,6 +25,7 @@ from gateway.master_key import unlock
 from gateway.sending.posted import LetterRefused
 from gateway.settings import BadSettings, Settings, from_env
 from gateway.setup.account import BadConfiguration
+from gateway.setup.outside import Outside
 from gateway.setup.service import Setup
 from storage import accounts
 from storage.accounts import Account
@@ -112,15 +113,16 @@ async def tools(account_name: str | None = None) -> AsyncIterator[Tools]:
         store = await stack.enter_async_context(storage.open_store(settings.database, alone=False))
         key = await unlock(store, settings, clock)
         account = await store.write(_find_account, account_name, now=clock.now())
+        http = await stack.enter_async_context(build_http(settings.ca_file))
         connections = Connections(
             store,
             key,
             settings,
             clock,
-            http=await stack.enter_async_context(build_http(settings.ca_file)),
+            http=http,
             login_http=stack.enter_context(build_login_http(settings.ca_file)),
         )
-        setup = Setup(store, connections, clock, key, settings)
+        setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
         yield Tools(store=store, clock=clock, settings=settings, account=account, setup=setup)
 
 

@@ -9,7 +9,7 @@ from .budget import Budgets, Left, Limits, MailboxBudget, Spending, SpendingKind
 from .client import GraphClient, build_http, build_login_http
 from .clock import Clock
 from .credentials import Certificate, ClientSecret, Credential, FederatedAssertion
-from .endpoints import Cloud, Endpoints, check_origin, endpoints_for
+from .endpoints import Cloud, Endpoints, check_origin, consent_url, endpoints_for
 from .errors import (
     AccessDenied,
     BadRequest,
@@ -98,6 +98,7 @@ __all__ = [
     "build_http",
     "build_login_http",
     "check_origin",
+    "consent_url",
     "endpoints_for",
     "roles_of",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 
 class Cloud(StrEnum):
@@ -71,6 +71,15 @@ def endpoints_for(cloud: Cloud, *, login_url: str | None = None, graph_url: str 
         graph_url=check_origin(graph_url) if graph_url else default.graph_url,
         resource=default.resource,
     )
+
+
+def consent_url(cloud: Cloud, tenant_id: str, client_id: str) -> str:
+    """The page on which an admin grants, for the whole tenant, what the app asks for. For a person's browser.
+
+    Source: https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent
+    """
+    tenant, client = quote(tenant_id, safe=""), quote(client_id, safe="")
+    return f"{CLOUDS[cloud].login_url}/{tenant}/adminconsent?client_id={client}"
 
 
 def check_origin(url: str) -> str:

@@ -2,20 +2,27 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from gateway.clock import Clock
-from gateway.graph import AccessDenied, GraphError, NotFound, Throttled, TokenError, roles_of
-from gateway.setup import expiry
+from gateway.graph import (
+    AccessDenied,
+    Cloud,
+    GraphError,
+    NotFound,
+    Throttled,
+    TokenError,
+    endpoints_for,
+    roles_of,
+)
+from gateway.setup import expiry, sign_in
 from gateway.setup.answers import explain
 from gateway.setup.connections import ConnectionSource
+from gateway.setup.outside import Outside
 from gateway.setup.report import Check, Report, Verdict
+from gateway.setup.values import client_id_problem, tenant_problem
 from storage import Store, Transaction, accounts, credentials, mailboxes
 from storage.accounts import Account
 from storage.credentials import Credential, CredentialKind
-
-# What the guide for schools grants: https://learn.microsoft.com/graph/permissions-reference
-ROLES: Final = ("User.ReadBasic.All", "Mail.Send", "Mail.ReadWrite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +35,22 @@ class _Stored:
 class ConnectionCheck:
     """The doctor. Works without a credential and without Graph, and says so; it changes nothing but what is known."""
 
-    def __init__(self, store: Store, connections: ConnectionSource, clock: Clock, *, public_url: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connections: ConnectionSource,
+        clock: Clock,
+        *,
+        public_url: str | None,
+        graph_url: str | None = None,
+        outside: Outside | None = None,
+    ) -> None:
         self._store = store
         self._connections = connections
         self._clock = clock
         self._public_url = public_url
+        self._graph_url = graph_url
+        self._outside = outside
 
     async def check(self, account_id: str) -> Report:
         """Try the whole connection. Raises `storage.NotFound`."""
@@ -40,30 +58,41 @@ class ConnectionCheck:
         configured = _configuration(stored)
         checks, token_given = [configured], False
         if configured.verdict is Verdict.OK:
+            checks.append(shapes(stored.account))
             token_checks = await self._token(stored.account)
-            token_given = token_checks[0].verdict is Verdict.OK
+            token_given = all(check.verdict is not Verdict.FAIL for check in token_checks)
             checks += token_checks
         if token_given:
             checks.append(await self._graph(account_id, stored.somebody))
+        checks += await self._clocks(stored.account)
         if stored.credential is not None:
             ends, kind = stored.credential.expires_at, stored.credential.kind
             checks.append(secret_expiry(ends, self._clock.now(), token_given=token_given, kind=kind))
-        checks.append(notifications(self._public_url))
+        checks.append(await self._notifications())
         return Report(checks=tuple(checks))
 
     async def _token(self, account: Account) -> list[Check]:
         """Ask Entra, not the memory of what Entra said before."""
-        tried = "Asked Microsoft Entra for a token with these values."
         await self._connections.forget(account.id)
         try:
             token = await (await self._connections.tokens(account.id)).token()
         except TokenError as error:
-            plainly = explain(error)
-            return [Check(name="token", verdict=Verdict.FAIL, tried=tried, found=plainly.found, cure=plainly.cure)]
-        given = Check(
-            name="token", verdict=Verdict.OK, tried=tried, found="Entra gave one: tenant, app and secret fit."
-        )
-        return [given, permissions(roles_of(token))]
+            return sign_in.refused(error)
+        serving = await self._store.read(credentials.serving, account.id)
+        consent = sign_in.consent_of(account.tenant_id, account.client_id, account.cloud)
+        return [*sign_in.given(serving), sign_in.permissions(roles_of(token), consent)]
+
+    async def _clocks(self, account: Account) -> list[Check]:
+        if self._outside is None:
+            return []
+        graph_url = endpoints_for(Cloud(account.cloud), graph_url=self._graph_url).graph_url
+        found = await self._outside.clock_skew(graph_url)
+        return [] if found is None else [found]
+
+    async def _notifications(self) -> Check:
+        if self._outside is None or self._public_url is None:
+            return notifications(self._public_url)
+        return await self._outside.handshake(self._public_url)
 
     async def _graph(self, account_id: str, somebody: str) -> Check:
         try:
@@ -95,24 +124,14 @@ def _configuration(stored: _Stored) -> Check:
     )
 
 
-def permissions(roles: frozenset[str]) -> Check:
-    """A missing role is a warning only: an app scoped by RBAC for Applications works without any.
-
-    Source: https://learn.microsoft.com/exchange/permissions-exo/application-rbac
-    """
-    missing = [role for role in ROLES if role not in roles]
-    tried = f"Looked in the token for {', '.join(ROLES)}."
-    if not missing:
-        return Check(name="permissions", verdict=Verdict.OK, tried=tried, found="All three are granted.")
-    return Check(
-        name="permissions",
-        verdict=Verdict.WARN,
-        tried=tried,
-        found=f"Not in the token: {', '.join(missing)}.",
-        cure="In Entra under API permissions add them as Application permissions of Microsoft Graph and click Grant "
-        "admin consent; it can take some minutes until they are in a new token. If Exchange gives this app its rights "
-        "by RBAC for Applications, its mail permissions are never in the token: then validate a mailbox to see.",
-    )
+def shapes(account: Account) -> Check:
+    """Whether the ids can be ids at all. A secret's ID in the place of its value is refused when it is entered."""
+    problems = [tenant_problem(account.tenant_id or ""), client_id_problem(account.client_id or "")]
+    wrong = " ".join(problem for problem in problems if problem is not None)
+    tried = "Looked at the shape of the tenant ID and the client ID."
+    if not wrong:
+        return Check(name="ids", verdict=Verdict.OK, tried=tried, found="They look as they should.")
+    return Check(name="ids", verdict=Verdict.FAIL, tried=tried, found=wrong, cure="Enter them anew.")
 
 
 def reachability(error: GraphError | TokenError | None) -> Check:

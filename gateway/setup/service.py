@@ -7,6 +7,7 @@ from gateway.setup.account import AccountConfiguration, configure
 from gateway.setup.check import ConnectionCheck
 from gateway.setup.connections import ConnectionSource
 from gateway.setup.mailboxes import Mailboxes, Validation
+from gateway.setup.outside import Outside
 from gateway.setup.report import Report
 from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
@@ -21,6 +22,9 @@ class ProcessSettings(Protocol):
     @property
     def public_url(self) -> str | None: ...
 
+    @property
+    def graph_url(self) -> str | None: ...
+
 
 class Setup:
     """Connecting an account and its mailboxes. `rotation` has the credentials."""
@@ -32,12 +36,21 @@ class Setup:
         clock: Clock,
         key: MasterKey,
         settings: ProcessSettings,
+        *,
+        outside: Outside | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._key = key
         self.rotation = Rotation(store, connections, clock, key)
-        self._check = ConnectionCheck(store, connections, clock, public_url=settings.public_url)
+        self._check = ConnectionCheck(
+            store,
+            connections,
+            clock,
+            public_url=settings.public_url,
+            graph_url=settings.graph_url,
+            outside=outside,
+        )
         self._mailboxes = Mailboxes(store, connections, clock)
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:

@@ -45,7 +45,7 @@ async def go_through(page: Page, school: Demo, key: str) -> None:
 
     await page.get_by_role("button", name="Check connection").click()
     await expect(page.get_by_text("The connection works.")).to_be_visible()
-    await expect(page.locator(".check.ok")).to_have_count(6)
+    await expect(page.locator(".check.ok")).to_have_count(11)
 
     await page.get_by_label("Add a mailbox").fill(NEW_MAILBOX)
     await page.get_by_role("button", name="Add and validate").click()

@@ -11,7 +11,7 @@ import orjson
 from gateway.connections import NotConnected
 from gateway.graph import Credential, DeltaPage, GraphError, MailFolder, TokenError, User
 from gateway.graph import errors as graph_errors
-from gateway.setup.check import ROLES
+from gateway.setup.sign_in import ROLES
 
 TENANT_ID = "8f3c2a10-1111-4222-8333-c0ffee000001"
 CLIENT_ID = "8f3c2a10-1111-4222-8333-c0ffee000002"

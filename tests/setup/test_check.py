@@ -6,8 +6,9 @@ import storage
 from gateway.graph import CredentialRefused, EntraUnavailable, GraphError, TokenError, TokenErrorKind, Unreachable
 from gateway.graph.token_errors import token_error_from
 from gateway.setup.account import AccountConfiguration, configure
-from gateway.setup.check import ROLES, ConnectionCheck
+from gateway.setup.check import ConnectionCheck
 from gateway.setup.report import Check, Report, Verdict
+from gateway.setup.sign_in import ROLES
 from storage import accounts, mailboxes
 from storage.vault import MasterKey
 from tests.fakes.clock import FakeClock
@@ -63,9 +64,13 @@ async def test_when_all_is_well_every_link_is_named_and_nothing_needs_a_cure(doc
     report = await doctor.check()
     assert report.ok
     assert verdicts(report) == dict.fromkeys(
-        ["configuration", "token", "permissions", "graph", "secret_expiry", "notifications"], "ok"
+        [
+            *("configuration", "ids", "tenant", "app", "credential", "token"),
+            *("permissions", "graph", "secret_expiry", "notifications"),
+        ],
+        "ok",
     )
-    assert [check.cure for check in report.checks] == [None] * 6
+    assert {check.cure for check in report.checks} == {None}
     assert all(check.tried.endswith(".") and check.found.endswith(".") for check in report.checks)
 
 
@@ -84,22 +89,22 @@ async def test_an_account_that_is_not_there_is_not_found(doctor: Doctor) -> None
 
 
 @pytest.mark.parametrize(
-    ("number", "found", "cure"),
+    ("number", "link", "found", "cure"),
     [
-        (7000222, "The client secret has expired. (AADSTS7000222)", "add a new client secret"),
-        (7000215, "Entra does not accept the client secret. (AADSTS7000215)", "not its Secret ID"),
-        (700016, "There is no such app in this tenant. (AADSTS700016)", "Application (client) ID"),
-        (90002, "There is no such tenant. (AADSTS90002)", "Directory (tenant) ID"),
-        (7000112, "The app is disabled. (AADSTS7000112)", "Enterprise applications"),
+        (7000222, "credential", "The client secret has expired. (AADSTS7000222)", "add a new client secret"),
+        (7000215, "credential", "Entra does not accept the client secret. (AADSTS7000215)", "not its Secret ID"),
+        (700016, "app", "There is no such app in this tenant. (AADSTS700016)", "Application (client) ID"),
+        (90002, "tenant", "There is no such tenant. (AADSTS90002)", "Directory (tenant) ID"),
+        (7000112, "app", "The app is disabled. (AADSTS7000112)", "Enterprise applications"),
     ],
 )
 async def test_a_refused_token_is_explained_with_its_number_and_cure(
-    doctor: Doctor, number: int, found: str, cure: str
+    doctor: Doctor, number: int, link: str, found: str, cure: str
 ) -> None:
     await doctor.connect()
     doctor.connections.token = refused(number)
     report = await doctor.check()
-    token = one(report, "token")
+    token = one(report, link)
     assert (report.ok, token.verdict) == (False, Verdict.FAIL)
     assert token.found == f"{found} Correlation ID corr-1."
     assert cure in (token.cure or "")
@@ -127,7 +132,7 @@ async def test_missing_roles_are_a_warning_because_an_app_scoped_by_rbac_has_non
     report = await doctor.check()
     permissions = one(report, "permissions")
     assert (report.ok, permissions.verdict) == (True, Verdict.WARN)
-    assert permissions.found == "Not in the token: Mail.Send, Mail.ReadWrite."
+    assert permissions.found == "Granted: User.ReadBasic.All. Not in the token: Mail.Send, Mail.ReadWrite."
     assert "RBAC for Applications" in (permissions.cure or "")
     assert "admin consent" in (permissions.cure or "")
 

@@ -1,114 +1,33 @@
 """Rotation: the new credential is tried first, the old one stands by, and what Entra refuses changes nothing."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 import storage
-from gateway.connections import Connections
 from gateway.graph import CredentialRefused, EntraUnavailable
-from gateway.sandbox import Sandbox, school
 from gateway.sandbox.directory import EXCHANGE
-from gateway.sandbox.model import App
-from gateway.sandbox.school import School
-from gateway.settings import Settings
 from gateway.setup import certificates
 from gateway.setup.account import AccountConfiguration, BadConfiguration, configure
 from gateway.setup.expiry import ExpiryWatch
-from gateway.setup.rotation import AssertionFile, CredentialNotTaken, OwnCertificate, Rotation, Secret
-from storage import accounts, credentials, events
+from gateway.setup.rotation import AssertionFile, CredentialNotTaken, OwnCertificate, Secret
+from storage import credentials, events
 from storage.accounts import TokenState
-from storage.credentials import Credential, CredentialKind, CredentialState
-from storage.vault import MasterKey
-from tests.fakes.clock import FakeClock
-from tests.fire.one_clock import ToGraph, login_client
+from storage.credentials import CredentialKind, CredentialState
+from tests.setup.school import DAY, MINUTE, Scene, connected_school
 
-DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 ACTIVE, STANDBY, PENDING = CredentialState.ACTIVE, CredentialState.STANDBY, CredentialState.PENDING
 ISSUER, SUBJECT = "https://issuer.example", "system:serviceaccount:selma:gateway"
 
 
-@dataclass
-class Scene:
-    """A connected account, its Entra in the sandbox, and everything on one clock."""
-
-    store: storage.Store
-    clock: FakeClock
-    key: MasterKey
-    school: School
-    sandbox: Sandbox
-    account_id: str
-    connections: Connections
-    way: ToGraph
-
-    @property
-    def rotation(self) -> Rotation:
-        return Rotation(self.store, self.connections, self.clock, self.key)
-
-    @property
-    def app(self) -> App:
-        return self.sandbox.world.directory.apps[self.school.client_id]
-
-    def new_secret(self, days: int = 300) -> str:
-        return self.sandbox.world.add_secret(self.app, self.clock.now() + days * DAY)
-
-    def revoke(self, value: str) -> None:
-        [key_id] = [one.key_id for one in self.app.secrets if one.value == value]
-        self.sandbox.world.directory.revoke(self.app, key_id)
-
-    async def token(self) -> str:
-        return await (await self.connections.tokens(self.account_id)).token()
-
-    async def fresh_token(self) -> str:
-        await self.connections.forget(self.account_id)
-        return await self.token()
-
-    async def in_slots(self) -> dict[CredentialState, Credential]:
-        return {one.state: one for one in await self.store.read(credentials.slots, self.account_id)}
-
-    async def told(self) -> list[str]:
-        found = await self.store.read(events.after, self.account_id, 0, limit=1000)
-        return [event.type.removeprefix("credential.") for event in found]
-
-    async def state(self) -> TokenState:
-        return (await self.store.read(accounts.get, self.account_id)).token_state
-
-
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    clock, key = FakeClock(), MasterKey.new()
-    async with httpx.AsyncClient() as http, storage.open_store(tmp_path / "gateway.db") as store:
-        sandbox = Sandbox(clock=clock, http=http)
-        way = ToGraph(sandbox)
-        login = login_client(sandbox, way)
-        connections = Connections(store, key, Settings(), clock, http=http, login_http=login)
-        account = await store.write(accounts.add, "SELMA", now=clock.now())
-        built = Scene(
-            store=store,
-            clock=clock,
-            key=key,
-            school=school.build(sandbox),
-            sandbox=sandbox,
-            account_id=account.id,
-            connections=connections,
-            way=way,
-        )
-        configuration = AccountConfiguration(
-            tenant_id=built.school.tenant_id,
-            client_id=built.school.client_id,
-            client_secret=built.school.client_secret,
-            secret_expires_at=built.school.secret_expires_at,
-        )
-        await store.write(configure, account.id, configuration, key=key, now=clock.now())
-        await built.token()
-        clock.advance(MINUTE)
-        yield built
+    async with connected_school(tmp_path) as scene:
+        yield scene
 
 
 async def test_a_good_secret_takes_over_and_the_old_one_stands_by(scene: Scene) -> None:
