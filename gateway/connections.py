@@ -29,7 +29,7 @@ from gateway.keyring import open_stored
 from gateway.settings import Settings
 from gateway.slots import Slot, SlottedTokens
 from storage import accounts, chores, credentials
-from storage.vault import MasterKey
+from storage.vault import Key
 
 TOKEN_PROBE = "token"  # noqa: S105 - the name of a chore
 TOKEN_PROBE_EVERY = timedelta(minutes=15)
@@ -61,7 +61,7 @@ class Connections:
     def __init__(
         self,
         store: storage.Store,
-        key: MasterKey,
+        key: Key,
         settings: Settings,
         clock: Clock,
         *,

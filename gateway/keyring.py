@@ -8,7 +8,7 @@ from typing import Final
 from gateway.graph import Certificate, ClientSecret, Credential, FederatedAssertion
 from storage import credentials
 from storage.credentials import CredentialKind, NewCredential
-from storage.vault import MasterKey
+from storage.vault import Key
 
 LONGEST_ASSERTION: Final = 64 * 1024  # bytes
 # RFC 7519 section 3: three parts in base64url. Nothing else that a file may hold is ever sent to anybody.
@@ -19,7 +19,7 @@ class NoAssertion(ValueError):
     """The file holds no assertion. The text says why, without what is in it."""
 
 
-def open_stored(stored: credentials.Credential, key: MasterKey) -> Credential:
+def open_stored(stored: credentials.Credential, key: Key) -> Credential:
     """Raises `storage.WrongMasterKey`."""
     return as_proof(stored.kind, stored.open(key), stored.public_part)
 

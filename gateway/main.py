@@ -31,7 +31,7 @@ from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
 from gateway.http.door import Door
 from gateway.http.services import Services
-from gateway.master_key import unlock
+from gateway.master_key import LiveKey, unlock
 from gateway.pace import Pace
 from gateway.readiness import Health
 from gateway.restored import Mark
@@ -181,7 +181,8 @@ async def gateway(
     owner = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(storage.open_store(settings.database))
-        key = await unlock(store, settings, clock)
+        master_key = await unlock(store, settings, clock)
+        key = LiveKey(master_key, settings)
         await store.write(ensure_account, now=clock.now())
         budgets = BudgetBook(store, clock, settings.limits)
         http = http if http is not None else await stack.enter_async_context(build_http(settings.ca_file))
@@ -200,7 +201,7 @@ async def gateway(
         webhooks = HostWebhooks(store, key, clock)
         poster = Poster(settings.webhook_networks)
         stack.push_async_callback(poster.aclose)
-        stopping, session_key = asyncio.Event(), key.derive("sessions")
+        stopping, session_key = asyncio.Event(), master_key.derive("sessions")
         pace = Pace()
         health = Health(store, clock, pace)
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))

@@ -17,7 +17,7 @@ from storage import accounts
 from storage.database import Transaction, moment, moment_or_none
 from storage.errors import Conflict, NotFound
 from storage.ids import new_id
-from storage.vault import MasterKey
+from storage.vault import Key, MasterKey, check_current
 
 HINT_LENGTH = 3
 
@@ -91,7 +91,7 @@ class Credential:
             problem=None if row["problem"] is None else orjson.loads(row["problem"]),
         )
 
-    def open(self, key: MasterKey) -> str:
+    def open(self, key: Key) -> str:
         """The secret itself. Raises `WrongMasterKey`."""
         return key.open(self.ciphertext, _context(self.account_id, self.id))
 
@@ -140,9 +140,10 @@ def _context(account_id: str, credential_id: str) -> str:
     return f"credentials/{account_id}/{credential_id}"
 
 
-def add(tx: Transaction, account_id: str, new: NewCredential, *, key: MasterKey, now: datetime) -> Credential:
+def add(tx: Transaction, account_id: str, new: NewCredential, *, key: Key, now: datetime) -> Credential:
     """Store one that serves nothing yet, in the place of one that was waiting."""
     credential_id = new_id("cred", now)
+    check_current(tx, key)
     retire(tx, account_id, CredentialState.PENDING)
     tx.execute(
         INSERT,
@@ -210,7 +211,7 @@ def replace_client_secret(
     secret: str,
     *,
     expires_at: datetime | None,
-    key: MasterKey,
+    key: Key,
     now: datetime,
 ) -> Credential:
     """Make `secret` the account's active credential, untried; the one before it stands by."""

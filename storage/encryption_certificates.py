@@ -7,7 +7,7 @@ from sqlite3 import Row
 from typing import Self
 
 from storage.database import Transaction, moment
-from storage.vault import MasterKey
+from storage.vault import Key, MasterKey, check_current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class EncryptionCertificate:
             created_at=moment(row["created_at"]),
         )
 
-    def open(self, key: MasterKey) -> str:
+    def open(self, key: Key) -> str:
         """The private key as PEM. Raises `WrongMasterKey`."""
         return key.open(self.ciphertext, _context(self.account_id, self.id))
 
@@ -49,6 +49,8 @@ IN_USE = """
 SELECT DISTINCT encryption_certificate_id AS id FROM subscriptions
  WHERE account_id = :account_id AND state <> 'gone' AND encryption_certificate_id IS NOT NULL
 """
+ALL_SEALED = "SELECT * FROM encryption_certificates"
+RESEAL = "UPDATE encryption_certificates SET private_key = :private_key WHERE id = :id"
 DELETE = "DELETE FROM encryption_certificates WHERE id = :id"
 
 
@@ -64,10 +66,11 @@ def add(
     certificate: str,
     private_key: str,
     not_after: datetime,
-    key: MasterKey,
+    key: Key,
     now: datetime,
 ) -> EncryptionCertificate:
-    """Keep a new one, sealed, before Graph hears of it."""
+    """Keep a new one, sealed, before Graph hears of it. Raises `WrongMasterKey` when the key has been replaced."""
+    check_current(tx, key)
     made = EncryptionCertificate(
         id=id,
         account_id=account_id,
@@ -103,3 +106,12 @@ def in_use(tx: Transaction, account_id: str) -> frozenset[str]:
 def delete(tx: Transaction, certificate_id: str) -> None:
     """Nothing that was encrypted for it can be opened any more."""
     tx.execute(DELETE, {"id": certificate_id})
+
+
+def reseal(tx: Transaction, old: MasterKey, new: MasterKey) -> int:
+    """Seal every private key with another key; how many. Raises `WrongMasterKey` when `old` does not open one."""
+    stored = [EncryptionCertificate.from_row(row) for row in tx.execute(ALL_SEALED)]
+    for one in stored:
+        sealed = new.seal(one.open(old), _context(one.account_id, one.id))
+        tx.execute(RESEAL, {"id": one.id, "private_key": sealed})
+    return len(stored)

@@ -5,7 +5,7 @@ import secrets
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -23,9 +23,32 @@ READ_CHECK = "SELECT check_ciphertext FROM vault WHERE id = 1"
 WRITE_CHECK = """
 INSERT INTO vault (id, key_id, check_ciphertext, created_at) VALUES (1, :key_id, :check_ciphertext, :now)
 """
+REPLACE_CHECK = "UPDATE vault SET key_id = :key_id, check_ciphertext = :check_ciphertext WHERE id = 1"
+READ_KEY_ID = "SELECT key_id FROM vault WHERE id = 1"
 TOUCH = "UPDATE vault SET key_id = key_id"
 CHECK_TEXT = b"selma-gateway"
 CHECK_CONTEXT = "vault"
+
+
+class Key(Protocol):
+    """Seals and opens: a master key, or whoever holds the one of this moment."""
+
+    @property
+    def id(self) -> str:
+        """Tells keys apart without revealing them."""
+        ...
+
+    def refresh(self) -> None:
+        """Look whether the key has been replaced."""
+        ...
+
+    def seal(self, secret: str, context: str) -> bytes:
+        """Encrypt for the row that `context` names."""
+        ...
+
+    def open(self, ciphertext: bytes, context: str) -> str:
+        """Decrypt. Raises `WrongMasterKey`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +79,9 @@ class MasterKey:
     def id(self) -> str:
         """Tells keys apart without revealing them."""
         return hashlib.sha256(b"selma-gateway key id" + self.value).hexdigest()[:8]
+
+    def refresh(self) -> None:
+        """This one stays what it is."""
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for another use, such as signing sessions; they tell nothing of the key."""
@@ -93,6 +119,25 @@ def unlock(tx: Transaction, key: MasterKey, *, now: datetime) -> None:
         return
     sealed = key.seal(CHECK_TEXT.decode(), CHECK_CONTEXT)
     tx.execute(WRITE_CHECK, {"key_id": key.id, "check_ciphertext": sealed, "now": now})
+
+
+def check_current(tx: Transaction, key: Key) -> None:
+    """Nothing may be sealed with a key that has been replaced meanwhile. Raises `WrongMasterKey`."""
+    row = tx.execute(READ_KEY_ID).fetchone()
+    if row is None or row["key_id"] == key.id:
+        return
+    key.refresh()
+    if row["key_id"] != key.id:
+        raise WrongMasterKey("The master key was replaced. Start the gateway again with the new one.")
+
+
+def bind_to(tx: Transaction, old: MasterKey, new: MasterKey) -> None:
+    """From now on the file opens with `new`. Raises `WrongMasterKey` when `old` does not open it."""
+    row = tx.execute(READ_CHECK).fetchone()
+    if row is not None:
+        old.open(row["check_ciphertext"], CHECK_CONTEXT)
+    sealed = new.seal(CHECK_TEXT.decode(), CHECK_CONTEXT)
+    tx.execute(REPLACE_CHECK, {"key_id": new.id, "check_ciphertext": sealed})
 
 
 def touch(tx: Transaction) -> None:

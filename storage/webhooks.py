@@ -12,7 +12,7 @@ import orjson
 from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
-from storage.vault import MasterKey
+from storage.vault import Key, MasterKey, check_current
 
 
 class WebhookState(StrEnum):
@@ -65,7 +65,7 @@ class Webhook:
             created_at=moment(row["created_at"]),
         )
 
-    def secrets(self, key: MasterKey, now: datetime) -> list[str]:
+    def secrets(self, key: Key, now: datetime) -> list[str]:
         """Those to sign with now, the newest first. Raises `WrongMasterKey`."""
         context = _context(self.account_id, self.id)
         opened = [key.open(self.secret, context)]
@@ -102,6 +102,8 @@ UPDATE webhooks SET state = 'down', failures = :failures, problem = :problem, ne
 """
 DISABLE = "UPDATE webhooks SET state = 'disabled', problem = :problem, next_probe_at = NULL WHERE id = :id"
 ENABLE = "UPDATE webhooks SET state = 'live', problem = NULL, failures = 0, next_probe_at = NULL WHERE id = :id"
+ALL_SEALED = "SELECT * FROM webhooks"
+RESEAL = "UPDATE webhooks SET secret = :secret, old_secret = :old_secret WHERE id = :id"
 REMOVE = "UPDATE webhooks SET state = 'removed', next_probe_at = NULL WHERE id = :id"
 
 
@@ -118,11 +120,12 @@ def add(
     types: Sequence[str],
     secret: str,
     after: int,
-    key: MasterKey,
+    key: Key,
     now: datetime,
 ) -> Webhook:
     """A new one, for the events behind `after`. Announces `webhooks`."""
     webhook_id = new_id("whk", now)
+    check_current(tx, key)
     tx.execute(
         INSERT,
         {
@@ -172,8 +175,9 @@ def change(tx: Transaction, webhook_id: str, *, url: str, description: str | Non
     tx.announce("webhooks")
 
 
-def rotate(tx: Transaction, webhook: Webhook, *, secret: str, old_until: datetime, key: MasterKey) -> None:
+def rotate(tx: Transaction, webhook: Webhook, *, secret: str, old_until: datetime, key: Key) -> None:
     """Sign with `secret`, and with the one before it until `old_until`. One older than that is gone."""
+    check_current(tx, key)
     sealed = key.seal(secret, _context(webhook.account_id, webhook.id))
     tx.execute(ROTATE, {"id": webhook.id, "secret": sealed, "until": old_until})
 
@@ -217,3 +221,17 @@ def enable(tx: Transaction, webhook_id: str) -> None:
 def remove(tx: Transaction, webhook_id: str) -> None:
     """Nothing is sent there any more."""
     tx.execute(REMOVE, {"id": webhook_id})
+
+
+def reseal(tx: Transaction, old: MasterKey, new: MasterKey) -> int:
+    """Seal every secret with another key; how many. Raises `WrongMasterKey` when `old` does not open one."""
+    count = 0
+    for one in [Webhook.from_row(row) for row in tx.execute(ALL_SEALED)]:
+        context = _context(one.account_id, one.id)
+        secret, old_secret = (
+            None if sealed is None else new.seal(old.open(sealed, context), context)
+            for sealed in (one.secret, one.old_secret)
+        )
+        tx.execute(RESEAL, {"id": one.id, "secret": secret, "old_secret": old_secret})
+        count += 1 if old_secret is None else 2
+    return count

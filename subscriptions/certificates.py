@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import storage
 from storage import encryption_certificates
 from storage.encryption_certificates import EncryptionCertificate as Stored
-from storage.vault import MasterKey
+from storage.vault import Key
 from subscriptions.clock import Clock
 from subscriptions.graph import Encryption
 from subscriptions.plan import CLOCK_NOISE, LONGEST_RICH_LIFE, OVERLAP
@@ -55,7 +55,7 @@ class Certificates:
     """The certificates of all accounts. Private keys are kept open in memory, as long as the store has them."""
 
     def __init__(
-        self, store: storage.Store, key: MasterKey, clock: Clock, *, make: Maker = EncryptionCertificate.new
+        self, store: storage.Store, key: Key, clock: Clock, *, make: Maker = EncryptionCertificate.new
     ) -> None:
         self._store = store
         self._key = key

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import account, batches, keys, mailboxes, outbox, running, subscriptions
+from gateway.cli import account, batches, keys, mailboxes, master_key, outbox, running, subscriptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app.command()(running.sandbox)
 app.add_typer(account.app, name="account")
 app.add_typer(mailboxes.app, name="mailboxes")
 app.add_typer(keys.app, name="keys")
+app.add_typer(master_key.app, name="master-key")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(batches.app, name="batches")

@@ -22,7 +22,7 @@ from gateway.waiting import first_of
 from storage import StorageUnavailable, Store, Transaction, deliveries, events, webhooks
 from storage.deliveries import Attempt, Delivery
 from storage.events import Event
-from storage.vault import MasterKey
+from storage.vault import Key
 from storage.webhooks import Webhook, WebhookState
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Deliverer:
         self,
         store: Store,
         post: Post,
-        key: MasterKey,
+        key: Key,
         clock: Clock,
         *,
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share

@@ -10,7 +10,7 @@ from gateway.host.catalogue import TEST
 from gateway.host.signing import new_secret
 from storage import Conflict, Store, Transaction, deliveries, events, webhooks
 from storage.deliveries import Waiting
-from storage.vault import MasterKey
+from storage.vault import Key
 from storage.webhooks import Webhook
 
 MOST_WEBHOOKS: Final = 20  # of an account
@@ -28,7 +28,7 @@ class WithSecret:
 class HostWebhooks:
     """The webhooks of all accounts. Unknown ids raise `storage.NotFound`."""
 
-    def __init__(self, store: Store, key: MasterKey, clock: Clock) -> None:
+    def __init__(self, store: Store, key: Key, clock: Clock) -> None:
         self._store = store
         self._key = key
         self._clock = clock
@@ -65,7 +65,7 @@ def _add(
     description: str | None,
     types: Sequence[str],
     secret: str,
-    key: MasterKey,
+    key: Key,
     now: datetime,
 ) -> Webhook:
     if len(webhooks.of_account(tx, account_id)) >= MOST_WEBHOOKS:
@@ -84,7 +84,7 @@ def _add(
 
 
 def _rotate(
-    tx: Transaction, account_id: str, webhook_id: str, *, secret: str, old_until: datetime, key: MasterKey
+    tx: Transaction, account_id: str, webhook_id: str, *, secret: str, old_until: datetime, key: Key
 ) -> Webhook:
     webhooks.rotate(tx, webhooks.get(tx, account_id, webhook_id), secret=secret, old_until=old_until, key=key)
     return webhooks.get(tx, account_id, webhook_id)

@@ -15,7 +15,7 @@ from gateway.setup.values import (
 )
 from storage import Conflict, Transaction, accounts, chores, credentials, events
 from storage.accounts import Account
-from storage.vault import MasterKey
+from storage.vault import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def _expires_problem(entered: AccountConfiguration, stored: credentials.Credenti
 
 
 def configure(
-    tx: Transaction, account_id: str, configuration: AccountConfiguration, *, key: MasterKey, now: datetime
+    tx: Transaction, account_id: str, configuration: AccountConfiguration, *, key: Key, now: datetime
 ) -> None:
     """Store all of it, or nothing. Raises `BadConfiguration` with every problem at once, and `NotFound`."""
     stored = credentials.active(tx, account_id)

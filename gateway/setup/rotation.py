@@ -21,7 +21,7 @@ from gateway.slots import problem_of
 from storage import Conflict, Store, Transaction, accounts, chores, credentials, events
 from storage.accounts import Account
 from storage.credentials import Credential, CredentialKind, CredentialState, NewCredential
-from storage.vault import MasterKey
+from storage.vault import Key
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Trying(Protocol):
 class Rotation:
     """The credential slots of accounts."""
 
-    def __init__(self, store: Store, trying: Trying, clock: Clock, key: MasterKey) -> None:
+    def __init__(self, store: Store, trying: Trying, clock: Clock, key: Key) -> None:
         self._store = store
         self._trying = trying
         self._clock = clock
@@ -202,7 +202,7 @@ def _check_same_app(tx: Transaction, tried: Account) -> None:
 
 
 def _added(
-    tx: Transaction, account: Account, new: NewCredential, *, key: MasterKey, take_over: bool, now: datetime
+    tx: Transaction, account: Account, new: NewCredential, *, key: Key, take_over: bool, now: datetime
 ) -> Credential:
     added = credentials.add(tx, account.id, new, key=key, now=now)
     data = {"credential_id": added.id, "kind": added.kind}

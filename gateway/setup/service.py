@@ -13,7 +13,7 @@ from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
 from storage import Store
 from storage.mailboxes import Mailbox
-from storage.vault import MasterKey
+from storage.vault import Key
 
 
 class ProcessSettings(Protocol):
@@ -34,7 +34,7 @@ class Setup:
         store: Store,
         connections: ConnectionSource,
         clock: Clock,
-        key: MasterKey,
+        key: Key,
         settings: ProcessSettings,
         *,
         outside: Outside | None = None,
