@@ -145,6 +145,7 @@ class Gateway:
             try:
                 await self.expiry.run_due()
                 await self.connections.probe_due()
+                await self.setup.confinement.run_due()
                 await self.tidier.run_due()
                 await self.housekeeping.run_due()
             except storage.StorageUnavailable:

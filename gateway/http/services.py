@@ -11,6 +11,7 @@ from gateway.http.door import Door
 from gateway.readiness import Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration
+from gateway.setup.confinement import ConfinementWatch
 from gateway.setup.report import Report
 from gateway.setup.rotation import Rotation
 from gateway.threads.attachments import PLACED, Download
@@ -39,6 +40,11 @@ class Setup(Protocol):
     @property
     def rotation(self) -> Rotation:
         """The credentials of accounts."""
+        ...
+
+    @property
+    def confinement(self) -> ConfinementWatch:
+        """That the app opens no mailbox but ours."""
         ...
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:

@@ -5,6 +5,7 @@ from typing import Protocol
 from gateway.clock import Clock
 from gateway.setup.account import AccountConfiguration, configure
 from gateway.setup.check import ConnectionCheck
+from gateway.setup.confinement import ConfinementWatch
 from gateway.setup.connections import ConnectionSource
 from gateway.setup.mailboxes import Mailboxes, Validation
 from gateway.setup.outside import Outside
@@ -27,7 +28,7 @@ class ProcessSettings(Protocol):
 
 
 class Setup:
-    """Connecting an account and its mailboxes. `rotation` has the credentials."""
+    """Connecting an account and its mailboxes. `rotation` has the credentials, `confinement` the limits."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Setup:
         self._store = store
         self._clock = clock
         self._key = key
+        self.confinement = ConfinementWatch(store, connections, clock)
         self.rotation = Rotation(store, connections, clock, key)
         self._check = ConnectionCheck(
             store,

@@ -18,6 +18,7 @@ from gateway.pace import Pace
 from gateway.readiness import Part, Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
+from gateway.setup.confinement import ConfinementWatch
 from gateway.setup.report import Check, Report, Verdict
 from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
@@ -31,6 +32,7 @@ from storage.vault import MasterKey
 from subscriptions.receiver import Receipt
 from tests.fakes.clock import FakeClock
 from tests.fakes.mail import FakeMail
+from tests.setup.fakes import FakeConnections
 
 MAILBOX = "admissions@school.example"
 UNPROVED = "library@school.example"
@@ -64,6 +66,8 @@ class FakeSetup:
         self.key = MasterKey.new()
         self.fails: Exception | None = None
         self.entra = FakeEntra()
+        self.microsoft = FakeConnections()
+        self.confinement = ConfinementWatch(store, self.microsoft, clock)
         self.rotation = Rotation(store, self.entra, clock, self.key)
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:

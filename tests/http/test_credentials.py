@@ -8,7 +8,7 @@ import pytest
 from gateway.graph import EntraUnavailable, TokenErrorKind
 from gateway.graph.token_errors import token_error_from
 from gateway.setup import certificates
-from tests.http.scene import ALL_SCOPES, CLIENT, TENANT, Scene
+from tests.http.scene import ALL_SCOPES, CLIENT, MAILBOX, TENANT, Scene
 from tests.http.shape import assert_bad_values, assert_problem
 
 OLD, NEW = "Zk8Q~the.old.secret-0123456789", "Yp3R~the.new.secret-0123456789"
@@ -125,3 +125,22 @@ async def test_another_accounts_credentials_are_out_of_reach(scene: Scene, conne
         for method, suffix in (("DELETE", ""), ("POST", "/try")):
             answer = await stranger.request(method, f"/v1/account/credentials/{ours['id']}{suffix}")
             assert_problem(answer, 404, "not-found")
+
+
+class TestLeastPrivilege:
+    async def test_the_commands_are_for_the_validated_mailboxes(self, connected: httpx.AsyncClient) -> None:
+        shown = (await connected.get("/v1/account/least-privilege")).json()
+        assert (shown["mailboxes"], shown["proof"]) == ([MAILBOX], None)
+        assert f"'{MAILBOX}'" in shown["rbac"]
+        assert "New-ApplicationAccessPolicy" in shown["application_access_policy"]
+
+    async def test_a_mailbox_that_opens_is_said_to(self, connected: httpx.AsyncClient) -> None:
+        proof = (await connected.post("/v1/account/least-privilege", json={"address": "head@school.example"})).json()
+        assert (proof["state"], proof["proved_at"]) == ("readable", None)
+        assert (await connected.get("/v1/account/least-privilege")).json()["proof"] == proof
+
+    async def test_one_of_ours_is_no_proof(self, connected: httpx.AsyncClient) -> None:
+        assert_bad_values(await connected.post("/v1/account/least-privilege", json={"address": MAILBOX}), "/address")
+
+    async def test_before_the_account_is_connected_there_is_nothing_to_limit(self, api: httpx.AsyncClient) -> None:
+        assert_problem(await api.get("/v1/account/least-privilege"), 409, "conflict")

@@ -89,3 +89,13 @@ async def test_one_is_forgotten_but_not_the_only_one(connected: Desk, scene: Sce
     await connected.send("/settings/credentials/remove", id=only.id)
     assert "The credential is forgotten." in connected.text
     assert await scene.store.read(credentials.in_slot, scene.account_id, CredentialState.STANDBY) is None
+
+
+async def test_a_mailbox_that_must_be_refused_is_tried_and_the_alarm_stands_on_top(connected: Desk) -> None:
+    assert "New-ManagementRoleAssignment" in connected.text
+    await connected.send("/settings/least-privilege", kept_out="head@school.example")
+    assert "The gateway can open head@school.example" in connected.text
+    assert "Can be opened" in connected.text
+    answer = await connected.send("/settings/least-privilege", kept_out="x")
+    assert answer.status_code == 422
+    assert "is not a mail address" in connected.text

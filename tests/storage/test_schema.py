@@ -15,6 +15,7 @@ from storage import (
     batches,
     chores,
     completeness,
+    confinements,
     credentials,
     deliveries,
     encryption_certificates,
@@ -66,6 +67,7 @@ def scene(tx: Transaction) -> Scene:
     events.record(tx, scene.account_id, "message.sent", now=A_MONDAY)
     read_marks.mark_read(tx, scene.account_id, scene.thread_id, "Jane Doe", now=A_MONDAY)
     chores.done(tx, scene.account_id, "expiry", next_at=A_MONDAY)
+    confinements.choose(tx, scene.account_id, "principal@school.example", now=A_MONDAY)
     gaps.begin(tx, scene.inbox_id, gaps.Reason.PULL_FAILING, A_MONDAY)
     lost = completeness.NewMissing(graph_id="AAMkLost", folder_id=scene.inbox_id, came_at=None)
     completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, which=[lost], now=A_MONDAY)
@@ -146,7 +148,15 @@ NONSENSE = [
     ("credentials", {"state": "lost"}),
     ("credentials", {"ciphertext": "text"}),
     ("credentials", {"account_id": "acc_of_nobody"}),
+    ("credentials", {"state": "retired"}),
+    ("credentials", {"ciphertext": b""}),
+    ("credentials", {"kind": "certificate"}),
+    ("credentials", {"problem": "{}"}),
+    ("credentials", {"problem": "no json", "refused_at": 1}),
     ("credential_warnings", {"days_left": -1}),
+    ("confinements", {"address": ""}),
+    ("confinements", {"state": "lost"}),
+    ("confinements", {"state": "refused"}),
     ("api_keys", {"digest": b"short"}),
     ("api_keys", {"scopes": "no json"}),
     # mailboxes

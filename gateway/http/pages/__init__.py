@@ -51,6 +51,7 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
         "/settings/credentials": page.credentials.add,
         "/settings/credentials/try": page.credentials.try_pending,
         "/settings/credentials/remove": page.credentials.remove,
+        "/settings/least-privilege": page.confinement.prove,
         "/settings/check": page.check,
         "/settings/mailboxes": page.add_mailbox,
         "/settings/mailboxes/validate": page.validate_mailbox,

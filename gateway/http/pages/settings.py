@@ -13,6 +13,7 @@ from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError
 from gateway.http.pages import credential_forms
 from gateway.http.pages.account_form import CLOUDS, FIELDS, AccountForm, read_form, time_zones
+from gateway.http.pages.confinement_form import ConfinementForm
 from gateway.http.pages.credential_forms import CredentialForms
 from gateway.http.pages.errors import no_such_page
 from gateway.http.pages.guard import Visit
@@ -38,13 +39,14 @@ LONGEST_ADDRESS: Final = 320
 
 
 class Settings:
-    """`/settings` and what its forms do. `credentials` has those about credentials."""
+    """`/settings` and what its forms do. `credentials` and `confinement` have their own."""
 
     def __init__(self, services: Services, renderer: Renderer) -> None:
         self._services = services
         self._renderer = renderer
         self._time_zones = time_zones()
         self.credentials = CredentialForms(services, self._page)
+        self.confinement = ConfinementForm(services, self._page)
         self._watch: dict[str, Any] = {
             "public": services.settings.public_url is not None,
             "sweeps": services.settings.sweep_interval,
@@ -166,6 +168,7 @@ class Settings:
             "new_mailbox": {"address": "", "problem": None},
             "new_test": {"mailbox": "", "to": "", "problems": {}},
             "test": None,
+            "confinement": {"address": "", "problem": None},
             "rotation": {"problems": {}, "new_expires_at": "", "assertion_file": ""},
         }
         return self._renderer.page(

@@ -11,9 +11,21 @@ from gateway.http.pages.budget_view import BudgetView, read_budget
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
 from gateway.setup.expiry import NOUNS, Level, standing_of
+from gateway.setup.least_privilege import Scripts, scripts
 from gateway.threads.standing import Completeness, read_completeness, why_plain
-from storage import Transaction, accounts, credentials, folders, mailboxes, messages, outbox, subscriptions
+from storage import (
+    Transaction,
+    accounts,
+    confinements,
+    credentials,
+    folders,
+    mailboxes,
+    messages,
+    outbox,
+    subscriptions,
+)
 from storage.accounts import Account, TokenState
+from storage.confinements import Confinement, ConfinementState
 from storage.credentials import Credential, CredentialState
 from storage.folders import Folder
 from storage.mailboxes import Mailbox, MailboxState
@@ -94,6 +106,8 @@ class SettingsView:
     slots: Sequence[CredentialView]
     banners: Sequence[Banner]
     mailboxes: Sequence[MailboxView]
+    proof: Confinement | None
+    scripts: Scripts | None
 
     @property
     def configured(self) -> bool:
@@ -128,13 +142,20 @@ def read_settings(
     account, slots = accounts.get(tx, account_id), credentials.slots(tx, account_id)
     found = mailboxes.list_mailboxes(tx, account_id)
     waiting = sum(outbox.counts_in(tx, account_id, UNSENT).values())
+    proof = confinements.get(tx, account_id)
+    ours = [one.address for one in found if one.state is MailboxState.VALIDATED]
     views = [_mailbox_view(tx, one, public=public, sweeps=sweeps, rich=rich, now=now) for one in found]
     return SettingsView(
         account=account,
         credential=next((one for one in slots if one.state is CredentialState.ACTIVE), None),
         slots=[CredentialView.of(one, now) for one in slots],
-        banners=banners(account, slots, waiting=waiting, public=public, sweeps=sweeps, now=now),
+        banners=[
+            *confinement_banners(proof),
+            *banners(account, slots, waiting=waiting, public=public, sweeps=sweeps, now=now),
+        ],
         mailboxes=[_with_budget(tx, one, account, allowance, now) for one in views],
+        proof=proof,
+        scripts=scripts(account.client_id, ours) if account.client_id is not None and ours else None,
     )
 
 
@@ -214,6 +235,20 @@ def _credential_banners(account: Account, serving: Sequence[Credential], now: da
             )
         )
     return said
+
+
+def confinement_banners(proof: Confinement | None) -> list[Banner]:
+    """The alarm: the app can open a mailbox that it must not."""
+    if proof is None or proof.state is not ConfinementState.READABLE:
+        return []
+    return [
+        Banner(
+            tone=Tone.BAD,
+            title=f"The gateway can open {proof.address}",
+            detail=proof.detail,
+            cure="Run the commands under Least privilege; Exchange may take two hours to follow.",
+        )
+    ]
 
 
 def token_trouble(problem: Mapping[str, Any]) -> str:
