@@ -80,10 +80,14 @@ def _credential_parts(tx: storage.Transaction, now: datetime) -> list[Part]:
 
 def _credential_part(tx: storage.Transaction, account: Account, now: datetime) -> Part:
     name = f"credential of {account.name}"
-    expiry = standing_of(credentials.serving(tx, account.id), now)
+    serving = credentials.serving(tx, account.id)
+    expiry = standing_of(serving, now)
     if account.tenant_id is None or expiry is None:
         return Part(name=name, ok=False, detail="Not connected yet: enter tenant ID, client ID and client secret.")
     if account.token_state is TokenState.REFUSED and account.token_problem is not None:
         problem = account.token_problem
         return Part(name=name, ok=False, detail=f"{problem['explanation']} {problem['cure']}")
+    if serving[0].problem is not None and account.token_state is TokenState.OK:
+        told = f"The newest credential is refused: {serving[0].problem['explanation']} The one before serves."
+        return Part(name=name, ok=not expiry.degraded, detail=f"{told} {expiry.sentence}")
     return Part(name=name, ok=not expiry.degraded, detail=expiry.sentence)

@@ -241,6 +241,11 @@ def active(tx: Transaction, account_id: str) -> Credential | None:
     return in_slot(tx, account_id, CredentialState.ACTIVE)
 
 
+def newest(tx: Transaction, account_id: str) -> Credential | None:
+    """The active one, or one that waits to become it, such as a certificate made before the account was connected."""
+    return active(tx, account_id) or in_slot(tx, account_id, CredentialState.PENDING)
+
+
 def slots(tx: Transaction, account_id: str) -> list[Credential]:
     """All that are not retired: active, standby, pending."""
     return [Credential.from_row(row) for row in tx.execute(SLOTS, {"account_id": account_id})]

@@ -15,6 +15,7 @@ from gateway.setup.values import (
 )
 from storage import Conflict, Transaction, accounts, chores, credentials, events
 from storage.accounts import Account
+from storage.credentials import CredentialKind
 from storage.vault import Key
 
 
@@ -50,7 +51,7 @@ class BadConfiguration(Exception):
 def configuration_problems(
     configuration: AccountConfiguration, stored: credentials.Credential | None, now: datetime
 ) -> dict[str, str]:
-    """Every value that cannot be right, by the name of its field. `stored` is the credential in use, if any."""
+    """Every value that cannot be right, by the name of its field. `stored` is the credential in use or to come."""
     entered = configuration.tidied()
     found = {
         "tenant_id": tenant_problem(entered.tenant_id),
@@ -86,7 +87,7 @@ def configure(
 ) -> None:
     """Store all of it, or nothing. Raises `BadConfiguration` with every problem at once, and `NotFound`."""
     stored = credentials.active(tx, account_id)
-    problems = configuration_problems(configuration, stored, now)
+    problems = configuration_problems(configuration, credentials.newest(tx, account_id), now)
     if problems:
         raise BadConfiguration(problems)
     entered = configuration.tidied()
@@ -110,7 +111,7 @@ def configure(
         data = {"credential_id": added.id, "kind": added.kind}
         events.record(tx, account_id, "credential.added", data=data, now=now)
         chores.done(tx, account_id, expiry.CHORE, next_at=now)
-    elif entered.secret_expires_at is not None:
+    elif entered.secret_expires_at is not None and stored is not None and stored.kind is CredentialKind.CLIENT_SECRET:
         correct_expiry(tx, account_id, entered.secret_expires_at, now=now)
 
 

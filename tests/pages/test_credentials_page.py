@@ -99,3 +99,15 @@ async def test_a_mailbox_that_must_be_refused_is_tried_and_the_alarm_stands_on_t
     answer = await connected.send("/settings/least-privilege", kept_out="x")
     assert answer.status_code == 422
     assert "is not a mail address" in connected.text
+
+
+async def test_a_school_without_secrets_begins_with_a_certificate(desk: Desk, scene: Scene) -> None:
+    await desk.open("/settings")
+    await desk.send("/settings/credentials", kind="certificate")
+    await desk.send("/settings/account", tenant_id=TENANT, client_id=CLIENT, time_zone="UTC", cloud="global")
+    assert "Saved." in desk.text
+    found = PENDING_ID.search(desk.text)
+    assert found is not None
+    await desk.send("/settings/credentials/try", id=found[1])
+    assert "It serves from now on" in desk.text
+    assert "In use" in desk.text

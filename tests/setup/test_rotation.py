@@ -15,7 +15,7 @@ from gateway.setup import certificates
 from gateway.setup.account import AccountConfiguration, BadConfiguration, configure
 from gateway.setup.expiry import ExpiryWatch
 from gateway.setup.rotation import AssertionFile, CredentialNotTaken, OwnCertificate, Secret
-from storage import credentials, events
+from storage import accounts, credentials, events
 from storage.accounts import TokenState
 from storage.credentials import CredentialKind, CredentialState
 from tests.setup.school import DAY, MINUTE, Scene, connected_school
@@ -231,6 +231,16 @@ class TestCertificates:
         found = await scene.store.read(events.after, scene.account_id, 0, limit=100)
         [told] = [event.data for event in found if event.type == "credential.expiring"]
         assert (told["kind"], told["credential_id"]) == ("certificate", made.id)
+
+
+async def test_an_account_is_connected_by_a_certificate_alone(scene: Scene) -> None:
+    account = await scene.store.write(accounts.add, "Without secrets", now=scene.clock.now())
+    made = await scene.rotation.make_certificate(account.id)
+    configuration = AccountConfiguration(tenant_id=scene.school.tenant_id, client_id=scene.school.client_id)
+    await scene.store.write(configure, account.id, configuration, key=scene.key, now=scene.clock.now())
+    scene.sandbox.world.directory.add_certificate(scene.app, made.public_part or "")
+    await scene.rotation.try_pending(account.id, made.id)
+    assert await (await scene.connections.tokens(account.id)).token()
 
 
 class TestFederation:

@@ -63,7 +63,7 @@ class Settings:
 
     async def save_account(self, visit: Visit) -> Response:
         """`POST /settings/account`."""
-        stored = await self._services.store.read(credentials.active, visit.account.id)
+        stored = await self._services.store.read(credentials.newest, visit.account.id)
         configuration, problems = read_form(visit.form, visit.account, stored, visit.now)
         if not problems:
             try:
