@@ -1,5 +1,6 @@
 """Rotation: the new credential is tried first, the old one stands by, and what Entra refuses changes nothing."""
 
+import traceback
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +54,14 @@ async def test_a_refused_secret_is_explained_and_nothing_is_stored(scene: Scene)
     assert "wrong~value" not in str(refused.value)
     assert await scene.in_slots() == before
     await scene.fresh_token()
+
+
+async def test_no_traceback_of_a_refusal_shows_the_secret(scene: Scene) -> None:
+    for offer in (Secret(value="wrong~value"), Secret(value=scene.school.client_id)):
+        with pytest.raises((CredentialNotTaken, BadConfiguration)) as refused:
+            await scene.rotation.add(scene.account_id, offer)
+        told = "".join(traceback.format_exception(refused.value)) + repr(offer)
+        assert offer.value not in told
 
 
 async def test_a_refused_secret_is_kept_when_that_is_asked_for_and_can_be_tried_again(scene: Scene) -> None:
