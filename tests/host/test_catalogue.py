@@ -11,11 +11,12 @@ from gateway.host.catalogue import EVENTS
 
 KINDS = {name.partition(".")[0] for name in EVENTS}
 EVENT = re.compile(rf"(?:{'|'.join(sorted(KINDS))})\.[a-z_]+")
+ACTS = {"thread.link", "thread.unlink"}  # what the audit log calls them
 NOT_EVENTS = re.compile(r".*\.(db|html|json|css|js)")
 
 
 def is_event(text: str) -> bool:
-    return EVENT.fullmatch(text) is not None and not NOT_EVENTS.fullmatch(text)
+    return EVENT.fullmatch(text) is not None and not NOT_EVENTS.fullmatch(text) and text not in ACTS
 
 
 def literals() -> set[str]:
