@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.http.pages.acting import Acting
 from gateway.http.pages.assets import Assets
 from gateway.http.pages.events import Events
+from gateway.http.pages.finding import Finding
 from gateway.http.pages.guard import Guard
 from gateway.http.pages.letters import Letters
 from gateway.http.pages.message_body import MessageBody
@@ -41,7 +42,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         *_letters_routes(guard, Letters(services, renderer)),
         *_reviews_routes(guard, Reviews(services, renderer)),
         *MessageBody(services, guard, renderer).routes(),
-        *_events_routes(guard, events, Acting(services, guard, events)),
+        *_events_routes(guard, events, Finding(services, events), Acting(services, guard, events)),
     ]
 
 
@@ -102,8 +103,8 @@ def _reviews_routes(guard: Guard, page: Reviews) -> list[BaseRoute]:
     ]
 
 
-def _events_routes(guard: Guard, page: Events, acting: Acting) -> list[BaseRoute]:
-    pages = {"/threads/{thread_id}": page.thread, "": page.show}
+def _events_routes(guard: Guard, page: Events, finding: Finding, acting: Acting) -> list[BaseRoute]:
+    pages = {"/threads/{thread_id}": page.thread, "/search": finding.show, "": page.show}
     fetched = {"/stream": page.stream, "/threads/{thread_id}/part": page.part}
     posts = {
         "/threads/{thread_id}/replies": acting.reply,

@@ -58,7 +58,7 @@ class Events:
             read_events, visit.account.id, object_of(visit), before, self.looking(visit), open_all=open_all
         )
         await self._seen(visit, view)
-        return self._page(visit, "events.html", view, is_first=before is None, open_all=open_all)
+        return self.page(visit, "events.html", view=view, is_first=before is None, open_all=open_all)
 
     async def thread(self, visit: Visit) -> Response:
         """`GET …/events/threads/{thread_id}`: one thread as a page of its own."""
@@ -69,7 +69,7 @@ class Events:
     async def part(self, visit: Visit) -> Response:
         """`GET …/events/threads/{thread_id}/part`: one thread, for the script to put into the page."""
         view = await self.read_thread(visit)
-        return self._page(visit, "_thread.html", view, shown=view.threads[0], opened=True)
+        return self.page(visit, "_thread.html", view=view, shown=view.threads[0], opened=True)
 
     async def stream(self, visit: Visit) -> Response:
         """`GET …/events/stream`: which threads change, from `Last-Event-ID` or `?after=` on, else from now on."""
@@ -107,7 +107,7 @@ class Events:
         self, visit: Visit, view: EventsView, shown: ShownThread | None = None, *, status: HTTPStatus = HTTPStatus.OK
     ) -> Response:
         """The page of one thread; `shown` in place of what was read."""
-        return self._page(visit, "thread.html", view, shown=shown or view.threads[0], status=status)
+        return self.page(visit, "thread.html", view=view, shown=shown or view.threads[0], status=status)
 
     def looking(self, visit: Visit) -> Looking:
         """Who looks."""
@@ -126,15 +126,13 @@ class Events:
         with contextlib.suppress(StorageUnavailable):  # the page can be read all the same
             await self._services.store.write(_mark_all, visit, visit.staff, new, view.seq)
 
-    def _page(
-        self, visit: Visit, template: str, view: EventsView, *, status: HTTPStatus = HTTPStatus.OK, **context: Any
-    ) -> Response:
+    def page(self, visit: Visit, template: str, *, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> Response:
+        """A page of this tab."""
         what = object_of(visit)
         return self._renderer.page(
             template,
             status=status,
             visit=visit,
-            view=view,
             base=self.base_of(visit),
             own=_path(what),
             title=f"{TYPES[what.type]} {what.id}",
