@@ -24,6 +24,7 @@ class Folder:
 
     `round_began_at`: when the delta round under way was begun, which takes several pulls when there is much; None
     between two rounds. `unannounced` counts mail that was kept though no notification had told of it.
+    `bounded_items` counts what a round has shown that a filter bounds; `is_whole`: the next first round has no bounds.
     """
 
     id: str
@@ -41,6 +42,8 @@ class Folder:
     unrelated: int
     round_began_at: datetime | None
     unannounced: int
+    bounded_items: int | None
+    is_whole: bool
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -61,6 +64,8 @@ class Folder:
             unrelated=row["unrelated"],
             round_began_at=moment_or_none(row["round_began_at"]),
             unannounced=row["unannounced"],
+            bounded_items=row["bounded_items"],
+            is_whole=bool(row["is_whole"]),
         )
 
 
@@ -85,10 +90,19 @@ RETURNING *
 """
 PULL_SOON = "UPDATE folders SET next_pull_at = min(next_pull_at, :at) WHERE id = :id"
 ADVANCE = """
-UPDATE folders SET delta_link = :delta_link, unrelated = unrelated + :unrelated, round_began_at = :round_began_at
+UPDATE folders
+   SET delta_link = :delta_link, unrelated = unrelated + :unrelated, round_began_at = :round_began_at,
+       bounded_items = :bounded_items
  WHERE id = :id
 """
-RESTART = "UPDATE folders SET delta_link = NULL, round_began_at = NULL, watch_since = :since WHERE id = :id"
+RESTART = """
+UPDATE folders
+   SET delta_link = NULL, round_began_at = NULL, bounded_items = NULL, is_whole = 0, watch_since = :since
+ WHERE id = :id
+"""
+RESTART_WHOLE = """
+UPDATE folders SET delta_link = NULL, round_began_at = NULL, bounded_items = NULL, is_whole = 1 WHERE id = :id
+"""
 COUNT_UNANNOUNCED = "UPDATE folders SET unannounced = unannounced + :count WHERE id = :id"
 PULLED = """
 UPDATE folders
@@ -176,15 +190,27 @@ def pull_everything(tx: Transaction, now: datetime) -> None:
 
 
 def advance(
-    tx: Transaction, folder_id: str, delta_link: str, *, unrelated: int, round_began_at: datetime | None = None
+    tx: Transaction,
+    folder_id: str,
+    delta_link: str,
+    *,
+    unrelated: int,
+    round_began_at: datetime | None = None,
+    bounded_items: int | None = None,
 ) -> None:
     """Move the delta on. Belongs in the transaction that stores the page which `delta_link` follows.
 
-    `round_began_at` is None when that page was the last of its round.
+    `round_began_at` is None when that page was the last of its round, `bounded_items` then and when it has no bounds.
     """
     tx.execute(
         ADVANCE,
-        {"id": folder_id, "delta_link": delta_link, "unrelated": unrelated, "round_began_at": round_began_at},
+        {
+            "id": folder_id,
+            "delta_link": delta_link,
+            "unrelated": unrelated,
+            "round_began_at": round_began_at,
+            "bounded_items": bounded_items,
+        },
     )
 
 
@@ -196,6 +222,11 @@ def count_unannounced(tx: Transaction, folder_id: str, count: int) -> None:
 def restart(tx: Transaction, folder_id: str, since: datetime) -> None:
     """The delta link is dead: begin the folder again with mail received from `since`."""
     tx.execute(RESTART, {"id": folder_id, "since": since})
+
+
+def restart_whole(tx: Transaction, folder_id: str) -> None:
+    """Begin the folder again, with all mail that is in it."""
+    tx.execute(RESTART_WHOLE, {"id": folder_id})
 
 
 def pulled(

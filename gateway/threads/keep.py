@@ -25,7 +25,7 @@ DELETED: Final = "deleted"  # a change type of Graph's
 class Kept:
     """How many mails came to which end. `unannounced`: of those stored, how many no notification had told of.
 
-    `stumbled`: what a fault of ours kept from being stored, and which.
+    `stumbled`: what a fault of ours kept from being stored, and which. `begins_again`: the folder does.
     """
 
     stored: int
@@ -34,6 +34,7 @@ class Kept:
     gone: int
     unannounced: int = 0
     stumbled: tuple[tuple[str, str], ...] = ()
+    begins_again: bool = False
 
 
 def keep(
@@ -63,8 +64,7 @@ def keep(
     for graph_id in late:
         _look_at_once(tx, watched, graph_id, now)
     count_unannounced(tx, folder, ends.unannounced, now=now)
-    if page is not None:
-        turn(tx, folder, page, unrelated=len(unrelated), now=now)
+    goes_on = page is None or turn(tx, folder, page, unrelated=len(unrelated), now=now)
     return Kept(
         stored=len(stored),
         unrelated=len(unrelated),
@@ -72,6 +72,7 @@ def keep(
         gone=len(gone),
         unannounced=ends.unannounced,
         stumbled=tuple(stumbled.items()),
+        begins_again=not goes_on,
     )
 
 

@@ -166,10 +166,16 @@ class Puller:
             sifted = await self._sift(sieve, watched, answer)
             link = answer.next_link or answer.delta_link or ""  # it has one of them
             is_last = answer.delta_link is not None
-            page = Page(link=link, is_last=is_last, round_began_at=round_began_at, taken_up_at=taken_up_at)
+            page = Page(
+                link=link,
+                items=len(answer.items),
+                is_last=is_last,
+                round_began_at=round_began_at,
+                taken_up_at=taken_up_at,
+            )
             if is_last or not following:
-                await self._keep(watched, sifted, page)
-                return is_last
+                kept = await self._keep(watched, sifted, page)
+                return is_last and not kept.begins_again
             async with under_way(_ask(graph, watched, link)) as asked:
                 await self._keep(watched, sifted, page)
                 answer = await asked
@@ -200,6 +206,11 @@ class Puller:
         if kept.stored or kept.again or kept.gone:
             fields = {"stored": kept.stored, "unrelated": kept.unrelated, "again": kept.again, "gone": kept.gone}
             log.info("folder pulled", extra={"folder_id": watched.folder.id, **fields})
+        if kept.begins_again:
+            log.warning(
+                "a filtered delta may have been cut off; reading the folder whole",
+                extra={"folder_id": watched.folder.id},
+            )
         if kept.unannounced:
             told = {"folder_id": watched.folder.id, "mails": kept.unannounced}
             log.warning("mail came that no notification had announced", extra=told)
@@ -212,7 +223,7 @@ async def _ask(graph: MailReader, watched: Watched, link: str | None) -> DeltaPa
         watched.mailbox.user,
         watched.folder.well_known.value,
         link=link,
-        since=watched.folder.watch_since,
+        since=None if watched.folder.is_whole else watched.folder.watch_since,
         select=watched.selected,
         expand_properties=watched.expanded,
         page_size=PAGE_SIZE,

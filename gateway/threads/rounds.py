@@ -12,6 +12,9 @@ from storage.gaps import Gap, Reason
 # Until then a notification may still come: "average under 1 minute, maximum 3 minutes",
 # https://learn.microsoft.com/graph/change-notifications-overview#latency
 NOTIFIED_WITHIN: Final = timedelta(minutes=3)
+# https://learn.microsoft.com/graph/delta-query-messages: with a filter "a delta query … returns only up to 5,000
+# messages". It then ends like any round.
+FILTER_ENDS_AT: Final = 5_000
 AGAIN: Final = "again"  # a hint of our own: to be looked at once more
 HISTORY: Final = "history"  # a hint of our own: in a conversation that has just turned out to be ours
 MISSING: Final = "missing"  # a hint of our own: a check found it in Microsoft 365 and not here
@@ -19,24 +22,46 @@ MISSING: Final = "missing"  # a hint of our own: a check found it in Microsoft 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page of a delta round, and the link to what follows. A round may take several pulls: `taken_up_at` is when the
-    present one took it up.
+    """A page of a delta round, with so many items, and the link to what follows. A round may take several pulls:
+    `taken_up_at` is when the present one took it up.
     """
 
     link: str
+    items: int
     is_last: bool
     round_began_at: datetime
     taken_up_at: datetime
 
 
-def turn(tx: Transaction, folder: Folder, page: Page, *, unrelated: int, now: datetime) -> None:
-    """The page is stored: move the delta on. That Graph gave it ends what kept the folder from being pulled."""
-    began_at = None if page.is_last else page.round_began_at
-    folders.advance(tx, folder.id, page.link, unrelated=unrelated, round_began_at=began_at)
+def turn(tx: Transaction, folder: Folder, page: Page, *, unrelated: int, now: datetime) -> bool:
+    """The page is stored: move the delta on. That Graph gave it ends what kept the folder from being pulled.
+
+    False when a round that was bounded by a filter came to its end where Graph cuts them off: what it did not show is
+    found by reading the folder whole, from the next pull on, and only that round closes gaps.
+    """
     gaps.end(tx, folder.id, Reason.PULL_FAILING, at=page.taken_up_at)
+    bounded = _bounded_items(folders.get(tx, folder.id), page)
+    if page.is_last and bounded is not None and bounded >= FILTER_ENDS_AT:
+        folders.restart_whole(tx, folder.id)
+        return False
+    folders.advance(
+        tx,
+        folder.id,
+        page.link,
+        unrelated=unrelated,
+        round_began_at=None if page.is_last else page.round_began_at,
+        bounded_items=None if page.is_last else bounded,
+    )
     if page.is_last:
         for gap in gaps.close(tx, folder.id, round_began_at=page.round_began_at, now=now):
             events.record(tx, gap.account_id, "completeness.gap", data=told_of(gap, folder), now=now)
+    return True
+
+
+def _bounded_items(folder: Folder, page: Page) -> int | None:
+    """What a round has shown with this page, if it is bounded: the first of a folder is, unless it is read whole."""
+    before = 0 if folder.delta_link is None and not folder.is_whole else folder.bounded_items
+    return None if before is None else before + page.items
 
 
 def told_of(gap: Gap, folder: Folder) -> dict[str, object]:

@@ -109,6 +109,8 @@ class FakeMail:
     """Conversations that cannot be asked for, and what Graph says instead."""
     headers_in_delta: bool = True
     """Whether the delta shows them when they are selected; a link of an older release does not ask for them."""
+    filter_ends_at: int | None = None
+    """Where a first round that is bounded by a filter ends, without a word."""
     deltas: int = 0
     page_size: int = 50
     asked: list[str] = field(default_factory=list)
@@ -173,6 +175,8 @@ class FakeMail:
             raise Gone(status=410, code="SyncStateNotFound")
         changed = found.log[start : start + self.page_size]
         end = start + len(changed)
+        if link is None and since is not None and self.filter_ends_at is not None:
+            changed, end = found.log[: self.filter_ends_at], len(found.log)
         shown = [found.items.get(id) or Removed(id=id, reason="deleted") for id in changed if id not in self.hidden]
         unreadable, self.unreadable = self.unreadable, []
         is_last = end == len(found.log)

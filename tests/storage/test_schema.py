@@ -169,6 +169,8 @@ NONSENSE = [
     ("mailboxes", {"state": "refused", "problem": "no json"}),
     # folders
     ("folders", {"well_known": "drafts"}),
+    ("folders", {"bounded_items": -1}),
+    ("folders", {"is_whole": 2}),
     ("folders", {"lease_owner": "me"}),
     ("folders", {"lease_ends_at": 1}),
     ("folders", {"failures": -1, "problem": "x"}),

@@ -282,6 +282,30 @@ async def test_a_clock_that_is_set_back_leaves_no_folder_alone_for_as_long(schoo
     assert len(await school.thread(letter.thread_id)) == 1
 
 
+async def test_what_a_filter_cuts_off_without_a_word_is_found_by_reading_the_folder_whole(school: School) -> None:
+    """After a dead link a busy folder is read from a while before, and Graph ends that at 5,000 messages."""
+    letter = await school.write_to(AROHA)
+    for number in range(5_000):
+        school.arrive(f"u{number}", sender=STRANGER, conversation="theirs")
+    school.arrive("r1", sender=AROHA, conversation=letter.conversation)
+    school.mail.filter_ends_at = 5_000
+    await school.pull()
+    assert len(await school.thread(letter.thread_id)) == 1
+    before = school.mail.deltas
+    school.arrive("r2", sender=AROHA, conversation=letter.conversation)
+    await school.sweep()
+    assert len(await school.thread(letter.thread_id)) == 2
+    assert school.mail.deltas - before <= 4, "it is read whole once, not again and again"
+
+
+async def test_a_filter_that_leaves_less_cuts_nothing_off(school: School) -> None:
+    for number in range(4_999):
+        school.arrive(f"u{number}", sender=STRANGER, conversation="theirs")
+    school.mail.filter_ends_at = 5_000
+    await school.pull()
+    assert not (await school.folder()).is_whole
+
+
 async def test_the_sent_folder_is_pulled_like_the_inbox(school: School) -> None:
     await school.pull()
     letter = await school.write_to(AROHA)
