@@ -46,7 +46,9 @@ async def look(page: Page, name: str) -> None:
 
 async def check_for_everybody(page: Page) -> None:
     """Nothing that axe knows keeps anybody out, of the page or of the frame in it."""
-    found = await Axe().run(page.frames[-1])  # type: ignore[arg-type]
+    ours = next((one for one in page.frames if "/embed/" in one.url), page.main_frame)
+    # No script of axe's runs in the frames of mail, either: test_reading looks at what is in them.
+    found = await Axe().run(ours, options={"iframes": False})  # type: ignore[arg-type]
     assert found.violations_count == 0, found.generate_report()
 
 

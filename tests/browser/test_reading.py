@@ -14,7 +14,7 @@ from gateway.sandbox.correspondents import Correspondent
 from gateway.sandbox.model import Attachment
 from storage import Transaction, outbox
 from tests.browser.conftest import PATIENCE_MS, Witness
-from tests.browser.test_events_tab import post, tab
+from tests.browser.posting import post, tab
 from tests.end_to_end.conftest import until
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC"

@@ -10,7 +10,7 @@ from gateway.sandbox.model import Address
 from storage import messages, outbox, threads
 from storage.threads import Object, ObjectType, Thread
 from tests.browser.conftest import PATIENCE_MS, Witness
-from tests.browser.test_events_tab import post, tab
+from tests.browser.posting import post, tab
 from tests.browser.test_letters_page import walk_to
 from tests.end_to_end.conftest import until
 
