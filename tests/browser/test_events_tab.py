@@ -301,6 +301,7 @@ class TestWhatIsNew:
         await expect(second.locator(".chip.new")).to_have_text("1 unread")
         await expect(jane.locator(".new-line")).to_have_count(1)
         await second.locator("summary").first.click()
+        await second.locator(".message").last.scroll_into_view_if_needed()
         await expect(jane.locator(".thread.unread")).to_have_count(0)
         await expect(jane.locator(".new-line")).to_have_count(2)
         async with office.visitor() as other:
