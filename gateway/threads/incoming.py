@@ -34,10 +34,14 @@ OF_MAIL_SYSTEMS: Final = (What.DELAYED, What.DELIVERED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What a mail is, what it reports if it is a report, and the letters of ours that it names, the surest first."""
+    """What a mail is, what it reports if it is a report, and the letters of ours that it names, the nearest first.
+
+    `letters` are those that it is about: of several, the ones that a report returns, or that it answers directly.
+    """
 
     sort: Sort
     report: Report | None
+    named: Sequence[Message]
     letters: Sequence[Message]
     is_sure: bool
 
@@ -89,14 +93,20 @@ def _read(tx: Transaction, watched: Watched, item: Item, report: Report | None) 
     named = letters_named(tx, account_id, item)
     answers = references((name, value) for name, value in headers if name.casefold() == "in-reply-to")
     direct = [letter for letter in named if letter.internet_message_id in answers]
-    return Read(sort=sort, report=report, letters=reported or direct or named, is_sure=bool(reported))
+    return Read(
+        sort=sort,
+        report=report,
+        named=reported or named,
+        letters=reported or direct or named,
+        is_sure=bool(reported),
+    )
 
 
 def _evidence(tx: Transaction, watched: Watched, item: Item, read: Read) -> Evidence:
     conversation = None
     if item.conversation_id:
         conversation = threads.by_conversation(tx, watched.mailbox.id, item.conversation_id)
-    answered = tuple(dict.fromkeys(letter.thread_id for letter in read.letters))
+    answered = tuple(dict.fromkeys(letter.thread_id for letter in read.named))
     candidates = {*answered, *([conversation] if conversation else [])}
     sender = sender_of(item)
     return Evidence(

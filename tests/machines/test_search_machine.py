@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from gateway.threads.search import ask, search
 from storage import mailboxes, messages, threads
 from storage.database import Transaction
-from storage.messages import Direction, Placement
+from storage.messages import Direction, Placement, Recipients
 from storage.migrate import bring_up_to_date
 from storage.threads import Address, Cursor, Object, ObjectType
 from tests.fakes.clock import A_MONDAY
@@ -112,6 +112,7 @@ class SearchMachine(RuleBasedStateMachine):
             subject=" ".join(subject),
             new_text=None if new is None else " ".join(new),
             sender=sender,
+            recipients=Recipients(),
             direction=direction,
             placement=placement,
             message_at=A_MONDAY + timedelta(minutes=minute),

@@ -53,7 +53,7 @@ async def test_a_link_opens_the_page_without_any_cookie(frame: Desk, embedding: 
     page = await frame.open(await path_to(embedding))
     assert page.status_code == 200
     assert "<h1>Student S1001</h1>" in page.text
-    assert "Kia ora</p>" in page.text
+    assert "Kia ora</div>" in page.text
     assert "set-cookie" not in page.headers
 
 

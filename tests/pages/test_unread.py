@@ -27,7 +27,7 @@ async def test_what_is_new_is_marked_until_the_page_was_opened(desk: Desk, scene
     await reply(scene, sent)
     page = (await desk.open(TAB)).text
     assert unread(page) == {"Your enrolment": 2}
-    assert page.index("Kia ora</p>") < page.index('class="new-line"') < page.index("Thank you</div>")
+    assert page.index("Kia ora</div>") < page.index('class="new-line"') < page.index("Thank you</div>")
     assert unread((await desk.open(TAB)).text) == {"Your enrolment": 0}
     assert 'class="new-line"' not in desk.text
 
@@ -105,7 +105,7 @@ async def test_all_threads_of_a_page_can_be_opened_at_once(desk: Desk, scene: Sc
     for number in range(3):
         await letter(scene, subject=f"Letter {number}", body=f"<p>body {number}</p>")
     page = (await desk.open(f"{TAB}?open=all")).text
-    assert [number for number in range(3) if f"<p>body {number}</p>" in page] == [0, 1, 2]
+    assert [number for number in range(3) if f"<div>body {number}</div>" in page] == [0, 1, 2]
 
 
 async def test_new_messages_of_a_long_thread_are_not_folded(desk: Desk, scene: Scene) -> None:

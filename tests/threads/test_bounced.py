@@ -108,7 +108,7 @@ async def test_staff_see_why_on_the_letter_itself(school: School) -> None:
     arrives(school, "b1", report(letter))
     await school.sweep()
     message = await school.store.read(messages.get, school.account_id, letter.id)
-    view = await school.store.read(message_view, message)
+    view = message_view(message)
     assert (view.status, (view.problem or {})["explanation"]) == ("bounced", "There is no such address.")
 
 

@@ -54,6 +54,7 @@ async def test_a_thread_shows_all_that_a_list_needs(school: School) -> None:
         "preview": "Yes.",
         "has_attachments": False,
         "unanswered": True,
+        "unread": None,
     }
 
 
