@@ -49,6 +49,7 @@ from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.indexing import Indexer
 from gateway.threads.linking import Linking
+from gateway.threads.merging import Merger
 from gateway.threads.opening import Openings
 from gateway.threads.pull import Puller
 from storage import accounts, folders
@@ -65,6 +66,7 @@ PULL_TICK: Final = timedelta(seconds=2)
 SUBSCRIPTION_TICK: Final = timedelta(seconds=15)
 BOOKS_TICK: Final = timedelta(seconds=5)
 WEBHOOK_TICK: Final = timedelta(seconds=2)
+MERGE_TICK: Final = timedelta(seconds=1)
 CHORE_TICK: Final = timedelta(seconds=30)
 BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -85,6 +87,7 @@ class Gateway:
     puller: Puller
     elsewhere: Elsewhere
     indexer: Indexer
+    merger: Merger
     completeness: CompletenessCheck
     openings: Openings
     keeper: Keeper
@@ -122,6 +125,7 @@ class Gateway:
             ("webhooks", self.deliverer.run, WEBHOOK_TICK),
             ("completeness", self.completeness.run, CHORE_TICK),
             ("indexing", self.indexer.run, CHORE_TICK),
+            ("merging", self.merger.run, MERGE_TICK),
         ]
         await self.recover()
         with schedule.running():
@@ -248,6 +252,7 @@ async def gateway(
             puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
             elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
             indexer=Indexer(store, clock),
+            merger=Merger(store, clock),
             completeness=CompletenessCheck(store, connections, clock),
             openings=openings,
             keeper=keeper,

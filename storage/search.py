@@ -12,6 +12,8 @@ cannot know: which number a message gets, and how a question is put.
   message is asked of the tables again for each that is found.
 - FTS5 writes a deletion down and takes the words out when it merges: `purge` makes it do so, for whoever has to prove
   that nothing is left. (The option `secure-delete` does it at once, from SQLite 3.42 on: this must run on older ones.)
+- Each commit adds a piece to the index, and `merge` puts pieces together, a little at a time. FTS5 on its own may do
+  all of that in one commit, with every letter and notification waiting behind it.
 
 Words are found as `unicode61` splits them, without case and accents: "ngati" finds "Ngāti". Scripts that set no blanks
 between words are found from the beginning of a run of characters only.
@@ -185,7 +187,8 @@ SELECT wanted.value AS thread_id,
          LIMIT {PER_THREAD})) AS found
   FROM json_each(:thread_ids) AS wanted
 """
-PURGE = "INSERT INTO search (search) VALUES ('optimize')"
+# Of as many pages; of fewer than none, all pieces there are become one: https://sqlite.org/fts5.html#the_merge_command
+MERGE = "INSERT INTO search (search, rank) VALUES ('merge', :pages)"
 BACKLOGS = "SELECT * FROM search_backlogs ORDER BY account_id"
 COUNT = """
 UPDATE search_backlogs SET total = (
@@ -320,12 +323,20 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def purge(tx: Transaction) -> None:
-    """Take the words of all that was deleted out of the index. Rewrites it: a minute for a million messages.
+def merge(tx: Transaction, *, pages: int) -> bool:
+    """Merge pieces of the index until about so many pages are written; whether there was anything to merge."""
+    before = tx.total_changes
+    tx.execute(MERGE, {"pages": pages})
+    return tx.total_changes - before > 1  # the command itself counts as one
 
-    SQLite's own pages may keep what they had until they are used again: `PRAGMA secure_delete` or `VACUUM`.
+
+def purge(tx: Transaction, *, pages: int) -> None:
+    """Begin to take the words of all that was deleted out of the index; `merge` goes on with it, until it is done.
+
+    Rewrites all of the index: ten seconds of processor for a million messages, in as many steps as one likes. SQLite's
+    own pages may keep what they had until they are used again: `PRAGMA secure_delete` or `VACUUM`.
     """
-    tx.execute(PURGE)
+    tx.execute(MERGE, {"pages": -pages})
 
 
 def backlogs(tx: Transaction) -> list[Backlog]:

@@ -195,7 +195,9 @@ def test_what_was_deleted_leaves_nothing_behind_once_purged() -> None:
             )
         own.execute("DELETE FROM messages WHERE id = 'msg_1'")
         assert not search(own, scene.account_id, ask("xyzzy1"), limit=5).threads
-        index.purge(own)
+        index.purge(own, pages=1)
+        while index.merge(own, pages=1):
+            pass
         own.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, search, row)")
         assert [row["term"] for row in own.execute("SELECT term FROM words WHERE term LIKE 'xyzzy%'")] == [
             "xyzzy0",
