@@ -23,10 +23,11 @@ from tests.bench.corpus import Corpus, make
 from tests.bench.machine import places
 from tests.bench.numbers import Latency
 from tests.bench.processes import Broken, Child
-from tests.bench.reading_server import ReadingPlan
+from tests.bench.reading_server import AT_ONCE, ReadingPlan
 
 SMALL, LARGE = 10_000, 1_000_000
 TIMES: Final = 200
+COMMITS: Final = 1_000  # of twenty messages
 READERS: Final = 4
 GOALS_MS: Final[Mapping[str, float]] = {
     "threads of a student": 10,
@@ -71,7 +72,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A school: what it holds, and what of its file is the text itself. `written` and `wrote_s`: by the writer."""
+    """A school: what it holds, and what of its file is the text itself.
+
+    `written_per_second` is what the writer came to beside four readers. Its commits, of `AT_ONCE` messages: beside
+    those readers, and one upon the other when they had gone.
+    """
 
     messages: int
     threads: int
@@ -79,8 +84,9 @@ class Size:
     bytes_per_message: float
     of_text: float
     made_s: float
-    written: int
-    wrote_s: float
+    written_per_second: float
+    commit_beside: Latency
+    commit_alone: Latency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +97,31 @@ class Reading:
     rows: Sequence[Asked]
 
 
-def measure(*, sizes: Sequence[int] = (SMALL, LARGE), times: int = TIMES, school: Path | None = None) -> Reading:
+def measure(
+    *, sizes: Sequence[int] = (SMALL, LARGE), times: int = TIMES, commits: int = COMMITS, school: Path | None = None
+) -> Reading:
     """Run it all. Raises `Broken` when an answer was not 200. `school` stands for the largest size."""
-    found = [_at_size(size, times, school if size == max(sizes) else None) for size in sizes]
+    found = [_at_size(size, times, commits, school if size == max(sizes) else None) for size in sizes]
     return Reading(sizes=[size for size, _ in found], rows=[row for _, rows in found for row in rows])
 
 
-def _at_size(size: int, times: int, school: Path | None) -> tuple[Size, list[Asked]]:
+def _at_size(size: int, times: int, commits: int, school: Path | None) -> tuple[Size, list[Asked]]:
     with contextlib.ExitStack() as stack:
         if school is not None:
             corpus = Corpus(**orjson.loads(school.with_suffix(".json").read_bytes()))
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="selma-gateway-bench-"))
             corpus = make(Path(folder) / "gateway.db", messages=size)
-        alone, _, _ = _asked(corpus, times, readers=1, writing=False)
-        beside, written, wrote_s = _asked(corpus, times, readers=READERS, writing=True)
+        plan = ReadingPlan(path=corpus.path, key=corpus.key, commits=commits, processor=places().server)
+        server = stack.enter_context(Child("tests.bench.reading_server", plan))
+        ready = server.heard()
+        alone = {name: _of(name, corpus, ready, times, readers=1) for name in QUESTIONS}
+        server.tell("write")
+        began = time.perf_counter()
+        beside = {name: _of(name, corpus, ready, times, readers=READERS) for name in QUESTIONS}
+        wrote_s = time.perf_counter() - began
+        server.ask_to_stop()
+        written = server.heard()
     shape = Size(
         messages=corpus.messages,
         threads=corpus.threads,
@@ -113,8 +129,9 @@ def _at_size(size: int, times: int, school: Path | None) -> tuple[Size, list[Ask
         bytes_per_message=corpus.file_bytes / corpus.messages,
         of_text=corpus.file_bytes / corpus.text_bytes,
         made_s=corpus.seconds,
-        written=written,
-        wrote_s=wrote_s,
+        written_per_second=len(written["beside"]) * AT_ONCE / wrote_s,
+        commit_beside=Latency.of(written["beside"]),
+        commit_alone=Latency.of(written["alone"]),
     )
     return shape, [
         Asked(question=name, messages=corpus.messages, alone=alone[name], beside_writer=beside[name])
@@ -122,17 +139,7 @@ def _at_size(size: int, times: int, school: Path | None) -> tuple[Size, list[Ask
     ]
 
 
-def _asked(corpus: Corpus, times: int, *, readers: int, writing: bool) -> tuple[dict[str, Latency], int, float]:
-    plan = ReadingPlan(path=corpus.path, key=corpus.key, writing=writing, processor=places().server)
-    with Child("tests.bench.reading_server", plan) as server:
-        ready, began = server.heard(), time.perf_counter()
-        latencies = {name: _of(name, corpus, ready, times, readers) for name in QUESTIONS}
-        wrote_s = time.perf_counter() - began
-        server.ask_to_stop()
-        return latencies, int(server.heard()), wrote_s
-
-
-def _of(name: str, corpus: Corpus, ready: Mapping[str, Any], times: int, readers: int) -> Latency:
+def _of(name: str, corpus: Corpus, ready: Mapping[str, Any], times: int, *, readers: int) -> Latency:
     took: list[float] = []
     wrong: list[Exception] = []
 

@@ -1,25 +1,27 @@
-"""The gateway's application over a school made by `corpus`, and beside it, when asked for, a writer that commits."""
+"""The gateway's application over a school made by `corpus`, and beside it, when told to, a writer that commits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
 from gateway.clock import Clock
 from gateway.http.pages.sessions import ticket_url
-from gateway.main import Gateway, gateway, listen
+from gateway.main import MERGE_TICK, Gateway, gateway, listen
+from gateway.schedule import Schedule
 from gateway.settings import Settings
 from storage import Transaction, api_keys, messages, threads
 from storage.ids import new_id
 from storage.messages import BodyType, Direction, Kind, Message, Placement, Recipients
 from storage.threads import Address, Thread
 from tests.bench.machine import stay_on
-from tests.bench.processes import plan_from_stdin, say, told_to_stop
+from tests.bench.processes import orders, plan_from_stdin, say
 from tests.bench.serving import served, url_of
 
 AT_ONCE: Final = 20
@@ -29,12 +31,20 @@ TEXT: Final = "Kia ora, the form that you sent me is for another course. Could y
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingPlan:
-    """The file, the key that it was made with, and whether somebody writes."""
+    """The file, the key that it was made with, and how many commits to make when the readers have gone."""
 
     path: str
     key: str
-    writing: bool
+    commits: int
     processor: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """How long each commit of AT_ONCE messages took, in seconds: while others read; then one upon the other."""
+
+    beside: Sequence[float]
+    alone: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +55,24 @@ class ReadingReady:
     ticket: str
 
 
-async def write(built: Gateway, clock: Clock, written: list[int]) -> None:
-    """A thousand replies a second, twenty in a commit, if the machine is up to it."""
-    account_id = (await built.store.read(_first_account))[0]
-    known = await built.store.read(threads.newest, account_id, limit=100)
-    while True:
-        await built.store.write(_insert, known[: AT_ONCE * 5 : 5], clock)
-        written[0] += AT_ONCE
-        await clock.sleep(EVERY)
+class Writer:
+    """Commits AT_ONCE messages at a time, and takes the time of each."""
+
+    def __init__(self, built: Gateway, known: list[Thread]) -> None:
+        self._built = built
+        self._known = known
+
+    async def commit(self) -> float:
+        """How long it took, in seconds."""
+        began = time.perf_counter()
+        await self._built.store.write(_insert, self._known, self._built.clock)
+        return time.perf_counter() - began
+
+    async def write(self, took: list[float]) -> None:
+        """A thousand replies a second, if the machine is up to it."""
+        while True:
+            took.append(await self.commit())
+            await self._built.clock.sleep(EVERY)
 
 
 def _first_account(tx: Transaction) -> list[str]:
@@ -90,27 +110,40 @@ def _insert(tx: Transaction, known: list[Thread], clock: Clock) -> None:
 
 
 @asynccontextmanager
-async def writing(built: Gateway, plan: ReadingPlan) -> AsyncIterator[list[int]]:
-    """How many messages were written so far, in a list of one number."""
-    written = [0]
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(write(built, built.clock, written)) if plan.writing else None
-        yield written
-        if task is not None:
+async def merging(built: Gateway) -> AsyncIterator[None]:
+    """The search index is merged as in a gateway that works."""
+    schedule = Schedule()
+    with schedule.running():
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(built.merger.run(schedule.every(MERGE_TICK)))
+            yield
             task.cancel()
 
 
+async def written(built: Gateway, plan: ReadingPlan, given: AsyncIterator[Any]) -> Written:
+    """What a writer did until there was nothing more given, and then alone."""
+    account_id = (await built.store.read(_first_account))[0]
+    known = await built.store.read(threads.newest, account_id, limit=100)
+    writer, beside = Writer(built, known[:: len(known) // AT_ONCE]), list[float]()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(writer.write(beside))
+        async for _ in given:
+            pass
+        task.cancel()
+    return Written(beside=beside, alone=[await writer.commit() for _ in range(plan.commits)])
+
+
 async def serve(plan: ReadingPlan) -> None:
-    """Answer until told to stop; then say how many messages were written meanwhile."""
+    """Answer; from the first order on write as well, until there are no more orders; then say what was written."""
     with listen("127.0.0.1", 0) as listener:
-        async with gateway(Settings(database=Path(plan.path))) as built, served(built.app, listener):
+        async with gateway(Settings(database=Path(plan.path))) as built, served(built.app, listener), merging(built):
             key = await built.store.read(api_keys.find, plan.key)
             assert key is not None
             ticket = ticket_url(built.session_key, key.id, next="/objects", now=built.clock.now())
-            async with writing(built, plan) as written:
-                say(ReadingReady(url=url_of(listener), ticket=ticket))
-                await told_to_stop()
-            say(written[0])
+            say(ReadingReady(url=url_of(listener), ticket=ticket))
+            given = orders()
+            await anext(given)
+            say(await written(built, plan, given))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from tests.bench.notifications import Notifications
 from tests.bench.numbers import Latency, Spread
 from tests.bench.opening import Opening
 from tests.bench.reading import GOALS_MS, Reading
+from tests.bench.reading_server import AT_ONCE
 from tests.bench.replies import Replies
 from tests.bench.senders import Sender
 from tests.bench.sending import Sending
@@ -263,9 +264,15 @@ def _show_reading(found: Reading, console: Console) -> None:
         console.print(
             f"{size.messages:,} messages in {size.threads:,} threads of {size.students:,} students: "
             f"{size.bytes_per_message:,.0f} bytes of the file each, {size.of_text:.2f} × the text itself; made in "
-            f"{size.made_s:.0f} s. The writer wrote {size.written / size.wrote_s:,.0f} a second.",
+            f"{size.made_s:.0f} s. The writer wrote {size.written_per_second:,.0f} a second.",
             highlight=False,
         )
+        for when, commits in (("beside the readers", size.commit_beside), ("alone", size.commit_alone)):
+            p50, p99, worst = _milliseconds(commits)
+            console.print(
+                f"  {commits.count:,} commits of {AT_ONCE} messages {when}: p50 {p50} ms, p99 {p99}, worst {worst}",
+                highlight=False,
+            )
 
 
 def _calls(per_letter: Mapping[str, float]) -> str:
