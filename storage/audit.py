@@ -1,6 +1,10 @@
-"""The audit log: who did what to what, when, and from where. Rows are only ever added, and hold no mail."""
+"""The audit log: who did or read what, when, and from where. Rows are added, and hold ids and names, never mail.
 
-from collections.abc import Mapping
+The tables themselves refuse to change or delete a row (triggers in `migrations/`). What is older than a school wants to
+keep goes through one door, `forget`, which leaves a row that says so.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,10 +17,11 @@ from storage.database import Transaction, moment
 
 
 class Via(StrEnum):
-    """Which way somebody came. SYSTEM: nobody came, the gateway did it by itself."""
+    """Which way somebody came. COMMAND is the command line; SYSTEM: nobody came, the gateway did it by itself."""
 
     API = "api"
     PAGE = "page"
+    COMMAND = "command"
     SYSTEM = "system"
 
 
@@ -66,6 +71,17 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something that is to go into the log."""
+
+    account_id: str
+    actor: Actor
+    act: str
+    targets: Mapping[str, str | None]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """Which records: those to which everything applies that is not None. `target` is the id of any of the targets."""
 
@@ -80,6 +96,13 @@ INSERT = """
 INSERT INTO audit (account_id, act, via, key_id, key_name, staff, address, targets, created_at)
 VALUES (:account_id, :act, :via, :key_id, :key_name, :staff, :address, :targets, :now)
 """
+OPEN_DOOR = "INSERT INTO audit_door (account_id, before, opened_at) VALUES (:account_id, :before, :now)"
+FORGET = """
+DELETE FROM audit WHERE seq IN (
+    SELECT seq FROM audit WHERE account_id = :account_id AND created_at < :before ORDER BY created_at LIMIT :limit)
+"""
+CLOSE_DOOR = "DELETE FROM audit_door WHERE account_id = :account_id"
+OLDER = "SELECT count(*) AS rows FROM audit WHERE account_id = :account_id AND created_at < :before"
 NEWEST = """
 SELECT * FROM audit
  WHERE account_id = :account_id AND seq < :before
@@ -107,6 +130,29 @@ def record(
             "now": now,
         },
     )
+
+
+def record_all(tx: Transaction, entries: Iterable[Entry]) -> None:
+    """Add what was gathered outside of a transaction."""
+    for one in entries:
+        record(tx, one.account_id, one.actor, one.act, one.targets, now=one.at)
+
+
+def forget(tx: Transaction, account_id: str, *, before: datetime, limit: int, now: datetime) -> int:
+    """Delete the oldest rows from before then, at most `limit`; how many went. It stands in the log if any did."""
+    question = {"account_id": account_id, "before": before, "limit": limit, "now": now}
+    if older(tx, account_id, before) == 0:
+        return 0
+    tx.execute(OPEN_DOOR, question)
+    gone = tx.execute(FORGET, question).rowcount
+    tx.execute(CLOSE_DOOR, question)
+    return gone
+
+
+def older(tx: Transaction, account_id: str, before: datetime) -> int:
+    """How many rows are from before then."""
+    row = tx.execute(OLDER, {"account_id": account_id, "before": before}).fetchone()
+    return int(row["rows"])
 
 
 def newest(

@@ -100,3 +100,39 @@ def test_of_a_messages_acts_the_last_that_is_not_undone_counts(tx: Transaction, 
     assert acts.of_message(tx, "msg_1") == [first, undone]
     with pytest.raises(NotFound):
         acts.get(tx, build(tx, "Another school").account_id, "act_a")
+
+
+def records(tx: Transaction, scene: Scene, *ages: int) -> None:
+    for days in ages:
+        audit.record(tx, scene.account_id, audit.SYSTEM, f"day.{days}", {}, now=A_MONDAY - timedelta(days=days))
+
+
+def test_what_is_too_old_goes_through_the_door_and_the_log_says_so(tx: Transaction, scene: Scene) -> None:
+    records(tx, scene, 40, 31, 29, 0)
+    before = A_MONDAY - timedelta(days=30)
+    assert audit.older(tx, scene.account_id, before) == 2
+    assert audit.forget(tx, scene.account_id, before=before, limit=100, now=A_MONDAY) == 2
+    assert told(tx, scene) == ["audit.forget", "day.0", "day.29"]
+    assert audit.newest(tx, scene.account_id, limit=1)[0].targets == {"before": "2026-01-31T09:00:00Z"}
+    assert audit.forget(tx, scene.account_id, before=before, limit=100, now=A_MONDAY) == 0
+
+
+def test_the_door_is_shut_behind_them(tx: Transaction, scene: Scene) -> None:
+    records(tx, scene, 40, 31, 0)
+    audit.forget(tx, scene.account_id, before=A_MONDAY - timedelta(days=35), limit=1, now=A_MONDAY)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        tx.execute("DELETE FROM audit WHERE act = 'day.31'")
+
+
+@pytest.mark.parametrize("age", [0, 31])
+def test_the_door_leads_only_to_what_is_old_and_of_that_account(tx: Transaction, scene: Scene, age: int) -> None:
+    elsewhere = build(tx, "Another school")
+    records(tx, scene, 0)
+    records(tx, elsewhere, 31)
+    tx.execute(
+        audit.OPEN_DOOR, {"account_id": scene.account_id, "before": A_MONDAY - timedelta(days=1), "now": A_MONDAY}
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        tx.execute("DELETE FROM audit WHERE act = :act", {"act": f"day.{age}"})
+    with pytest.raises(sqlite3.IntegrityError, match="never moved"):
+        tx.execute("UPDATE audit_door SET before = :before", {"before": A_MONDAY})
