@@ -29,6 +29,7 @@ from gateway.host.post import Poster
 from gateway.host.webhooks import HostWebhooks
 from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
+from gateway.http.auditing import Trail
 from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.master_key import LiveKey, unlock
@@ -68,6 +69,7 @@ BOOKS_TICK: Final = timedelta(seconds=5)
 WEBHOOK_TICK: Final = timedelta(seconds=2)
 MERGE_TICK: Final = timedelta(seconds=1)
 CHORE_TICK: Final = timedelta(seconds=30)
+AUDIT_TICK: Final = timedelta(seconds=1)
 BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 GRACE_S: Final = 5  # what open requests get to finish in when the gateway stops
@@ -89,6 +91,7 @@ class Gateway:
     indexer: Indexer
     merger: Merger
     completeness: CompletenessCheck
+    trail: Trail
     openings: Openings
     keeper: Keeper
     tidier: Tidier
@@ -126,6 +129,7 @@ class Gateway:
             ("completeness", self.completeness.run, CHORE_TICK),
             ("indexing", self.indexer.run, CHORE_TICK),
             ("merging", self.merger.run, MERGE_TICK),
+            ("audit", self.trail.run, AUDIT_TICK),
         ]
         await self.recover()
         with schedule.running():
@@ -210,7 +214,7 @@ async def gateway(
         pace = Pace()
         health = Health(store, clock, pace)
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
-        door = Door(pace)
+        door, trail = Door(pace), Trail(store, clock)
         certificates = Certificates(store, key, clock)
         openers = Openers(http, login_url=settings.login_url, clock=clock)
         openings = Openings(store, certificates, openers, clock, count=door.opened)
@@ -233,6 +237,7 @@ async def gateway(
                 receiver=receiver,
                 attachments=AttachmentReader(store, connections),
                 door=door,
+                trail=trail,
                 setup=setup,
                 webhooks=webhooks,
                 readiness=health,
@@ -240,6 +245,7 @@ async def gateway(
                 stopping=stopping,
             )
         )
+        stack.push_async_callback(trail.close)
         yield Gateway(
             session_key=session_key,
             app=app,
@@ -255,6 +261,7 @@ async def gateway(
             merger=Merger(store, clock),
             completeness=CompletenessCheck(store, connections, clock),
             openings=openings,
+            trail=trail,
             keeper=keeper,
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),

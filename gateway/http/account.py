@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.graph import Cloud
 from gateway.http import schemas
+from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.credentials import CredentialView
 from gateway.http.routing import Call, Operation, json_response
 from gateway.setup.expiry import standing
@@ -107,6 +108,7 @@ OPERATIONS: Final = (
         summary="How the account is connected",
         takes=schemas.Nothing,
         does=show,
+        audit=unaudited(NO_MAIL),
         gives=AccountView,
     ),
     Operation(
@@ -116,6 +118,7 @@ OPERATIONS: Final = (
         summary="Connect the account to a tenant",
         takes=schemas.AccountSettings,
         does=configure,
+        audit=does("account.configure"),
         gives=AccountView,
     ),
     Operation(
@@ -125,6 +128,7 @@ OPERATIONS: Final = (
         summary="Try the connection, step by step",
         takes=schemas.Nothing,
         does=check,
+        audit=does("account.check"),
         gives=ReportView,
     ),
 )

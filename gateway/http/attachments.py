@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError, TokenErrorKind
 from gateway.http import schemas
+from gateway.http.auditing import reads
 from gateway.http.downloads import HEADERS, Passing, disposition, item_name, safe_name, told_type
 from gateway.http.problem_types import (
     GONE_FROM_MAILBOX,
@@ -113,6 +114,7 @@ OPERATIONS: Final = (
         summary="The attachments of a message, without their bytes",
         takes=schemas.Nothing,
         does=show_all,
+        audit=reads("message.read", id="message_id"),
         gives=AttachmentsView,
         problems=(NOT_FOUND,),
     ),
@@ -123,6 +125,7 @@ OPERATIONS: Final = (
         summary="An attachment, streamed from the mailbox",
         takes=schemas.Nothing,
         does=show,
+        audit=reads("attachment.read", id="message_id", attachment_id="attachment_id"),
         gives=bytes,
         media_type="application/octet-stream",
         problems=(

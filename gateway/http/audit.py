@@ -1,4 +1,4 @@
-"""`/v1/audit`: who did what, when, and from where."""
+"""`/v1/audit`: who did or read what, when, and from where."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Final, Self
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import reads
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
@@ -19,7 +20,7 @@ from storage.threads import Cursor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditView:
-    """Something that was done. `act` is a noun and a verb, `targets` are the ids of what it was done to.
+    """Something that was done or read. `act` is a noun and a verb, `targets` are the ids of what it was done to.
 
     `key_name` is what the key was called then; `by` the staff member whom SELMA or the page named; `address` where
     the request came from.
@@ -52,6 +53,7 @@ class AuditView:
 
 
 async def list_newest(call: Call[schemas.AuditQuery]) -> Response:
+    await call.services.trail.flush()
     given = call.given
     only = Filter(act=given.act, key_id=given.key, staff=given.by, target=given.target)
     before = _seq(from_text(given.after))
@@ -75,9 +77,10 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/audit",
         scope=Scope.SETTINGS,
-        summary="Who did what, newest first",
+        summary="Who did or read what, newest first",
         takes=schemas.AuditQuery,
         does=list_newest,
+        audit=reads("audit.read"),
         gives=Page[AuditView],
     ),
 )

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import does, reads
 from gateway.http.letters import WITHOUT_KEY, Status
 from gateway.http.messages import POSTING, WITH_KEY, idempotency_key, letter_of, refused
 from gateway.http.paging import Page, from_text, page_of
@@ -61,7 +62,8 @@ class BatchView:
 async def post(call: Call[schemas.NewBatch]) -> Response:
     letters = await asyncio.to_thread(_letters_of, call.given)
     try:
-        view, repeated = await call.services.store.write(
+        view, repeated = await call.deed.write_and(
+            lambda accepted: None if accepted[1] else {"batch_id": accepted[0].id},
             _accept,
             call.account_id,
             letters,
@@ -138,7 +140,7 @@ async def show(call: Call[schemas.Nothing]) -> Response:
 
 
 async def cancel(call: Call[schemas.Nothing]) -> Response:
-    return json_response(await call.services.store.write(_cancel, call.account_id, call.path("id"), **_reckoning(call)))
+    return json_response(await call.deed.write(_cancel, call.account_id, call.path("id"), **_reckoning(call)))
 
 
 async def list_newest(call: Call[schemas.PageQuery]) -> Response:
@@ -179,6 +181,7 @@ OPERATIONS: Final = (
         summary="Post many letters, all or none",
         takes=schemas.NewBatch,
         does=post,
+        audit=does("batch.post"),
         gives=AcceptedBatchView,
         status=HTTPStatus.ACCEPTED,
         headers=WITH_KEY,
@@ -191,6 +194,7 @@ OPERATIONS: Final = (
         summary="The batches, newest first",
         takes=schemas.PageQuery,
         does=list_newest,
+        audit=reads("batch.list"),
         gives=Page[BatchView],
     ),
     Operation(
@@ -200,6 +204,7 @@ OPERATIONS: Final = (
         summary="How far a batch has come; its letters are at `/v1/messages?batch=`",
         takes=schemas.Nothing,
         does=show,
+        audit=reads("batch.show", id="batch_id"),
         gives=BatchView,
         problems=(NOT_FOUND,),
     ),
@@ -210,6 +215,7 @@ OPERATIONS: Final = (
         summary="Do not send what of a batch has not left",
         takes=schemas.Nothing,
         does=cancel,
+        audit=does("batch.cancel", id="batch_id"),
         gives=BatchView,
         problems=(NOT_FOUND,),
     ),

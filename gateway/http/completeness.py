@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.routing import Call, Operation, json_response
 from gateway.threads.completeness import check_soon
 from gateway.threads.standing import MissingMail, OpenGap, read_completeness
@@ -84,7 +85,7 @@ async def show(call: Call[schemas.Nothing]) -> Response:
 
 async def check(call: Call[schemas.Nothing]) -> Response:
     """It may take minutes: the answer is how things stood before."""
-    view = await call.services.store.write(_ask, call.account_id, call.now)
+    view = await call.deed.write(_ask, call.account_id, call.now)
     return json_response(view, HTTPStatus.ACCEPTED)
 
 
@@ -96,6 +97,7 @@ OPERATIONS: Final = (
         summary="Whether all mail of our conversations is here",
         takes=schemas.Nothing,
         does=show,
+        audit=unaudited(NO_MAIL),
         gives=CompletenessView,
     ),
     Operation(
@@ -105,6 +107,7 @@ OPERATIONS: Final = (
         summary="Compare the mailboxes with what is here, now",
         takes=schemas.Nothing,
         does=check,
+        audit=does("completeness.check"),
         gives=CompletenessView,
         status=HTTPStatus.ACCEPTED,
     ),

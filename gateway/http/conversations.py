@@ -6,6 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.http import auth, schemas
+from gateway.http.auditing import does
 from gateway.http.problem_types import (
     CONFLICT,
     MAILBOX_NOT_VALIDATED,
@@ -40,6 +41,7 @@ async def link(call: Call[schemas.NewThread]) -> Response:
         raise about(error, "/mailbox") from error
     except Ambiguous as error:
         raise invalid(BadValue(pointer="/internet_message_id", detail=str(error))) from error
+    call.deed.about(thread_id=thread_id)
     view = await call.services.store.read(_view, call.account_id, thread_id)
     return json_response(view, HTTPStatus.CREATED, {"location": f"/v1/threads/{thread_id}"})
 
@@ -56,6 +58,7 @@ OPERATIONS: Final = (
         summary="Make a thread of a conversation that is in a mailbox; needs the scope `read` too",
         takes=schemas.NewThread,
         does=link,
+        audit=does("thread.create"),
         gives=ThreadView,
         status=HTTPStatus.CREATED,
         problems=(NOT_FOUND, CONFLICT, NOT_CONNECTED, MICROSOFT_365, UNKNOWN_MAILBOX, MAILBOX_NOT_VALIDATED),

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from gateway.http import values
+from gateway.http.auditing import does
 from gateway.http.problem_types import CONFLICT, CREDENTIAL_REFUSED, MICROSOFT_365, NOT_CONNECTED, NOT_FOUND
 from gateway.http.problems import BadValue, Problem
 from gateway.http.reading import Nothing, Taken
@@ -161,6 +162,7 @@ OPERATIONS: Final = (
         summary="Rotate: try a credential and let it take over",
         takes=NewCredential,
         does=add,
+        audit=does("credential.add"),
         gives=CredentialView,
         status=HTTPStatus.CREATED,
         problems=(CREDENTIAL_REFUSED, NOT_CONNECTED, CONFLICT, MICROSOFT_365),
@@ -172,6 +174,7 @@ OPERATIONS: Final = (
         summary="Try a pending credential and let it take over",
         takes=Nothing,
         does=try_pending,
+        audit=does("credential.try", id="credential_id"),
         gives=CredentialView,
         problems=(CREDENTIAL_REFUSED, NOT_FOUND, NOT_CONNECTED, CONFLICT, MICROSOFT_365),
     ),
@@ -182,6 +185,7 @@ OPERATIONS: Final = (
         summary="Forget a credential",
         takes=Nothing,
         does=remove,
+        audit=does("credential.remove", id="credential_id"),
         status=HTTPStatus.NO_CONTENT,
         problems=(NOT_FOUND, CONFLICT),
     ),

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.http import auth, schemas
+from gateway.http.auditing import does
 from gateway.http.pages.sessions import Embedded, embed_path
 from gateway.http.routing import Call, Operation, json_response
 from storage.api_keys import Scope
@@ -47,6 +48,7 @@ async def create(call: Call[schemas.NewEmbedLink]) -> Response:
         made_at=now,
         ends_at=now + timedelta(seconds=given.expires_in),
     )
+    call.deed.about(object_type=given.object.type, object_id=given.object.id)
     view = EmbedLinkView(
         url=settings.url + embed_path(call.services.session_key, embedded),
         expires_at=embedded.ends_at,
@@ -64,6 +66,7 @@ OPERATIONS: Final = (
         summary="A link to one record's Events page, for an iframe in SELMA",
         takes=schemas.NewEmbedLink,
         does=create,
+        audit=does("embed_link.create"),
         gives=EmbedLinkView,
         status=HTTPStatus.CREATED,
     ),

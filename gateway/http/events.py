@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from gateway.http import reading, schemas
+from gateway.http.auditing import reads
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.stream import event_stream
@@ -120,6 +121,7 @@ OPERATIONS: Final = (
         summary="What happened after an event, oldest first",
         takes=schemas.EventsQuery,
         does=read,
+        audit=reads("event.list"),
         gives=EventsView,
     ),
     Operation(
@@ -129,6 +131,7 @@ OPERATIONS: Final = (
         summary="What happens, live (server-sent events)",
         takes=schemas.EventStreamQuery,
         does=stream,
+        audit=reads("event.list"),
         gives=EventView,
         media_type="text/event-stream",
         headers={"Last-Event-ID": "The id of the last event that came before the connection broke."},

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.http import reading, schemas, values
+from gateway.http.auditing import does, reads
 from gateway.http.problem_types import BAD_REQUEST, NOT_FOUND, TOO_MUCH_WAITING, UNSUPPORTED_MEDIA_TYPE
 from gateway.http.problems import BadValue, Problem, invalid
 from gateway.http.routing import Call, Operation, json_response
@@ -74,7 +75,8 @@ async def _receive(call: Call[Any], file_id: str, promised: bytes | None) -> Fil
     if promised is not None and promised != digest.digest():
         detail = "What came is not what this digest promises. Send it again."
         raise invalid(BadValue(where="header", pointer="/" + DIGEST, detail=detail))
-    return await call.services.store.write(files.finish, file_id, size=size, sha256=digest.digest())
+    call.deed.about(file_id=file_id)
+    return await call.deed.write(files.finish, file_id, size=size, sha256=digest.digest())
 
 
 async def _pieces(call: Call[Any]) -> AsyncIterator[bytes]:
@@ -136,6 +138,7 @@ OPERATIONS: Final = (
         summary="Upload a file that letters are to bring",
         takes=schemas.FileQuery,
         does=upload,
+        audit=does("file.upload"),
         gives=FileView,
         status=HTTPStatus.CREATED,
         headers={
@@ -152,6 +155,7 @@ OPERATIONS: Final = (
         summary="What is known of an uploaded file",
         takes=schemas.Nothing,
         does=show,
+        audit=reads("file.show", id="file_id"),
         gives=FileView,
         problems=(NOT_FOUND,),
     ),

@@ -12,6 +12,7 @@ from gateway.host import webhooks as acts
 from gateway.host.targets import check_url
 from gateway.host.webhooks import WithSecret
 from gateway.http import schemas
+from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
@@ -238,6 +239,7 @@ OPERATIONS: Final = (
         summary="Have events pushed to an address, from now on",
         takes=schemas.NewWebhook,
         does=add,
+        audit=does("webhook.add"),
         gives=WebhookSecretView,
         status=HTTPStatus.CREATED,
         problems=(CONFLICT,),
@@ -249,6 +251,7 @@ OPERATIONS: Final = (
         summary="The webhooks, and how far each is behind",
         takes=schemas.Nothing,
         does=list_all,
+        audit=unaudited(NO_MAIL),
         gives=Page[WebhookView],
     ),
     Operation(
@@ -258,6 +261,7 @@ OPERATIONS: Final = (
         summary="One webhook, and how far it is behind",
         takes=schemas.Nothing,
         does=show,
+        audit=unaudited(NO_MAIL),
         gives=WebhookView,
         problems=(NOT_FOUND,),
     ),
@@ -268,6 +272,7 @@ OPERATIONS: Final = (
         summary="Change where a webhook is, and which events it gets",
         takes=schemas.NewWebhook,
         does=change,
+        audit=does("webhook.change", id="webhook_id"),
         gives=WebhookView,
         problems=(NOT_FOUND,),
     ),
@@ -278,6 +283,7 @@ OPERATIONS: Final = (
         summary="Push nothing there any more",
         takes=schemas.Nothing,
         does=remove,
+        audit=does("webhook.remove", id="webhook_id"),
         status=HTTPStatus.NO_CONTENT,
         problems=(NOT_FOUND,),
     ),
@@ -288,6 +294,7 @@ OPERATIONS: Final = (
         summary="A new secret; the one before is good for another day",
         takes=schemas.Nothing,
         does=rotate,
+        audit=does("webhook.rotate_secret", id="webhook_id"),
         gives=WebhookSecretView,
         problems=(NOT_FOUND,),
     ),
@@ -298,6 +305,7 @@ OPERATIONS: Final = (
         summary="Push there again, first of all what has waited",
         takes=schemas.Nothing,
         does=enable,
+        audit=does("webhook.enable", id="webhook_id"),
         gives=WebhookView,
         problems=(NOT_FOUND,),
     ),
@@ -308,6 +316,7 @@ OPERATIONS: Final = (
         summary="Send a test event to this webhook alone",
         takes=schemas.Nothing,
         does=test,
+        audit=does("webhook.try", id="webhook_id"),
         gives=TestEventView,
         status=HTTPStatus.ACCEPTED,
         problems=(NOT_FOUND,),
@@ -319,6 +328,7 @@ OPERATIONS: Final = (
         summary="How the deliveries went, newest event first",
         takes=schemas.DeliveriesQuery,
         does=list_deliveries,
+        audit=unaudited(NO_MAIL),
         gives=Page[DeliveryView],
         problems=(NOT_FOUND,),
     ),
@@ -329,6 +339,7 @@ OPERATIONS: Final = (
         summary="Deliver an event once more",
         takes=schemas.Nothing,
         does=redeliver,
+        audit=does("webhook.redeliver", id="webhook_id", event_id="event_id"),
         gives=DeliveryView,
         status=HTTPStatus.ACCEPTED,
         problems=(NOT_FOUND,),

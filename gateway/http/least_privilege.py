@@ -8,6 +8,7 @@ from typing import Final, Self
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.problem_types import CONFLICT, MICROSOFT_365, NOT_CONNECTED
 from gateway.http.routing import Call, Operation, json_response
 from storage.api_keys import Scope
@@ -75,6 +76,7 @@ OPERATIONS: Final = (
         summary="How to keep the app out of other mailboxes, and whether it is",
         takes=schemas.Nothing,
         does=show,
+        audit=unaudited(NO_MAIL),
         gives=LeastPrivilegeView,
         problems=(CONFLICT,),
     ),
@@ -85,6 +87,7 @@ OPERATIONS: Final = (
         summary="Try a mailbox that must be refused, now and daily",
         takes=schemas.NewMailbox,
         does=prove,
+        audit=does("confinement.prove"),
         gives=ProofView,
         problems=(CONFLICT, NOT_CONNECTED, MICROSOFT_365),
     ),

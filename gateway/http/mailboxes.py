@@ -10,6 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.letters import AcceptedView, accepted_view
 from gateway.http.paging import Page
 from gateway.http.problem_types import ALREADY_EXISTS, MAILBOX_NOT_VALIDATED, NOT_CONNECTED, NOT_FOUND
@@ -71,24 +72,35 @@ async def show(call: Call[schemas.Nothing]) -> Response:
 
 async def add(call: Call[schemas.NewMailbox]) -> Response:
     mailbox = await call.services.setup.add_mailbox(call.account_id, call.given.address)
+    call.deed.about(mailbox_id=mailbox.id)
     location = f"/v1/mailboxes/{quote(mailbox.address, safe='@')}"
     return json_response(MailboxView.of(mailbox), HTTPStatus.CREATED, {"location": location})
 
 
 async def validate(call: Call[schemas.Nothing]) -> Response:
     report = await call.services.setup.validate_mailbox(call.account_id, call.path("address"))
+    await _is_about_mailbox(call)
     return json_response(MailboxReportView(ok=report.ok, checks=report.checks, mailbox=await _view(call)))
 
 
 async def send_test_message(call: Call[schemas.TestLetter]) -> Response:
     message_id = await call.services.setup.send_test_message(call.account_id, call.path("address"), call.given.to)
+    await _is_about_mailbox(call)
+    call.deed.about(message_id=message_id)
     view = await call.services.store.read(accepted_view, call.account_id, message_id, with_key=True)
     return json_response(view, HTTPStatus.ACCEPTED, {"location": f"/v1/messages/{message_id}"})
 
 
 async def remove(call: Call[schemas.Nothing]) -> Response:
+    await _is_about_mailbox(call)
     await call.services.setup.remove_mailbox(call.account_id, call.path("address"))
     return no_content()
+
+
+async def _is_about_mailbox(call: Call[Any]) -> None:
+    """For the audit log, which has the mailbox's id and not its address."""
+    found = await call.services.store.read(mailboxes.find, call.account_id, call.path("address"))
+    call.deed.about(mailbox_id=None if found is None else found.id)
 
 
 async def _view(call: Call[Any]) -> MailboxView:
@@ -104,6 +116,7 @@ OPERATIONS: Final = (
         summary="All mailboxes, by address",
         takes=schemas.Nothing,
         does=list_all,
+        audit=unaudited(NO_MAIL),
         gives=Page[MailboxView],
     ),
     Operation(
@@ -113,6 +126,7 @@ OPERATIONS: Final = (
         summary="Add a mailbox",
         takes=schemas.NewMailbox,
         does=add,
+        audit=does("mailbox.add"),
         gives=MailboxView,
         status=HTTPStatus.CREATED,
         problems=(ALREADY_EXISTS,),
@@ -124,6 +138,7 @@ OPERATIONS: Final = (
         summary="One mailbox",
         takes=schemas.Nothing,
         does=show,
+        audit=unaudited(NO_MAIL),
         gives=MailboxView,
         problems=(NOT_FOUND,),
     ),
@@ -134,6 +149,7 @@ OPERATIONS: Final = (
         summary="Remove a mailbox; its threads stay",
         takes=schemas.Nothing,
         does=remove,
+        audit=does("mailbox.remove"),
         status=HTTPStatus.NO_CONTENT,
         problems=(NOT_FOUND,),
     ),
@@ -144,6 +160,7 @@ OPERATIONS: Final = (
         summary="Prove that a mailbox can be used",
         takes=schemas.Nothing,
         does=validate,
+        audit=does("mailbox.validate"),
         gives=MailboxReportView,
         problems=(NOT_FOUND, NOT_CONNECTED),
     ),
@@ -154,6 +171,7 @@ OPERATIONS: Final = (
         summary="Send a test letter from a mailbox",
         takes=schemas.TestLetter,
         does=send_test_message,
+        audit=does("mailbox.test"),
         gives=AcceptedView,
         status=HTTPStatus.ACCEPTED,
         problems=(NOT_FOUND, MAILBOX_NOT_VALIDATED),

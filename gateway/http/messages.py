@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from starlette.responses import Response
 
 from gateway.http import reading, schemas
+from gateway.http.auditing import does, reads
 from gateway.http.letters import (
     AcceptedView,
     LetterView,
@@ -67,7 +68,15 @@ async def take_in(call: Call[Any], letter: NewLetter) -> Response:
     """Accept a letter and say so."""
     key, rules = idempotency_key(call), call.services.settings.rules
     try:
-        view, repeated = await call.services.store.write(_accept, call.account_id, letter, key, rules, call.now)
+        view, repeated = await call.deed.write_and(
+            lambda accepted: None if accepted[1] else {"message_id": accepted[0].id},
+            _accept,
+            call.account_id,
+            letter,
+            key,
+            rules,
+            call.now,
+        )
     except LetterRefused as error:
         raise refused(error) from error
     headers = {"location": f"/v1/messages/{view.id}"} | ({"idempotent-replayed": "true"} if repeated else {})
@@ -163,7 +172,7 @@ def _by_choice(choice: Choice) -> Callable[[Call[schemas.Nothing]], Awaitable[Re
         return whole_message(tx, account_id, message_id)
 
     async def do(call: Call[schemas.Nothing]) -> Response:
-        return json_response(await call.services.store.write(choose, call.account_id, call.path("id"), call.now))
+        return json_response(await call.deed.write(choose, call.account_id, call.path("id"), call.now))
 
     return do
 
@@ -188,6 +197,7 @@ OPERATIONS: Final = (
         summary="Post a letter",
         takes=schemas.NewMessage,
         does=post,
+        audit=does("letter.post"),
         gives=AcceptedView,
         status=HTTPStatus.ACCEPTED,
         headers=WITH_KEY,
@@ -200,6 +210,7 @@ OPERATIONS: Final = (
         summary="The letters, newest first",
         takes=schemas.LettersQuery,
         does=list_letters,
+        audit=reads("letter.list"),
         gives=Page[LetterView],
     ),
     Operation(
@@ -209,6 +220,7 @@ OPERATIONS: Final = (
         summary="One message, and how it stands",
         takes=schemas.Nothing,
         does=show,
+        audit=reads("message.read", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND,),
     ),
@@ -219,6 +231,7 @@ OPERATIONS: Final = (
         summary="Do not send a letter that has not left",
         takes=schemas.Nothing,
         does=_by_choice(choices.cancel),
+        audit=does("letter.cancel", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -229,6 +242,7 @@ OPERATIONS: Final = (
         summary="Send a letter that failed, is held, or needed a person's decision",
         takes=schemas.Nothing,
         does=_by_choice(choices.retry),
+        audit=does("letter.retry", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -239,6 +253,7 @@ OPERATIONS: Final = (
         summary="Leave a letter that needed a person's decision as it is",
         takes=schemas.Nothing,
         does=_by_choice(choices.close),
+        audit=does("letter.close", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
     ),

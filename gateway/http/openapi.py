@@ -23,7 +23,7 @@ from gateway.http.problem_types import (
     ProblemType,
 )
 from gateway.http.problems import MEDIA_TYPE
-from gateway.http.routing import Operation
+from gateway.http.routing import ABOUT_STAFF, STAFF, Operation
 
 ABOUT: Final = """\
 The gateway sends SELMA's letters from the school's Microsoft 365 mailboxes, and gives back every reply in its thread.
@@ -162,7 +162,7 @@ def _parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
     ]
     found += [
         {"name": name, "in": "header", "description": meaning, "schema": string}
-        for name, meaning in (operation.headers or {}).items()
+        for name, meaning in {**(operation.headers or {}), STAFF: ABOUT_STAFF}.items()
     ]
     if not operation.takes_body:
         found += _query(operation.takes)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import does
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response
 from storage import Transaction, read_marks, threads
@@ -35,7 +36,7 @@ async def _mark(call: Call[Any], marking: Callable[..., None], *, reader: str, *
         marking(tx, call.account_id, thread.id, reader, now=call.now, **given)
         return UnreadView(thread_id=thread.id, unread=len(read_marks.unseen(tx, thread.id, reader)))
 
-    return json_response(await call.services.store.write(work))
+    return json_response(await call.deed.write(work))
 
 
 OPERATIONS: Final = (
@@ -46,6 +47,7 @@ OPERATIONS: Final = (
         summary="A member of staff has read a thread",
         takes=schemas.ReadUpTo,
         does=mark_read,
+        audit=does("thread.mark_read", id="thread_id"),
         gives=UnreadView,
         problems=(NOT_FOUND,),
     ),
@@ -56,6 +58,7 @@ OPERATIONS: Final = (
         summary="The last message that came in is new to a member of staff again",
         takes=schemas.Reader,
         does=mark_unread,
+        audit=does("thread.mark_unread", id="thread_id"),
         gives=UnreadView,
         problems=(NOT_FOUND, CONFLICT),
     ),

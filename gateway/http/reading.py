@@ -25,6 +25,12 @@ class Taken(BaseModel):
         """What is wrong between the fields of `raw`, which may have any shape; told beside what is wrong in them."""
         yield from ()
 
+    @property
+    def names_staff(self) -> str | None:
+        """The staff member on whose behalf SELMA asks, if it says so in one of the fields that are for this."""
+        named = (getattr(self, field, None) for field in ("by", "created_by", "reader", "staff"))
+        return next((one for one in named if isinstance(one, str)), None)
+
 
 class Nothing(Taken):
     """No body, or an empty object; no query."""

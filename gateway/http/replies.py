@@ -6,6 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import does
 from gateway.http.letters import AcceptedView
 from gateway.http.messages import POSTING, WITH_KEY, letter_of, take_in
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
@@ -27,6 +28,7 @@ OPERATIONS: Final = (
         summary="Answer in a thread",
         takes=schemas.NewReply,
         does=post,
+        audit=does("letter.post", id="thread_id"),
         gives=AcceptedView,
         status=HTTPStatus.ACCEPTED,
         headers=WITH_KEY,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.http import schemas
 from gateway.http.actors import actor_of
+from gateway.http.auditing import reads, records_itself
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response
@@ -112,6 +113,7 @@ OPERATIONS: Final = (
         summary="What waits for a person before it is shown in a thread, newest first",
         takes=schemas.ReviewsQuery,
         does=list_held,
+        audit=reads("review.list"),
         gives=Page[ReviewView],
     ),
     Operation(
@@ -121,6 +123,7 @@ OPERATIONS: Final = (
         summary="Let a held message stand in a thread",
         takes=schemas.Acceptance,
         does=_decision(_accept),
+        audit=records_itself("review.accept"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -131,6 +134,7 @@ OPERATIONS: Final = (
         summary="A held message belongs nowhere",
         takes=schemas.ByPerson,
         does=_decision(_dismiss),
+        audit=records_itself("review.dismiss"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -141,6 +145,7 @@ OPERATIONS: Final = (
         summary="Let a mail stand in another thread",
         takes=schemas.Move,
         does=_decision(_move),
+        audit=records_itself("message.move"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -151,6 +156,7 @@ OPERATIONS: Final = (
         summary="Take a mail out of its thread",
         takes=schemas.Unlinking,
         does=_decision(_unlink),
+        audit=records_itself("message.unlink"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -161,6 +167,7 @@ OPERATIONS: Final = (
         summary="Take back what somebody decided about a message",
         takes=schemas.ByPerson,
         does=_decision(_undo),
+        audit=records_itself("review.undo"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
     ),

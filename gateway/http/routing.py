@@ -8,21 +8,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import unquote
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.http import auth, reading
+from gateway.http import auth, reading, values
+from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun
 from gateway.http.problem_types import ProblemType
+from gateway.http.problems import BadValue, invalid
 from gateway.http.services import Services
 from gateway.threads.views import to_json
 from storage.api_keys import ApiKey, Scope
+from storage.audit import Via
 
 T = TypeVar("T", bound=reading.Taken)
 
 METHODS_WITH_BODY: Final = frozenset({"POST", "PUT"})
+STAFF: Final = "selma-staff"
+LONGEST_NAME: Final = 200
+ABOUT_STAFF: Final = (
+    "For whom you ask: the staff member, for the audit log. Percent-encoded UTF-8 where it is not ASCII; a field of "
+    "the request that names one goes first."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +43,7 @@ class Call(Generic[T]):
     request: Request
     key: ApiKey
     given: T
+    deed: Deed
 
     @property
     def account_id(self) -> str:
@@ -56,7 +67,7 @@ class Operation(Generic[T]):
     With `raw` the body is no JSON but bytes of any type, which `does` reads as they come, and `takes` is the query.
 
     `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
-    problems that every operation has.
+    problems that every operation has. `audit` is what the audit log says of it.
     """
 
     method: str
@@ -65,6 +76,7 @@ class Operation(Generic[T]):
     summary: str
     takes: type[T]
     does: Callable[[Call[T]], Awaitable[Response]]
+    audit: Audited | Unaudited
     gives: Any = None
     status: HTTPStatus = HTTPStatus.OK
     media_type: str = "application/json"
@@ -78,14 +90,40 @@ class Operation(Generic[T]):
         return self.method in METHODS_WITH_BODY and not self.raw
 
     async def answer(self, services: Services, request: Request) -> Response:
-        """Let in, check, do."""
+        """Let in, check, do, and see that it stands in the audit log."""
         key = await auth.authenticate(services.store, request)
         auth.require(key, self.scope)
         if self.takes_body:
             given = await reading.body_as(request, self.takes)
         else:
             given = reading.query_as(request, self.takes)
-        return await self.does(Call(services=services, request=request, key=key, given=given))
+        deed = begun(
+            services.store,
+            services.trail,
+            self.audit,
+            request.path_params,
+            account_id=key.account_id,
+            by=actor(request, key, Via.API, given.names_staff or _staff(request)),
+            at=services.clock.now(),
+        )
+        response = await self.does(Call(services=services, request=request, key=key, given=given, deed=deed))
+        await deed.ended(response)
+        return response
+
+
+def _staff(request: Request) -> str | None:
+    """Whom the header names. Raises `Problem` (422)."""
+    given = reading.header(request, STAFF)
+    if given is None:
+        return None
+    try:
+        name = values.one_line(values.not_blank(unquote(given, errors="strict")))
+    except ValueError as error:
+        raise invalid(BadValue(where="header", pointer="/" + STAFF, detail=str(error))) from None
+    if len(name) > LONGEST_NAME:
+        detail = f"A name has at most {LONGEST_NAME} characters."
+        raise invalid(BadValue(where="header", pointer="/" + STAFF, detail=detail))
+    return name
 
 
 def routes_of(operations: Sequence[Operation[Any]], services: Services) -> list[BaseRoute]:

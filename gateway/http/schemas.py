@@ -495,6 +495,11 @@ class AuditQuery(PageQuery):
         default=None, description="The id of a message, thread, act or record that it was done to."
     )
 
+    @property
+    def names_staff(self) -> str | None:
+        """Nobody: `by` is whose records are looked for."""
+        return None
+
 
 class EventsQuery(Taken):
     """Which part of the event log."""

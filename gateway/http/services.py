@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.host.webhooks import WithSecret
+from gateway.http.auditing import Trail
 from gateway.http.door import Door
 from gateway.readiness import Readiness
 from gateway.settings import Settings
@@ -146,6 +147,7 @@ class Services:
     receiver: Receiver
     attachments: Attachments
     door: Door
+    trail: Trail
     readiness: ReadinessProbe
     session_key: bytes = field(repr=False)
     stopping: asyncio.Event

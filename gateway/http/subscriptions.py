@@ -8,6 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.http import schemas
+from gateway.http.auditing import NO_MAIL, unaudited
 from gateway.http.routing import Call, Operation, json_response
 from gateway.threads.standing import why_plain
 from storage import Transaction, folders, mailboxes, subscriptions
@@ -123,6 +124,7 @@ OPERATIONS: Final = (
         summary="How the mailboxes are watched",
         takes=schemas.Nothing,
         does=show,
+        audit=unaudited(NO_MAIL),
         gives=WatchingView,
     ),
 )

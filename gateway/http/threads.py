@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.http import schemas
 from gateway.http.actors import actor_of
+from gateway.http.auditing import reads, records_itself
 from gateway.http.paging import Page, from_text, not_ours, page_of, to_text
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
@@ -69,6 +70,8 @@ async def unlink(call: Call[schemas.StaffQuery]) -> Response:
 async def _listed(call: Call[Any], what: Object | None) -> Response:
     before, store = from_text(call.given.after), call.services.store
     question = await _question(call, what)
+    if question.is_about_messages:
+        call.deed.is_called("thread.search")
     try:
         shown, following = await store.read(
             _found, call.account_id, question, call.given.reader, before=before, limit=call.given.limit
@@ -118,6 +121,7 @@ OPERATIONS: Final = (
         summary="The threads, newest first: all, or those that are searched for",
         takes=schemas.ThreadsQuery,
         does=list_newest,
+        audit=reads("thread.list"),
         gives=Page[FoundThread],
     ),
     Operation(
@@ -127,6 +131,7 @@ OPERATIONS: Final = (
         summary="One thread with its messages, in order",
         takes=schemas.Nothing,
         does=show,
+        audit=reads("thread.read", id="thread_id"),
         gives=WholeThreadView,
         problems=(NOT_FOUND,),
     ),
@@ -137,6 +142,7 @@ OPERATIONS: Final = (
         summary="Show a thread with another of SELMA's records, too",
         takes=schemas.Linking,
         does=link,
+        audit=records_itself("thread.link"),
         gives=ThreadView,
         problems=(NOT_FOUND,),
     ),
@@ -147,6 +153,7 @@ OPERATIONS: Final = (
         summary="Show a thread with this record no more; its last record stays",
         takes=schemas.StaffQuery,
         does=unlink,
+        audit=records_itself("thread.unlink"),
         status=HTTPStatus.NO_CONTENT,
         problems=(NOT_FOUND, CONFLICT),
     ),
@@ -158,6 +165,7 @@ OPERATIONS: Final = (
         summary="The threads about one of SELMA's records, newest first: all, or those that are searched for",
         takes=schemas.ObjectThreadsQuery,
         does=of_object,
+        audit=reads("object.list_threads", type="object_type", id="object_id"),
         gives=Page[FoundThread],
     ),
     Operation(
@@ -167,6 +175,7 @@ OPERATIONS: Final = (
         summary="The messages about one of SELMA's records in one list, newest first",
         takes=schemas.PageQuery,
         does=events_of_object,
+        audit=reads("object.read_events", type="object_type", id="object_id"),
         gives=Page[Entry],
     ),
 )

@@ -66,6 +66,7 @@ def without_commits(built: Gateway, settings: Settings) -> Starlette:
             receiver=Receiver(built.store, built.clock),
             attachments=AttachmentReader(built.store, built.connections),
             door=Door(Pace()),
+            trail=built.trail,
             setup=built.setup,
             webhooks=built.webhooks,
             readiness=built.health,

@@ -12,6 +12,7 @@ import storage
 from gateway.graph import Credential, TokenError
 from gateway.host.webhooks import HostWebhooks
 from gateway.http.app import create_app
+from gateway.http.auditing import Trail
 from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.pace import Pace
@@ -236,6 +237,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         receiver=receiver,
         attachments=given,
         door=Door(Pace()),
+        trail=Trail(store, clock),
         readiness=readiness,
         session_key=b"k" * 32,
         stopping=asyncio.Event(),

@@ -130,7 +130,6 @@ async def test_nobody_decides_about_another_accounts_mail(scene: Scene, api: htt
     thread_id = await post(scene, api)
     message_id = await held(scene, api, thread_id)
     act = (await api.post(f"/v1/reviews/{message_id}/accept", json=BY)).json()
-    before = await scene.rows()
     other = await scene.new_key(*Scope, account_id=await scene.new_account("Another school"))
     tried = {
         "/v1/reviews/{}/dismiss": (message_id, BY),
@@ -139,7 +138,6 @@ async def test_nobody_decides_about_another_accounts_mail(scene: Scene, api: htt
         "/v1/acts/{}/undo": (act["id"], BY),
         "/v1/threads/{}/objects": (thread_id, {"type": "student", "id": "S2"}),
     }
-    rows = await scene.rows()
     async with scene.client(other, **{"x-request-id": "same"}) as stranger:
         for path, (theirs, body) in tried.items():
             answers = [await stranger.post(path.format(one), json=body) for one in (theirs, "none")]
@@ -147,8 +145,9 @@ async def test_nobody_decides_about_another_accounts_mail(scene: Scene, api: htt
             assert answers[0].content == answers[1].content
         assert (await stranger.delete(f"/v1/threads/{thread_id}/objects/student/S1001")).status_code == 404
         assert (await stranger.get("/v1/reviews")).json()["items"] == []
-        assert (await stranger.get("/v1/audit")).json()["items"] == []
-    assert (await scene.rows())["audit"] == rows["audit"] == before["audit"]
+        assert [one["act"] for one in (await stranger.get("/v1/audit")).json()["items"]] == ["review.list"]
+    found = (await api.get("/v1/audit")).json()["items"]
+    assert [one["act"] for one in found if one["act"] in DECISIONS] == ["review.accept"]
 
 
 # Objects
@@ -182,7 +181,11 @@ async def test_the_last_record_of_a_thread_stays(scene: Scene, api: httpx.AsyncC
     assert_bad_values(await api.delete(f"{path}/pupil/S1"), "/type", where="path")
 
 
-# The audit log
+# The audit log: what else is in it has a file of its own
+
+DECISIONS = {f"review.{one}" for one in ("accept", "accept.undo", "dismiss")} | {
+    f"{one}" for one in ("message.move", "message.unlink", "thread.link", "thread.unlink")
+}
 
 
 async def test_every_decision_is_audited_without_a_word_of_mail(scene: Scene, api: httpx.AsyncClient) -> None:
@@ -196,7 +199,7 @@ async def test_every_decision_is_audited_without_a_word_of_mail(scene: Scene, ap
     await api.post(f"/v1/reviews/{message_id}/dismiss", json=BY)
     await api.post(f"/v1/threads/{mine}/objects", json={"type": "student", "id": "S2"} | BY)
     await api.delete(f"/v1/threads/{mine}/objects/student/S2?by=Jane Doe")
-    found = await whole_list(api, "/v1/audit", 3)
+    found = [one for one in await whole_list(api, "/v1/audit", 3) if one["act"] in DECISIONS]
     assert [one["act"] for one in reversed(found)] == [
         "review.accept",
         "review.accept.undo",
@@ -219,7 +222,7 @@ async def test_every_decision_is_audited_without_a_word_of_mail(scene: Scene, ap
 async def test_what_was_refused_leaves_no_record(scene: Scene, api: httpx.AsyncClient) -> None:
     thread_id = await post(scene, api)
     assert_problem(await api.post(f"/v1/reviews/{await letter_of(api, thread_id)}/accept", json=BY), 409, "conflict")
-    assert (await api.get("/v1/audit")).json()["items"] == []
+    assert not {one["act"] for one in (await api.get("/v1/audit")).json()["items"]} & DECISIONS
 
 
 async def test_a_cursor_of_another_list_is_refused(scene: Scene, api: httpx.AsyncClient) -> None:

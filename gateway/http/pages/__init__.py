@@ -5,13 +5,17 @@ Server-rendered, usable without script, with no build step: templates in `templa
 sheets in `static/`. `guard` is the door of each page, `sessions` what is signed, `rendering` how a page is made.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 from starlette.routing import BaseRoute, Route
 
+from gateway.http.auditing import NO_MAIL, Audited, Unaudited, does, reads, records_itself, unaudited
 from gateway.http.pages.acting import Acting
 from gateway.http.pages.assets import Assets
 from gateway.http.pages.events import Events
 from gateway.http.pages.finding import Finding
-from gateway.http.pages.guard import Guard
+from gateway.http.pages.guard import Guard, Handler
 from gateway.http.pages.letters import Letters
 from gateway.http.pages.message_body import MessageBody
 from gateway.http.pages.rendering import Renderer
@@ -23,6 +27,8 @@ from gateway.http.services import Services
 from storage.api_keys import Scope
 
 __all__ = ["page_routes", "sign_ticket", "ticket_url"]
+
+Form = tuple[Handler, Audited | Unaudited]
 
 
 def page_routes(services: Services) -> list[BaseRoute]:
@@ -46,39 +52,52 @@ def page_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
+READS_LETTERS: Final = reads("letter.list")
+READS_TAB: Final = reads("object.read_events", type="object_type", id="object_id")
+SEARCHES_TAB: Final = reads("thread.search", type="object_type", id="object_id")
+READS_THREAD: Final = reads("thread.read", type="object_type", id="object_id", thread_id="thread_id")
+LEADS_ON: Final = unaudited("It only leads to another page.")
+
+
 def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
     posts = {
-        "/settings/account": page.save_account,
-        "/settings/credentials": page.credentials.add,
-        "/settings/credentials/try": page.credentials.try_pending,
-        "/settings/credentials/remove": page.credentials.remove,
-        "/settings/least-privilege": page.confinement.prove,
-        "/settings/check": page.check,
-        "/settings/mailboxes": page.add_mailbox,
-        "/settings/mailboxes/validate": page.validate_mailbox,
-        "/settings/mailboxes/remove": page.remove_mailbox,
-        "/settings/completeness": page.check_completeness,
-        "/settings/test-message": page.send_test,
+        "/settings/account": (page.save_account, does("account.configure")),
+        "/settings/credentials": (page.credentials.add, does("credential.add")),
+        "/settings/credentials/try": (page.credentials.try_pending, does("credential.try")),
+        "/settings/credentials/remove": (page.credentials.remove, does("credential.remove")),
+        "/settings/least-privilege": (page.confinement.prove, does("confinement.prove")),
+        "/settings/check": (page.check, does("account.check")),
+        "/settings/mailboxes": (page.add_mailbox, does("mailbox.add")),
+        "/settings/mailboxes/validate": (page.validate_mailbox, does("mailbox.validate")),
+        "/settings/mailboxes/remove": (page.remove_mailbox, does("mailbox.remove")),
+        "/settings/completeness": (page.check_completeness, does("completeness.check")),
+        "/settings/test-message": (page.send_test, does("mailbox.test")),
     }
     fetched = {
         "/settings/mailboxes/{id}/watching": page.watching,
         "/settings/test-message/{id}": page.test_status,
     }
     return [
-        Route("/settings", guard.page(page.show, Scope.SETTINGS)),
-        Route("/settings/credentials/{id}/certificate", guard.page(page.credentials.certificate, Scope.SETTINGS)),
-        *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
-        *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
-        *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),
+        Route("/settings", guard.page(page.show, Scope.SETTINGS, audit=unaudited(NO_MAIL))),
+        Route(
+            "/settings/credentials/{id}/certificate",
+            guard.page(page.credentials.certificate, Scope.SETTINGS, audit=unaudited(NO_MAIL)),
+        ),
+        *_forms(guard, posts, Scope.SETTINGS),
+        *(Route(path, guard.page(page.again, Scope.SETTINGS, audit=LEADS_ON)) for path in posts),
+        *(
+            Route(path, guard.page(handler, Scope.SETTINGS, audit=unaudited(NO_MAIL), fetched=True))
+            for path, handler in fetched.items()
+        ),
     ]
 
 
 def _letters_routes(guard: Guard, page: Letters) -> list[BaseRoute]:
     posts = {
-        "/settings/letters/retry": page.retry,
-        "/settings/letters/close": page.close,
-        "/settings/letters/cancel": page.cancel,
-        "/settings/letters/batches/cancel": page.cancel_batch,
+        "/settings/letters/retry": (page.retry, does("letter.retry")),
+        "/settings/letters/close": (page.close, does("letter.close")),
+        "/settings/letters/cancel": (page.cancel, does("letter.cancel")),
+        "/settings/letters/batches/cancel": (page.cancel_batch, does("batch.cancel")),
     }
     fetched = {
         "/settings/letters/way": page.way,
@@ -87,42 +106,70 @@ def _letters_routes(guard: Guard, page: Letters) -> list[BaseRoute]:
         "/settings/letters/batches/{id}/progress": page.progress,
     }
     return [
-        Route("/settings/letters", guard.page(page.show, Scope.SETTINGS)),
-        *(Route(path, guard.page(handler, Scope.SETTINGS), methods=["POST"]) for path, handler in posts.items()),
-        *(Route(path, guard.page(page.again, Scope.SETTINGS)) for path in posts),
-        *(Route(path, guard.page(handler, Scope.SETTINGS, fetched=True)) for path, handler in fetched.items()),
+        Route("/settings/letters", guard.page(page.show, Scope.SETTINGS, audit=READS_LETTERS)),
+        *_forms(guard, posts, Scope.SETTINGS),
+        *(Route(path, guard.page(page.again, Scope.SETTINGS, audit=LEADS_ON)) for path in posts),
+        *(
+            Route(path, guard.page(handler, Scope.SETTINGS, audit=READS_LETTERS, fetched=True))
+            for path, handler in fetched.items()
+        ),
     ]
 
 
 def _reviews_routes(guard: Guard, page: Reviews) -> list[BaseRoute]:
-    posts = {"/reviews/accept": page.accept, "/reviews/dismiss": page.dismiss, "/reviews/undo": page.undo}
+    posts = {
+        "/reviews/accept": (page.accept, records_itself("review.accept")),
+        "/reviews/dismiss": (page.dismiss, records_itself("review.dismiss")),
+        "/reviews/undo": (page.undo, records_itself("review.undo")),
+    }
     return [
-        Route("/reviews", guard.page(page.show, Scope.READ)),
-        *(Route(path, guard.page(handler, Scope.SEND), methods=["POST"]) for path, handler in posts.items()),
-        *(Route(path, guard.page(page.again, Scope.READ)) for path in posts),
+        Route("/reviews", guard.page(page.show, Scope.READ, audit=reads("review.list"))),
+        *_forms(guard, posts, Scope.SEND),
+        *(Route(path, guard.page(page.again, Scope.READ, audit=LEADS_ON)) for path in posts),
     ]
 
 
 def _events_routes(guard: Guard, page: Events, finding: Finding, acting: Acting) -> list[BaseRoute]:
-    pages = {"/threads/{thread_id}": page.thread, "/search": finding.show, "": page.show}
-    fetched = {"/stream": page.stream, "/threads/{thread_id}/part": page.part}
-    posts = {
-        "/threads/{thread_id}/replies": acting.reply,
-        "/threads/{thread_id}/cancel": acting.cancel,
-        "/threads/{thread_id}/read": acting.read,
-        "/threads/{thread_id}/unread": acting.unread,
+    thread = {"type": "object_type", "id": "object_id", "thread_id": "thread_id"}
+    shown = {
+        "/threads/{thread_id}": (page.thread, READS_THREAD),
+        "/search": (finding.show, SEARCHES_TAB),
+        "": (page.show, READS_TAB),
+    }
+    fetched = {"/stream": (page.stream, READS_TAB), "/threads/{thread_id}/part": (page.part, READS_THREAD)}
+    posts: dict[str, Form] = {
+        "/threads/{thread_id}/replies": (acting.reply, does("letter.post", **thread)),
+        "/threads/{thread_id}/cancel": (acting.cancel, does("letter.cancel", **thread)),
+        "/threads/{thread_id}/read": (acting.read, does("thread.mark_read", **thread)),
+        "/threads/{thread_id}/unread": (acting.unread, does("thread.mark_unread", **thread)),
     }
     own, framed = "/objects/{type}/{id:path}/events", "/embed/{token}/events"
-    own_posts = {**posts, "/name": acting.name}
-    framed_posts = {**posts, "/renew": page.renew}
+    own_posts: dict[str, Form] = {
+        own + path: form
+        for path, form in {**posts, "/name": (acting.name, unaudited("A name is for the records after it."))}.items()
+    }
+    framed_posts: dict[str, Form] = {**posts, "/renew": (page.renew, READS_TAB)}
     return [
-        Route("/objects", guard.page(page.choose, Scope.READ)),
-        *(Route(own + path, guard.page(handler, Scope.READ, fetched=True)) for path, handler in fetched.items()),
-        *(Route(own + path, guard.page(handler, Scope.READ), methods=["POST"]) for path, handler in own_posts.items()),
-        *(Route(own + path, guard.page(acting.again, Scope.READ)) for path in own_posts),
-        *(Route(own + path, guard.page(handler, Scope.READ)) for path, handler in pages.items()),
-        *(Route(framed + path, guard.in_frame(handler)) for path, handler in fetched.items()),
-        *(Route(framed + path, guard.in_frame(handler), methods=["POST"]) for path, handler in framed_posts.items()),
-        *(Route(framed + path, guard.in_frame(acting.again)) for path in framed_posts),
-        *(Route(framed + path, guard.in_frame(handler)) for path, handler in pages.items()),
+        Route("/objects", guard.page(page.choose, Scope.READ, audit=LEADS_ON)),
+        *(
+            Route(own + path, guard.page(handler, Scope.READ, audit=audit, fetched=True))
+            for path, (handler, audit) in fetched.items()
+        ),
+        *_forms(guard, own_posts, Scope.READ),
+        *(Route(path, guard.page(acting.again, Scope.READ, audit=LEADS_ON)) for path in own_posts),
+        *(Route(own + path, guard.page(handler, Scope.READ, audit=audit)) for path, (handler, audit) in shown.items()),
+        *(Route(framed + path, guard.in_frame(handler, audit=audit)) for path, (handler, audit) in fetched.items()),
+        *(
+            Route(framed + path, guard.in_frame(handler, audit=audit), methods=["POST"])
+            for path, (handler, audit) in framed_posts.items()
+        ),
+        *(Route(framed + path, guard.in_frame(acting.again, audit=LEADS_ON)) for path in framed_posts),
+        *(Route(framed + path, guard.in_frame(handler, audit=audit)) for path, (handler, audit) in shown.items()),
+    ]
+
+
+def _forms(guard: Guard, posts: Mapping[str, Form], scope: Scope) -> list[BaseRoute]:
+    return [
+        Route(path, guard.page(handler, scope, audit=audit), methods=["POST"])
+        for path, (handler, audit) in posts.items()
     ]

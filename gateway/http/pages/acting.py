@@ -33,7 +33,8 @@ class Acting:
         box, thread_id = shown.reply or replying.ReplyBox(mailbox=shown.thread.mailbox), shown.thread.id
         try:
             written = replying.checked(visit.form, visit.staff)
-            message_id = await self._services.store.write(
+            message_id = await visit.deed.write_and(
+                lambda letter: {"message_id": letter},
                 replying.take,
                 visit.account.id,
                 object_of(visit),
@@ -58,18 +59,19 @@ class Acting:
         """`POST …/threads/{thread_id}/cancel`: a letter that has not left."""
         _must_reply(visit)
         what, thread_id, letter = object_of(visit), visit.path("thread_id"), visit.form.get("letter", "")
-        await self._services.store.write(replying.cancel, visit.account.id, what, thread_id, letter, now=visit.now)
+        visit.deed.about(message_id=letter)
+        await visit.deed.write(replying.cancel, visit.account.id, what, thread_id, letter, now=visit.now)
         return no_content() if _by_script(visit) else _go(f"{self._pages.base_of(visit)}/threads/{thread_id}")
 
     async def read(self, visit: Visit) -> Response:
         """`POST …/threads/{thread_id}/read`: up to the `seq` of the page that was read."""
         up_to = position(None, visit.form.get("seq"))
-        await self._services.store.write(_mark_read, visit, _reader(visit), up_to)
+        await visit.deed.write(_mark_read, visit, _reader(visit), up_to)
         return no_content() if _by_script(visit) else _go(self._pages.base_of(visit))
 
     async def unread(self, visit: Visit) -> Response:
         """`POST …/threads/{thread_id}/unread`: put the thread aside."""
-        await self._services.store.write(_mark_unread, visit, _reader(visit))
+        await visit.deed.write(_mark_unread, visit, _reader(visit))
         return no_content() if _by_script(visit) else _go(self._pages.base_of(visit))
 
     async def name(self, visit: Visit) -> Response:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun
 from gateway.http.pages.errors import NotSignedIn, PageError, as_page_error
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.sessions import SESSION_LIVES, Embedded, Session, Sessions, read_embed
@@ -19,6 +20,7 @@ from gateway.http.services import Services
 from storage import Transaction, accounts, api_keys
 from storage.accounts import Account
 from storage.api_keys import ApiKey, Scope
+from storage.audit import Via
 
 MOST_FIELDS: Final = 50
 FORM: Final = "application/x-www-form-urlencoded"
@@ -33,6 +35,7 @@ class Visit:
     key: ApiKey
     account: Account
     now: datetime
+    deed: Deed
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
     embedded: Embedded | None = None
 
@@ -71,23 +74,28 @@ class Guard:
         # The prefix keeps other hosts of the domain from planting a cookie (RFC 6265bis, section 4.1.3.2).
         self._cookie = "__Host-selma_session" if self._secure else "selma_session"
 
-    def page(self, handler: Handler, *scopes: Scope, fetched: bool = False) -> Endpoint:
+    def page(self, handler: Handler, *scopes: Scope, audit: Audited | Unaudited, fetched: bool = False) -> Endpoint:
         """For holders of a key with one of `scopes`. `fetched` by our script: answers 401 instead of a redirect."""
 
         async def endpoint(request: Request) -> Response:
-            visit = await self.visit(request)
+            visit = await self.visit(request, audit)
             if not set(scopes) & visit.key.scopes:
                 raise _missing(scopes)
-            return await handler(visit)
+            response = await handler(visit)
+            await visit.deed.ended(response)
+            return response
 
         return self.net(endpoint, fetched=fetched)
 
-    def in_frame(self, handler: Handler) -> Endpoint:
+    def in_frame(self, handler: Handler, *, audit: Audited | Unaudited) -> Endpoint:
         """For pages in an iframe, where no cookie comes along: the address itself is the proof, also of forms."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                return await handler(await self._embedded_visit(request))
+                visit = await self._embedded_visit(request, audit)
+                response = await handler(visit)
+                await visit.deed.ended(response)
+                return response
             except Exception as error:
                 return self._error_page(request, error, embedded=True)
 
@@ -106,7 +114,7 @@ class Guard:
 
         return caught
 
-    async def visit(self, request: Request) -> Visit:
+    async def visit(self, request: Request, audit: Audited | Unaudited) -> Visit:
         """Who is here. Raises `NotSignedIn`, and `PageError` when a form is not one of ours."""
         now = self._services.clock.now()
         session = self.session(request)
@@ -117,9 +125,22 @@ class Guard:
             raise NotSignedIn
         key, account = found
         form = await self.form(request, session) if request.method == "POST" else {}
-        return Visit(request=request, session=session, key=key, account=account, now=now, form=form)
+        deed = self._deed(request, audit, key, session.staff, request.path_params, now)
+        return Visit(request=request, session=session, key=key, account=account, now=now, deed=deed, form=form)
 
-    async def _embedded_visit(self, request: Request) -> Visit:
+    def _deed(
+        self,
+        request: Request,
+        audit: Audited | Unaudited,
+        key: ApiKey,
+        staff: str | None,
+        parts: Mapping[str, object],
+        now: datetime,
+    ) -> Deed:
+        services, by = self._services, actor(request, key, Via.PAGE, staff)
+        return begun(services.store, services.trail, audit, parts, account_id=key.account_id, by=by, at=now)
+
+    async def _embedded_visit(self, request: Request, audit: Audited | Unaudited) -> Visit:
         """Who looks by an embed link. Raises `PageError` when it is over, its key was revoked, or lacks a scope."""
         now = self._services.clock.now()
         embedded = read_embed(self._services.session_key, request.path_params["token"], now=now)
@@ -132,12 +153,15 @@ class Guard:
             )
         session = Session(id="embedded", key_id=embedded.key_id, expires_at=embedded.last_end)
         form = await _fields(request) if request.method == "POST" else {}
+        what = {"type": embedded.what.type.value, "id": embedded.what.id}
+        deed = self._deed(request, audit, found[0], embedded.staff, request.path_params | what, now)
         return Visit(
             request=request,
             session=session,
             key=found[0],
             account=found[1],
             now=now,
+            deed=deed,
             form=form,
             embedded=embedded,
         )

@@ -49,22 +49,26 @@ class Letters:
 
     async def retry(self, visit: Visit) -> Response:
         """`POST …/retry`: a failed letter again, or one that needs review anew."""
-        await self._services.store.write(choices.retry, visit.account.id, _id(visit), now=visit.now)
+        visit.deed.about(message_id=_id(visit))
+        await visit.deed.write(choices.retry, visit.account.id, _id(visit), now=visit.now)
         return _back("again")
 
     async def close(self, visit: Visit) -> Response:
         """`POST …/close`."""
-        await self._services.store.write(choices.close, visit.account.id, _id(visit), now=visit.now)
+        visit.deed.about(message_id=_id(visit))
+        await visit.deed.write(choices.close, visit.account.id, _id(visit), now=visit.now)
         return _back("closed")
 
     async def cancel(self, visit: Visit) -> Response:
         """`POST …/cancel`."""
-        await self._services.store.write(choices.cancel, visit.account.id, _id(visit), now=visit.now)
+        visit.deed.about(message_id=_id(visit))
+        await visit.deed.write(choices.cancel, visit.account.id, _id(visit), now=visit.now)
         return _back("cancelled")
 
     async def cancel_batch(self, visit: Visit) -> Response:
         """`POST …/batches/cancel`."""
-        await self._services.store.write(choices.cancel_batch, visit.account.id, _id(visit), now=visit.now)
+        visit.deed.about(batch_id=_id(visit))
+        await visit.deed.write(choices.cancel_batch, visit.account.id, _id(visit), now=visit.now)
         return _back("batch")
 
     async def way(self, visit: Visit) -> Response:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http import attachments
+from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun, reads, unaudited
 from gateway.http.downloads import HEADERS as DOWNLOAD_HEADERS
 from gateway.http.pages.errors import NotSignedIn, as_page_error, no_such_page
 from gateway.http.pages.guard import Endpoint, Guard
@@ -35,12 +36,17 @@ from gateway.threads.html import text_as_html
 from gateway.threads.reading import IMAGES, added_by, pictures
 from storage import NotFound, Transaction, api_keys, messages, threads
 from storage.api_keys import Scope
+from storage.audit import Via
 from storage.messages import BodyType, Message, Placement
 from storage.threads import Object, ObjectType
 
 PATH: Final = "/objects/{type}/{id:path}/events/messages/{message_id}"
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox allow-same-origin"
 SHOWN: Final = frozenset({Placement.PLACED, Placement.HELD})  # what is held is read in the review tray
+
+READS_MESSAGE: Final = reads("message.read", message_id="message_id")
+READS_ATTACHMENT: Final = reads("attachment.read", message_id="message_id", attachment_id="attachment_id")
+PART_OF_IT: Final = unaudited("It stands in a message that is being read.")
 
 Part = Literal["new", "whole"]
 
@@ -59,6 +65,7 @@ class Visitor:
     account_id: str
     what: Object
     message_id: str
+    deed: Deed
 
     def address(self, part: Part, *, images: bool) -> str:
         """The frame's own address with other wishes, and the pass it came with."""
@@ -80,8 +87,14 @@ class MessageBody:
         """All of them."""
         return [
             Route(PATH + "/body", self._in_frame(self.body)),
-            Route(PATH + "/pictures/{attachment_id:path}", self._guard.net(self._for(self.picture), fetched=True)),
-            Route(PATH + "/attachments/{attachment_id:path}", self._guard.net(self._for(self.attachment))),
+            Route(
+                PATH + "/pictures/{attachment_id:path}",
+                self._guard.net(self._for(self.picture, PART_OF_IT), fetched=True),
+            ),
+            Route(
+                PATH + "/attachments/{attachment_id:path}",
+                self._guard.net(self._for(self.attachment, READS_ATTACHMENT)),
+            ),
         ]
 
     async def body(self, visitor: Visitor) -> Response:
@@ -119,9 +132,12 @@ class MessageBody:
             self._services, visitor.account_id, visitor.message_id, attachment_id, placements=SHOWN
         )
 
-    def _for(self, handler: Callable[[Visitor], Awaitable[Response]]) -> Endpoint:
+    def _for(self, handler: Callable[[Visitor], Awaitable[Response]], audit: Audited | Unaudited) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            return await handler(await self._visitor(request))
+            visitor = await self._visitor(request, audit)
+            response = await handler(visitor)
+            await visitor.deed.ended(response)
+            return response
 
         return endpoint
 
@@ -130,7 +146,7 @@ class MessageBody:
 
         async def endpoint(request: Request) -> Response:
             try:
-                return await handler(await self._visitor(request))
+                return await self._for(handler, READS_MESSAGE)(request)
             except NotSignedIn:
                 return self._frame(status=HTTPStatus.UNAUTHORIZED, sorry=OVER)
             except Exception as error:
@@ -142,23 +158,35 @@ class MessageBody:
 
         return endpoint
 
-    async def _visitor(self, request: Request) -> Visitor:
+    async def _visitor(self, request: Request, audit: Audited | Unaudited) -> Visitor:
         """By the pass in the address, else by the session. Raises `NotSignedIn`, `PageError`."""
         object_type, message_id = request.path_params["type"], str(request.path_params["message_id"])
         if object_type not in set(ObjectType):
             raise no_such_page()
-        key_id = self._passes.read(request.query_params.get("pass", ""), message_id, now=self._services.clock.now())
+        now, staff = self._services.clock.now(), None
+        key_id = self._passes.read(request.query_params.get("pass", ""), message_id, now=now)
         if key_id is not None:
             key = await self._services.store.read(api_keys.find_by_id, key_id)
         else:
-            key = (await self._guard.visit(request)).key
+            visit = await self._guard.visit(request, audit)
+            key, staff = visit.key, visit.staff
         if key is None or Scope.READ not in key.scopes:
             raise NotSignedIn
+        deed = begun(
+            self._services.store,
+            self._services.trail,
+            audit,
+            request.path_params,
+            account_id=key.account_id,
+            by=actor(request, key, Via.PAGE, staff),
+            at=now,
+        )
         return Visitor(
             request=request,
             account_id=key.account_id,
             what=Object(type=ObjectType(object_type), id=str(request.path_params["id"])),
             message_id=message_id,
+            deed=deed,
         )
 
     def _frame(

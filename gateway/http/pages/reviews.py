@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.http.actors import actor
+from gateway.http.auditing import actor
 from gateway.http.pages.errors import PageError, no_such_page
 from gateway.http.pages.guard import Visit
 from gateway.http.pages.rendering import Renderer

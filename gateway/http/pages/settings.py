@@ -25,7 +25,7 @@ from gateway.setup.account import BadConfiguration
 from gateway.setup.answers import explain
 from gateway.setup.values import address_problem
 from gateway.threads.completeness import check_soon
-from storage import credentials
+from storage import credentials, mailboxes
 from storage.mailboxes import MailboxState
 
 SAID: Final[Mapping[str, str]] = {
@@ -86,7 +86,8 @@ class Settings:
         problem = address_problem(address)
         if problem is None:
             try:
-                await self._services.setup.add_mailbox(visit.account.id, address)
+                added = await self._services.setup.add_mailbox(visit.account.id, address)
+                visit.deed.about(mailbox_id=added.id)
             except storage.AlreadyExists:
                 problem = f"{address} is in the list already. Use its button to validate it again."
         if problem is not None:
@@ -100,12 +101,13 @@ class Settings:
 
     async def remove_mailbox(self, visit: Visit) -> Response:
         """`POST /settings/mailboxes/remove`."""
+        await self._is_about_mailbox(visit, visit.form.get("address", ""))
         await self._services.setup.remove_mailbox(visit.account.id, visit.form.get("address", ""))
         return _back("mailboxes", said="removed")
 
     async def check_completeness(self, visit: Visit) -> Response:
         """`POST /settings/completeness`: it may take minutes, so the page comes back at once and says how far it is."""
-        await self._services.store.write(check_soon, visit.account.id, visit.now)
+        await visit.deed.write(check_soon, visit.account.id, visit.now)
         return _back("mailboxes", said="completeness")
 
     async def send_test(self, visit: Visit) -> Response:
@@ -119,6 +121,7 @@ class Settings:
             except (storage.NotFound, LetterRefused) as error:
                 problems["mailbox"] = str(error)
             else:
+                visit.deed.about(message_id=message_id)
                 return _back("test", test=message_id)
         typed = {"mailbox": mailbox, "to": to, "problems": problems}
         return await self._page(visit, status=HTTPStatus.UNPROCESSABLE_ENTITY, new_test=typed)
@@ -140,9 +143,15 @@ class Settings:
         """A form's address, opened as if it were a page."""
         return _back(visit.request.url.path.rpartition("/")[2])
 
+    async def _is_about_mailbox(self, visit: Visit, address: str) -> None:
+        """For the audit log, which has the mailbox's id and not its address."""
+        found = await self._services.store.read(mailboxes.find, visit.account.id, address)
+        visit.deed.about(mailbox_id=None if found is None else found.id)
+
     async def _validate(self, visit: Visit, address: str) -> Response:
         """A refusal is stored with the mailbox; anything else that is not plain success is shown this once."""
         trouble, report = None, None
+        await self._is_about_mailbox(visit, address)
         try:
             report = await self._services.setup.validate_mailbox(visit.account.id, address)
         except NotConnected as error:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.http.auditing import actor, unaudited
 from gateway.http.auth import LONGEST_KEY
 from gateway.http.pages.errors import PageError
 from gateway.http.pages.guard import Guard
@@ -12,6 +13,8 @@ from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.sessions import Session, Sessions, local_path, read_ticket
 from gateway.http.services import Services
 from storage import api_keys
+from storage.api_keys import ApiKey
+from storage.audit import Entry, Via
 
 WRONG_KEY = "This key is unknown, or was revoked. Check that you copied all of it."
 STALE_LINK = "This link is no longer good. Ask for a new one, or sign in with an API key."
@@ -28,7 +31,7 @@ class SignIn:
 
     async def front(self, request: Request) -> Response:
         """`GET /`: to where the key leads; `NotSignedIn` leads to the form."""
-        visit = await self._guard.visit(request)
+        visit = await self._guard.visit(request, unaudited("It only leads on."))
         return _go("/settings" if api_keys.Scope.SETTINGS in visit.key.scopes else "/objects")
 
     async def show(self, request: Request) -> Response:
@@ -39,8 +42,10 @@ class SignIn:
             return self._form(request, to)
         now = self._services.clock.now()
         key_id = read_ticket(self._services.session_key, ticket, now=now)
-        if key_id is not None and await self._services.store.read(api_keys.find_by_id, key_id) is not None:
-            return self._guard.remember(_go(to), self._sessions.open(key_id, now=now))
+        key = None if key_id is None else await self._services.store.read(api_keys.find_by_id, key_id)
+        if key is not None:
+            await self._is_let_in(request, key)
+            return self._guard.remember(_go(to), self._sessions.open(key.id, now=now))
         if await self._guard.is_signed_in(request):
             return _go(to)  # a link that was used before, opened again
         return self._form(request, to, problem=STALE_LINK, status=HTTPStatus.UNAUTHORIZED)
@@ -60,7 +65,13 @@ class SignIn:
         key = await self._services.store.read(api_keys.find, form.get("key", "").strip()[: LONGEST_KEY + 1])
         if key is None:
             return self._form(request, to, problem=WRONG_KEY, status=HTTPStatus.UNAUTHORIZED)
+        await self._is_let_in(request, key)
         return self._guard.remember(_go(to), self._sessions.open(key.id, now=self._services.clock.now()))
+
+    async def _is_let_in(self, request: Request, key: ApiKey) -> None:
+        by, now = actor(request, key, Via.PAGE, None), self._services.clock.now()
+        entry = Entry(account_id=key.account_id, actor=by, act="key.sign_in", targets={"key_id": key.id}, at=now)
+        await self._services.trail.did(entry)
 
     async def leave(self, request: Request) -> Response:
         """`POST /sign-out`."""
