@@ -59,6 +59,7 @@ def set_account(
 async def _set(configuration: AccountConfiguration, account: str | None) -> None:
     async with tools(account) as at:
         await at.setup.configure_account(at.account.id, configuration)
+        await at.did("account.configure")
 
 
 @app.command()
@@ -118,7 +119,9 @@ def check(account: AccountName = None, json: AsJson = False) -> None:
 
 async def _check(account: str | None) -> Report:
     async with tools(account) as at:
-        return await at.setup.check(at.account.id)
+        report = await at.setup.check(at.account.id)
+        await at.did("account.check")
+        return report
 
 
 def _as_json(check: object) -> dict[str, object]:

@@ -69,7 +69,14 @@ async def _cancel(batch_id: str, account: str | None) -> tuple[BatchView, int]:
         return _one(tx, account_id, batch_id, allowance, now), letters
 
     async with tools(account) as at:
-        return await at.store.write(cancelled, at.account.id, at.settings.rules.allowance, at.clock.now())
+        return await at.write(
+            "batch.cancel",
+            lambda _: {"batch_id": batch_id},
+            cancelled,
+            at.account.id,
+            at.settings.rules.allowance,
+            at.clock.now(),
+        )
 
 
 def _one(tx: Transaction, account_id: str, batch_id: str, allowance: Allowance, now: datetime) -> BatchView:

@@ -1,14 +1,15 @@
 """What the commands share: opening the gateway's file, output for people and for machines, exit codes."""
 
 import asyncio
+import getpass
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import orjson
 import typer
@@ -27,9 +28,11 @@ from gateway.settings import BadSettings, Settings, from_env
 from gateway.setup.account import BadConfiguration
 from gateway.setup.outside import Outside
 from gateway.setup.service import Setup
-from storage import accounts
+from storage import accounts, audit
 from storage.accounts import Account
+from storage.audit import Actor, Via
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -54,6 +57,33 @@ class Tools:
     settings: Settings
     account: Account
     setup: Setup
+
+    @property
+    def actor(self) -> Actor:
+        """Whom the audit log names: who is logged in on this machine."""
+        return Actor(via=Via.COMMAND, staff=_login_name())
+
+    async def write(
+        self,
+        act: str,
+        targets: Callable[[T], Mapping[str, str]],
+        work: Callable[Concatenate[storage.Transaction, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `Store.write`, with a record of it in the same transaction. `targets` of what the work returned."""
+        by, now, account_id = self.actor, self.clock.now(), self.account.id
+
+        def both(tx: storage.Transaction) -> T:
+            found = work(tx, *args, **kwargs)
+            audit.record(tx, account_id, by, act, targets(found), now=now)
+            return found
+
+        return await self.store.write(both)
+
+    async def did(self, act: str, **targets: str) -> None:
+        """Record what was read, or done in commits of its own."""
+        await self.store.write(audit.record, self.account.id, self.actor, act, targets, now=self.clock.now())
 
 
 def settings_or_exit() -> Settings:
@@ -96,6 +126,13 @@ def event_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
+
+
+def _login_name() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have a user without a name
+        return None
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

@@ -29,8 +29,15 @@ def create(
 async def _create(name: str, scopes: frozenset[Scope], account: str | None) -> tuple[ApiKey, str]:
     value = api_keys.new_value()
     async with tools(account) as at:
-        key = await at.store.write(
-            api_keys.create, at.account.id, name=name, scopes=scopes, value=value, now=at.clock.now()
+        key = await at.write(
+            "key.create",
+            lambda made: {"key_id": made.id},
+            api_keys.create,
+            at.account.id,
+            name=name,
+            scopes=scopes,
+            value=value,
+            now=at.clock.now(),
         )
     return key, value
 
@@ -67,7 +74,8 @@ def revoke(key_id: str, account: AccountName = None) -> None:
 
 async def _revoke(key_id: str, account: str | None) -> None:
     async with tools(account) as at:
-        await at.store.write(api_keys.revoke, at.account.id, key_id, now=at.clock.now())
+        now = at.clock.now()
+        await at.write("key.revoke", lambda _: {"key_id": key_id}, api_keys.revoke, at.account.id, key_id, now=now)
 
 
 def _state(key: ApiKey) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AccountName, AsJson, Exit, print_json, print_table, run, tools, when
+from gateway.cli.common import AccountName, AsJson, Exit, Tools, print_json, print_table, run, tools, when
 from storage import mailboxes
 from storage.mailboxes import Mailbox, MailboxState
 
@@ -20,8 +20,9 @@ def add(addresses: list[str], account: AccountName = None, json: AsJson = False)
 async def _add(addresses: list[str], account: str | None) -> list[Mailbox]:
     async with tools(account) as at:
         for address in addresses:
-            await at.setup.add_mailbox(at.account.id, address)
-        return [(await at.setup.validate_mailbox(at.account.id, address)).mailbox for address in addresses]
+            added = await at.setup.add_mailbox(at.account.id, address)
+            await at.did("mailbox.add", mailbox_id=added.id)
+        return [await _validated(at, address) for address in addresses]
 
 
 @app.command()
@@ -32,7 +33,13 @@ def validate(addresses: list[str], account: AccountName = None, json: AsJson = F
 
 async def _validate(addresses: list[str], account: str | None) -> list[Mailbox]:
     async with tools(account) as at:
-        return [(await at.setup.validate_mailbox(at.account.id, address)).mailbox for address in addresses]
+        return [await _validated(at, address) for address in addresses]
+
+
+async def _validated(at: Tools, address: str) -> Mailbox:
+    mailbox = (await at.setup.validate_mailbox(at.account.id, address)).mailbox
+    await at.did("mailbox.validate", mailbox_id=mailbox.id)
+    return mailbox
 
 
 @app.command("list")
@@ -63,7 +70,9 @@ def send_test_email(
 
 async def _test(address: str, to: str | None, account: str | None) -> str:
     async with tools(account) as at:
-        return await at.setup.send_test_message(at.account.id, address, to)
+        message_id = await at.setup.send_test_message(at.account.id, address, to)
+        await at.did("mailbox.test", message_id=message_id)
+        return message_id
 
 
 @app.command()
@@ -75,7 +84,9 @@ def remove(address: str, account: AccountName = None) -> None:
 
 async def _remove(address: str, account: str | None) -> None:
     async with tools(account) as at:
+        mailbox = await at.store.read(mailboxes.get_by_address, at.account.id, address)
         await at.setup.remove_mailbox(at.account.id, address)
+        await at.did("mailbox.remove", mailbox_id=mailbox.id)
 
 
 def _tell(changed: list[Mailbox], json: bool) -> None:

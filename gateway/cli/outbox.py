@@ -94,7 +94,9 @@ def show(message_id: str, account: AccountName = None, json: AsJson = False) -> 
 
 async def _show(message_id: str, account: str | None) -> Whole:
     async with tools(account) as at:
-        return await at.store.read(_whole, at.account.id, message_id)
+        whole = await at.store.read(_whole, at.account.id, message_id)
+        await at.did("message.read", message_id=message_id)
+        return whole
 
 
 def _whole(tx: Transaction, account_id: str, message_id: str) -> Whole:
@@ -106,36 +108,36 @@ def _whole(tx: Transaction, account_id: str, message_id: str) -> Whole:
 @app.command()
 def retry(message_id: str, account: AccountName = None, json: AsJson = False) -> None:
     """Send a failed letter again, or one that needs review: a person's choice, since it may become a second mail."""
-    _choose(choices.retry, message_id, account, json, said="is back in the outbox.")
+    _choose("letter.retry", choices.retry, message_id, account, json, said="is back in the outbox.")
 
 
 @app.command()
 def cancel(message_id: str, account: AccountName = None, json: AsJson = False) -> None:
     """Do not send a letter that has not left. Once it is being handed to Microsoft 365, that is refused."""
-    _choose(choices.cancel, message_id, account, json, said="is cancelled.")
+    _choose("letter.cancel", choices.cancel, message_id, account, json, said="is cancelled.")
 
 
 @app.command()
 def close(message_id: str, account: AccountName = None, json: AsJson = False) -> None:
     """Leave a letter that needs review as it is: nothing more is sent, and it is asked about no more."""
-    _choose(choices.close, message_id, account, json, said="is closed.")
+    _choose("letter.close", choices.close, message_id, account, json, said="is closed.")
 
 
-def _choose(choice: Choice, message_id: str, account: str | None, json: bool, *, said: str) -> None:
-    letter = run(_done(choice, message_id, account))
+def _choose(act: str, choice: Choice, message_id: str, account: str | None, json: bool, *, said: str) -> None:
+    letter = run(_done(act, choice, message_id, account))
     if json:
         print_json(_as_json(letter))
     else:
         typer.echo(f"{message_id} {said}")
 
 
-async def _done(choice: Choice, message_id: str, account: str | None) -> Letter:
+async def _done(act: str, choice: Choice, message_id: str, account: str | None) -> Letter:
     def chosen(tx: Transaction, account_id: str, now: datetime) -> Letter:
         choice(tx, account_id, message_id, now=now)
         return outbox.get(tx, account_id, message_id)
 
     async with tools(account) as at:
-        return await at.store.write(chosen, at.account.id, at.clock.now())
+        return await at.write(act, lambda _: {"message_id": message_id}, chosen, at.account.id, at.clock.now())
 
 
 def _problem(letter: Letter) -> str:

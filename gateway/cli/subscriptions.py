@@ -50,7 +50,7 @@ def repair(account: AccountName = None) -> None:
 
 async def _repair(account: str | None) -> None:
     async with tools(account) as at:
-        await at.store.write(ledger.hurry, at.account.id, at.clock.now())
+        await at.write("subscriptions.repair", lambda _: {}, ledger.hurry, at.account.id, at.clock.now())
 
 
 def _as_json(address: str, folder: str, one: Subscription) -> dict[str, object]:
