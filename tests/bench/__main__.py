@@ -10,13 +10,34 @@ from typing import Any
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, backfill, latency, notifications, opening, reading, replies, report, sending
+from tests.bench import (
+    accepting,
+    auditing,
+    backfill,
+    latency,
+    notifications,
+    opening,
+    reading,
+    replies,
+    report,
+    sending,
+)
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
 from tests.bench.report import Report
 
 WIDTH = 140  # of a table that is not shown on a terminal
-BENCHMARKS = ("notifications", "opening", "accepting", "sending", "latency", "replies", "backfill", "reading")
+BENCHMARKS = (
+    "notifications",
+    "opening",
+    "accepting",
+    "sending",
+    "latency",
+    "replies",
+    "backfill",
+    "reading",
+    "auditing",
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -32,6 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reply-burst", type=int, default=replies.BURST, help="replies at once (%(default)s)")
     parser.add_argument("--mails", type=int, default=backfill.MESSAGES, help="in the mailbox (%(default)s)")
     parser.add_argument("--times", type=int, default=reading.TIMES, help="each question is asked (%(default)s)")
+    parser.add_argument("--requests", type=int, default=auditing.REQUESTS, help="one at a time (%(default)s)")
     parser.add_argument("--school", type=Path, metavar="FILE", help="made by tests.bench.corpus, for the large size")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     return parser.parse_args()
@@ -54,6 +76,8 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return backfill.measure(messages=given.mails, rounds=min(given.rounds, backfill.ROUNDS))
         case "reading":
             return reading.measure(times=given.times, school=given.school)
+        case "auditing":
+            return auditing.measure(requests=given.requests, rounds=given.rounds)
         case _:
             return latency.measure(letters=given.letters, burst=given.burst)
 

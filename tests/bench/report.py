@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.accepting import Accepting
+from tests.bench.auditing import Auditing
 from tests.bench.backfill import Backfill
 from tests.bench.latency import Letters
 from tests.bench.loads import Row
@@ -37,6 +38,7 @@ class Report:
     replies: Replies | None = None
     backfill: Backfill | None = None
     reading: Reading | None = None
+    auditing: Auditing | None = None
 
 
 def as_json(report: Report) -> bytes:
@@ -63,6 +65,8 @@ def show(report: Report, console: Console) -> None:
         _show_backfill(report.backfill, console)
     if report.reading is not None:
         _show_reading(report.reading, console)
+    if report.auditing is not None:
+        _show_auditing(report.auditing, console)
 
 
 def _show_machine(machine: Machine, console: Console) -> None:
@@ -273,6 +277,13 @@ def _show_reading(found: Reading, console: Console) -> None:
                 f"  {commits.count:,} commits of {AT_ONCE} messages {when}: p50 {p50} ms, p99 {p99}, worst {worst}",
                 highlight=False,
             )
+
+
+def _show_auditing(found: Auditing, console: Console) -> None:
+    table = Table("request", "audit log", "median ms", "× without it", title=f"{found.requests} requests a round")
+    for row in found.rows:
+        table.add_row(row.request, row.door, _spread(row.milliseconds, ".2f"), _spread(row.of_none, ".2f"))
+    console.print(table)
 
 
 def _calls(per_letter: Mapping[str, float]) -> str:

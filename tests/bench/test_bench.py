@@ -8,7 +8,18 @@ import orjson
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import accepting, backfill, latency, notifications, opening, reading, replies, report, sending
+from tests.bench import (
+    accepting,
+    auditing,
+    backfill,
+    latency,
+    notifications,
+    opening,
+    reading,
+    replies,
+    report,
+    sending,
+)
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
 from tests.bench.numbers import Latency, Spread, length_of_union, most_at_once, percentile, within
@@ -53,6 +64,14 @@ def test_every_letter_that_was_accepted_is_on_disk(tmp_path: Path) -> None:
     assert [row.door for row in found.rows] == list(accepting.Door)
     assert all(row.per_second.low > 0 for row in found.rows)
     assert can_be_read(tmp_path, accepting=found)
+
+
+def test_every_record_of_the_audit_log_is_there(tmp_path: Path) -> None:
+    found = auditing.measure(requests=4, rounds=1)
+
+    assert found.recorded >= 12
+    assert all(row.of_none.low > 0 for row in found.rows)
+    assert can_be_read(tmp_path, auditing=found)
 
 
 def test_every_letter_of_a_queue_is_sent_once(tmp_path: Path) -> None:
