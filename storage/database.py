@@ -33,6 +33,8 @@ BUSY_TIMEOUT_S = 5.0
 GROUP_LIMIT = 512
 QUEUE_LIMIT = 20_000
 # SQLite starts its log anew only when nobody reads, which may be never: from this length on it is made to.
+# Deleted rows are overwritten with zeros, however SQLite was built: what was erased must not be found in the file.
+EACH_CONNECTION = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON")
 LONG_LOG_BYTES = 32 * 1024 * 1024
 
 
@@ -146,6 +148,19 @@ class Store:
                 await self._write_group(group)
                 if self._log_bytes() >= self._cut_from:
                     await self._cut_the_log()
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that SQLite may have written into: the file, its log, and the log's index."""
+        file = self._log.with_name(self._log.name.removesuffix("-wal"))
+        return (file, self._log, file.with_name(file.name + "-shm"))
+
+    async def empty_log(self) -> bool:
+        """Write the log into the file and empty it, so that nothing older than now is in it; False when somebody
+        reads just now whom this process does not know."""
+        await self.write(lambda tx: None)  # what was begun before is over
+        await self._cut_the_log()
+        return self._cut_from == self._long_log_bytes
 
     def _log_bytes(self) -> int:
         try:
@@ -350,7 +365,7 @@ async def _connection(path: Path, *pragmas: str) -> AsyncIterator[Connection]:
         opened = sqlite3.connect(path, factory=Transaction, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         try:
             path.chmod(0o600)
-            for pragma in ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", *pragmas):
+            for pragma in (*EACH_CONNECTION, *pragmas):
                 opened.execute(pragma)
         except BaseException:
             opened.close()

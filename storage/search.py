@@ -189,6 +189,7 @@ SELECT wanted.value AS thread_id,
 """
 # Of as many pages; of fewer than none, all pieces there are become one: https://sqlite.org/fts5.html#the_merge_command
 MERGE = "INSERT INTO search (search, rank) VALUES ('merge', :pages)"
+MERGED_PAGES: Final = 500
 BACKLOGS = "SELECT * FROM search_backlogs ORDER BY account_id"
 COUNT = """
 UPDATE search_backlogs SET total = (
@@ -334,9 +335,17 @@ def purge(tx: Transaction, *, pages: int) -> None:
     """Begin to take the words of all that was deleted out of the index; `merge` goes on with it, until it is done.
 
     Rewrites all of the index: ten seconds of processor for a million messages, in as many steps as one likes. SQLite's
-    own pages may keep what they had until they are used again: `PRAGMA secure_delete` or `VACUUM`.
+    own pages are overwritten as they go: `PRAGMA secure_delete`.
     """
     tx.execute(MERGE, {"pages": -pages})
+
+
+def purge_a_little(tx: Transaction, *, first: bool) -> bool:
+    """`purge` in steps of some milliseconds, beside the work; whether there is more to do."""
+    if first:
+        purge(tx, pages=MERGED_PAGES)
+        return True
+    return merge(tx, pages=MERGED_PAGES)
 
 
 def backlogs(tx: Transaction) -> list[Backlog]:

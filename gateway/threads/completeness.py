@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, Message, TokenError
+from gateway.threads.erased import is_erased
 from gateway.threads.graph import GraphSource, MailReader
 from gateway.threads.matching import usable_message_id
 from gateway.threads.problems import plainly
@@ -183,11 +184,16 @@ def _is_settled(message: Message, now: datetime) -> bool:
 
 
 def _is_here(tx: Transaction, mailbox: Mailbox, message: Message) -> bool:
-    """By its id in this mailbox, or, as one mail may lie in several folders and mailboxes, by its Message-ID."""
+    """By its id in this mailbox, or, as one mail may lie in several folders and mailboxes, by its Message-ID.
+
+    What was erased is meant to be missing.
+    """
     if messages.by_graph_id(tx, mailbox.id, message.id) is not None:
         return True
     message_id = usable_message_id(message.internet_message_id)
-    return message_id is not None and bool(messages.by_internet_message_id(tx, mailbox.account_id, message_id))
+    if message_id is not None and messages.by_internet_message_id(tx, mailbox.account_id, message_id):
+        return True
+    return is_erased(tx, mailbox, message)
 
 
 def _is_hinted(tx: Transaction, watched: dict[str, Folder], message: Message) -> bool:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, MailFolder, Message, TokenError
+from gateway.threads.erased import is_erased
 from storage import StorageUnavailable, Store, Transaction, chores, folders, hints, mailboxes, messages, threads
 from storage.folders import WellKnown
 from storage.hints import NewHint
@@ -180,7 +181,13 @@ def whose_turn(alive: Sequence[str], *, round_number: int, at_most: int = CONVER
 def _unknown(tx: Transaction, mailbox: Mailbox, seen: Sequence[Message]) -> list[Message]:
     """Those that are neither stored nor were looked at in vain: a copy of what is stored keeps no id of its own."""
     looked_at = {id for one in folders.of_mailbox(tx, mailbox.id) for id in hints.told(tx, one.id, ELSEWHERE)}
-    return [one for one in seen if one.id not in looked_at and messages.by_graph_id(tx, mailbox.id, one.id) is None]
+    return [
+        one
+        for one in seen
+        if one.id not in looked_at
+        and messages.by_graph_id(tx, mailbox.id, one.id) is None
+        and not is_erased(tx, mailbox, one)
+    ]
 
 
 def _announce(tx: Transaction, mailbox: Mailbox, new: Sequence[Message], *, now: datetime) -> None:

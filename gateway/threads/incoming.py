@@ -9,6 +9,7 @@ from gateway.graph import Message as Item
 from gateway.sending.recognise import mark_bounced, mark_delayed
 from gateway.threads.belonging import let_in, take_part
 from gateway.threads.bounced import concerns, letter_about, names_nobody, recipients_of, why_bounced, why_delayed
+from gateway.threads.erased import is_erased
 from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
 from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
 from gateway.threads.reports import Report
@@ -63,6 +64,8 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report:
     """
     if messages.by_graph_id(tx, watched.mailbox.id, item.id) is not None:
         return Settled(outcome=Outcome.STORED)
+    if is_erased(tx, watched.mailbox, item):
+        return Settled(outcome=Outcome.NOT_OURS)
     read = _read(tx, watched, item, report)
     evidence = _evidence(tx, watched, item, read)
     verdict = judge(evidence)

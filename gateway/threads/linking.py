@@ -14,6 +14,7 @@ from gateway.clock import Clock
 from gateway.graph import BadRequest, GraphError, MailFolder, Message, MessageRequest, NotFound
 from gateway.sending.posted import MailboxNotValidated, UnknownMailbox
 from gateway.threads.elsewhere import DELETED_ITEMS
+from gateway.threads.erased import conversation_is_erased
 from gateway.threads.rounds import HISTORY
 from gateway.threads.sift import told_apart
 from gateway.threads.storing import people
@@ -26,6 +27,7 @@ from storage.threads import Address, Object
 
 log = logging.getLogger(__name__)
 
+ERASED: Final = "This conversation was erased here, or was older than the school keeps threads: it stays away."
 PEOPLE: Final = ("id", "subject", "isDraft", "sentDateTime", "from", "toRecipients", "ccRecipients", "bccRecipients")
 
 
@@ -175,6 +177,8 @@ def _link(tx: Transaction, mailbox: Mailbox, found: Conversation, objects: Seque
     account_id = mailbox.account_id
     if (known := _known(tx, mailbox, found.id, objects)) is not None:  # somebody was faster
         return known
+    if conversation_is_erased(tx, mailbox, found.id):
+        raise Conflict(ERASED)
     thread_id = threads.create(tx, account_id, mailbox.id, subject=found.subject, now=now)
     threads.link(tx, account_id, thread_id, objects)
     threads.add_participants(tx, account_id, thread_id, found.participants)

@@ -8,6 +8,7 @@ from gateway.sending.draft import TAG
 from gateway.sending.recognise import SentItem, recognise_sent
 from gateway.threads import incoming
 from gateway.threads.belonging import let_in, take_part
+from gateway.threads.erased import is_erased
 from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
 from gateway.threads.sift import Watched
 from gateway.threads.storing import (
@@ -40,6 +41,8 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
         return Settled(outcome=Outcome.STORED)
     if messages.by_graph_id(tx, mailbox_id, item.id) is not None:
         return Settled(outcome=Outcome.STORED)
+    if is_erased(tx, watched.mailbox, item):
+        return Settled(outcome=Outcome.NOT_OURS)
     if item.body is None:
         raise Conflict("The letter that this was taken for is gone: it is to be read whole.")
     verdict = _judge(tx, watched, item)

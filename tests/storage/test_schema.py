@@ -19,6 +19,7 @@ from storage import (
     credentials,
     deliveries,
     encryption_certificates,
+    erasures,
     events,
     gaps,
     hints,
@@ -28,6 +29,7 @@ from storage import (
     rich_troubles,
     spending,
     threads,
+    tombstones,
     webhooks,
 )
 from storage.database import Transaction
@@ -93,6 +95,11 @@ def scene(tx: Transaction) -> Scene:
         now=A_MONDAY,
     )
     deliveries.insert(tx, webhook.id, events.after(tx, scene.account_id, 0, limit=1), now=A_MONDAY)
+    mark = tombstones.Mark(kind=tombstones.Kind.MESSAGE, mailbox_id="", value="<1@school.example>")
+    tombstones.put(tx, scene.account_id, [mark], now=A_MONDAY)
+    receipt = {"objects": [], "reason": "asked", "done_by": None, "removed": {}}
+    erasures.insert(tx, scene.account_id, what=erasures.What.OBJECTS, **receipt, now=A_MONDAY)
+    tx.execute("INSERT INTO retention_rules (account_id, what, days) VALUES (?, 'threads', 365)", (scene.account_id,))
     return scene
 
 
@@ -279,6 +286,17 @@ NONSENSE = [
     ("completeness", {"problem": ""}),
     ("completeness", {"conversations_done": -1}),
     ("missing_mail", {"graph_id": ""}),
+    # privacy
+    ("tombstones", {"hash": b"short"}),
+    ("tombstone_keys", {"key": b"short"}),
+    ("tombstone_keys", {"account_id": "acc_of_nobody"}),
+    ("erasures", {"what": "everything"}),
+    ("erasures", {"objects": "no json"}),
+    ("erasures", {"reason": ""}),
+    ("erasures", {"removed": "no json"}),
+    ("erasures", {"proof": "{}"}),
+    ("retention_rules", {"what": "mailboxes"}),
+    ("retention_rules", {"days": 0}),
     # search
     ("searched", {"message_id": "another"}),
     ("search_backlogs", {"indexed": -1}),
