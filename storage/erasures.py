@@ -65,9 +65,12 @@ GET = "SELECT * FROM erasures WHERE account_id = :account_id AND id = :id"
 NEWEST = """
 SELECT * FROM erasures WHERE account_id = :account_id AND id < :before_id ORDER BY id DESC LIMIT :limit
 """
-PURGED = "UPDATE erasures SET purged_at = :now WHERE purged_at IS NULL AND id <= :id"
+PURGED = """
+UPDATE erasures SET purged_at = :now
+ WHERE purged_at IS NULL AND created_at <= (SELECT created_at FROM erasures WHERE id = :id)
+"""
 PROVED = "UPDATE erasures SET proof = :proof WHERE id = :id"
-NOT_PURGED = "SELECT max(id) AS id FROM erasures WHERE purged_at IS NULL"
+NOT_PURGED = "SELECT id FROM erasures WHERE purged_at IS NULL ORDER BY created_at DESC LIMIT 1"
 
 
 def insert(
@@ -115,8 +118,8 @@ def newest(tx: Transaction, account_id: str, *, before_id: str | None = None, li
 
 def not_purged(tx: Transaction) -> str | None:
     """The newest receipt whose words may still be in the index or the log; None when there is none."""
-    id: str | None = tx.execute(NOT_PURGED).fetchone()["id"]
-    return id
+    row = tx.execute(NOT_PURGED).fetchone()
+    return None if row is None else str(row["id"])
 
 
 def purged(tx: Transaction, id: str, *, now: datetime) -> None:

@@ -32,6 +32,7 @@ from storage import (
     messages,
     persons,
     privacy,
+    retention,
     search,
     threads,
 )
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 
 CHORE: Final = "purging"
 MOST_STEPS: Final = 100_000
+EXPIRED_AT_ONCE: Final = 25
+BY_AGE: Final = "older than the account keeps it"
 LOG_TRIES: Final = 50
 LOG_WAIT: Final = timedelta(milliseconds=200)
 
@@ -108,6 +111,17 @@ class Eraser:
             await self._prove(found)
         return await self._store.read(erasures.get, account_id, found.id)
 
+    async def expire(self, account_id: str) -> int:
+        """Remove the threads that are older than the account's rules allow, some at a time; how many went."""
+        gone, last = 0, None
+        async with self._alone:
+            while (found := await self._store.write(_expire_some, account_id, now=self._clock.now())) is not None:
+                gone, last = gone + found.threads, found
+            if last is not None:
+                await self._purge(last.id)
+                await self._prove(last)
+        return gone
+
     async def purge_due(self) -> bool:
         """Go on where a crash interrupted; whether there was something to do. Raises `StorageUnavailable`."""
         if self._alone.locked():
@@ -169,6 +183,7 @@ class _Removed:
 
     id: str
     words: list[str]
+    threads: int = 0
 
 
 def plan(tx: Transaction, account_id: str, order: Order) -> Plan:
@@ -214,6 +229,28 @@ def carry_out(tx: Transaction, account_id: str, order: Order, *, by: Actor, now:
     data = {"erasure_id": id, "threads": len(found.reach.threads), "messages": len(found.reach.messages)}
     events.record(tx, account_id, "erasure.done", data=data, now=now)
     return _Removed(id=id, words=removed)
+
+
+def _expire_some(tx: Transaction, account_id: str, *, now: datetime) -> _Removed | None:
+    old = retention.old_threads(tx, account_id, now=now, limit=EXPIRED_AT_ONCE)
+    if not old:
+        return None
+    reach = privacy.reach(tx, account_id, old)
+    rows = privacy.count(tx, account_id, reach)
+    found = Plan(what=What.RETENTION, reach=reach, unlinked=(), edited=(), left=(), rows=rows)
+    words = remove(tx, account_id, found, address=None, now=now)
+    id = erasures.insert(
+        tx,
+        account_id,
+        what=What.RETENTION,
+        objects=[],
+        reason=BY_AGE,
+        done_by=None,
+        removed=found.as_removed(),
+        now=now,
+    )
+    audit.record(tx, account_id, audit.SYSTEM, "retention.expire", {"erasure_id": id}, now=now)
+    return _Removed(id=id, words=words, threads=len(old))
 
 
 def remove(tx: Transaction, account_id: str, found: Plan, *, address: str | None, now: datetime) -> list[str]:
