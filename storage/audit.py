@@ -4,7 +4,7 @@ The tables themselves refuse to change or delete a row (triggers in `migrations/
 keep goes through one door, `forget`, which leaves a row that says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -103,6 +103,12 @@ DELETE FROM audit WHERE seq IN (
 """
 CLOSE_DOOR = "DELETE FROM audit_door WHERE account_id = :account_id"
 OLDER = "SELECT count(*) AS rows FROM audit WHERE account_id = :account_id AND created_at < :before"
+ABOUT = """
+SELECT * FROM audit
+ WHERE account_id = :account_id
+   AND EXISTS (SELECT 1 FROM json_each(audit.targets) WHERE value IN (SELECT value FROM json_each(:ids)))
+ ORDER BY seq
+"""
 NEWEST = """
 SELECT * FROM audit
  WHERE account_id = :account_id AND seq < :before
@@ -153,6 +159,12 @@ def older(tx: Transaction, account_id: str, before: datetime) -> int:
     """How many rows are from before then."""
     row = tx.execute(OLDER, {"account_id": account_id, "before": before}).fetchone()
     return int(row["rows"])
+
+
+def about(tx: Transaction, account_id: str, ids: Sequence[str]) -> list[Record]:
+    """All that names one of these among its targets, in order. Reads the account's whole log."""
+    question = {"account_id": account_id, "ids": orjson.dumps(list(ids)).decode()}
+    return [Record.from_row(row) for row in tx.execute(ABOUT, question)]
 
 
 def newest(
