@@ -34,6 +34,7 @@ from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.master_key import LiveKey, unlock
 from gateway.pace import Pace
+from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Health
 from gateway.restored import Mark
 from gateway.rich import Openers
@@ -92,6 +93,7 @@ class Gateway:
     merger: Merger
     completeness: CompletenessCheck
     trail: Trail
+    privacy: PrivacyDesk
     openings: Openings
     keeper: Keeper
     tidier: Tidier
@@ -130,6 +132,7 @@ class Gateway:
             ("indexing", self.indexer.run, CHORE_TICK),
             ("merging", self.merger.run, MERGE_TICK),
             ("audit", self.trail.run, AUDIT_TICK),
+            ("retention", self.privacy.retention.run, CHORE_TICK),
         ]
         await self.recover()
         with schedule.running():
@@ -215,6 +218,7 @@ async def gateway(
         health = Health(store, clock, pace)
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
         door, trail = Door(pace), Trail(store, clock)
+        privacy = PrivacyDesk.on(store, connections, clock)
         certificates = Certificates(store, key, clock)
         openers = Openers(http, login_url=settings.login_url, clock=clock)
         openings = Openings(store, certificates, openers, clock, count=door.opened)
@@ -238,6 +242,7 @@ async def gateway(
                 attachments=AttachmentReader(store, connections),
                 door=door,
                 trail=trail,
+                privacy=privacy,
                 setup=setup,
                 webhooks=webhooks,
                 readiness=health,
@@ -262,6 +267,7 @@ async def gateway(
             completeness=CompletenessCheck(store, connections, clock),
             openings=openings,
             trail=trail,
+            privacy=privacy,
             keeper=keeper,
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),

@@ -26,6 +26,7 @@ from gateway.http import (
     mailboxes,
     messages,
     metrics,
+    privacy,
     problems,
     read_marks,
     replies,
@@ -60,6 +61,7 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *events.OPERATIONS,
     *audit.OPERATIONS,
     *hooks.OPERATIONS,
+    *privacy.OPERATIONS,
 )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "Move",
     "NewBatch",
     "NewEmbedLink",
+    "NewErasure",
     "NewMailbox",
     "NewMessage",
     "NewReply",
@@ -48,6 +49,7 @@ __all__ = [
     "Person",
     "ReadUpTo",
     "Reader",
+    "RetentionRules",
     "ReviewsQuery",
     "StaffQuery",
     "TestLetter",
@@ -463,6 +465,64 @@ class NewEmbedLink(Taken):
     expires_in: Annotated[int, Field(ge=30, le=LONGEST_LINK_S)] = Field(
         default=600, description="Seconds in which the link can be opened. An open page goes on for up to 12 hours."
     )
+
+
+class NewErasure(Taken):
+    """What is to be erased: the threads of some records, or a person by their address."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "objects": [{"type": "student", "id": "S1001"}, {"type": "enrolment", "id": "E77"}],
+                    "reason": "Request 2026-14",
+                    "by": "Jane Doe",
+                    "dry_run": True,
+                },
+                {"address": "aroha@student.example", "reason": "Request 2026-15", "by": "Jane Doe"},
+            ]
+        }
+    )
+
+    objects: list[ObjectRef] = Field(
+        default=[],
+        max_length=MOST_OBJECTS,
+        description="Threads of these records and no others go; of threads that others have too, only the link.",
+    )
+    address: values.MailAddress | None = Field(
+        default=None, description="What this person wrote goes, and their address in the mail of others."
+    )
+    reason: values.Reason = Field(description="For the receipt, which is kept: without a name or an address.")
+    by: values.Staff = Field(description="The staff member, for the receipt and the audit log.")
+    dry_run: bool = Field(default=False, description="Say what would go, and change nothing.")
+
+    @classmethod
+    def across(cls, raw: Mapping[str, Any]) -> Iterator[BadValue]:
+        if bool(raw.get("objects")) == (raw.get("address") is not None):
+            yield BadValue(pointer="/objects", detail="Name either `objects` or an `address`.")
+
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class RetentionRules(Taken):
+    """Days after the last message of a thread. Of a thread's records the longest rule counts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"threads": 2555, "audit": 1095}]})
+
+    threads: Days | None = Field(default=None, description="For threads whose records have no rule of their own.")
+    audit: Days | None = Field(default=None, description="For the audit log.")
+    student: Days | None = None
+    enrolment: Days | None = None
+    intake: Days | None = None
+    class_: Days | None = Field(default=None, alias="class")
+    contact: Days | None = None
+    organisation: Days | None = None
+    user: Days | None = None
+
+    def days(self) -> dict[str, int]:
+        """The rules that are given."""
+        return {name: days for name, days in self.model_dump(by_alias=True).items() if days is not None}
 
 
 class LettersQuery(PageQuery):

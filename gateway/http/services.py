@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.host.webhooks import WithSecret
 from gateway.http.auditing import Trail
 from gateway.http.door import Door
+from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration
@@ -148,6 +149,7 @@ class Services:
     attachments: Attachments
     door: Door
     trail: Trail
+    privacy: PrivacyDesk
     readiness: ReadinessProbe
     session_key: bytes = field(repr=False)
     stopping: asyncio.Event

@@ -238,6 +238,7 @@ MailAddress = Annotated[
 PersonName = Annotated[str, StringConstraints(max_length=255), AfterValidator(one_line)]
 Author = Annotated[str, StringConstraints(max_length=200), AfterValidator(one_line)]
 Staff = Annotated[str, StringConstraints(max_length=200), AfterValidator(not_blank), AfterValidator(one_line)]
+Reason = Annotated[str, StringConstraints(max_length=500), AfterValidator(not_blank), AfterValidator(one_line)]
 # https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits
 Subject = Annotated[str, StringConstraints(max_length=255), AfterValidator(not_blank), AfterValidator(one_line)]
 MailBody = Annotated[str, AfterValidator(mail_body)]

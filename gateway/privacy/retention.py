@@ -3,13 +3,14 @@
 Off until somebody sets a rule. A thread's age is that of its last message.
 """
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.privacy.erasing import Eraser
-from storage import Store, Transaction, audit, chores, retention
+from storage import StorageUnavailable, Store, Transaction, audit, chores, retention
 from storage.retention import Expired
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,19 @@ class Retention:
         await self._eraser.purge_due()
         now = self._clock.now()
         due = await self._store.read(chores.due, CHORE, now, latest=now + 2 * EVERY)
-        return sum([await self.run(account_id) for account_id in due])
+        return sum([await self.forget(account_id) for account_id in due])
 
-    async def run(self, account_id: str) -> int:
+    async def run(self, tick: asyncio.Event) -> None:
+        """Forget where it is due, at each `tick`, for ever."""
+        while True:
+            tick.clear()
+            try:
+                await self.run_due()
+            except StorageUnavailable as error:
+                log.warning("what is too old not forgotten yet", extra={"error": str(error)})
+            await tick.wait()
+
+    async def forget(self, account_id: str) -> int:
         """Forget now; how many threads went."""
         gone = await self._eraser.expire(account_id)
         while await self._store.write(_forget_audit, account_id, now=self._clock.now()):

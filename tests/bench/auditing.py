@@ -196,6 +196,7 @@ class _Bench:
             receiver=Receiver(built.store, built.clock),
             door=GraphsDoor(Pace()),
             trail=trail,
+            privacy=built.privacy,
             setup=built.setup,
             readiness=built.health,
             session_key=built.session_key,

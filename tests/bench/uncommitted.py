@@ -67,6 +67,7 @@ def without_commits(built: Gateway, settings: Settings) -> Starlette:
             attachments=AttachmentReader(built.store, built.connections),
             door=Door(Pace()),
             trail=built.trail,
+            privacy=built.privacy,
             setup=built.setup,
             webhooks=built.webhooks,
             readiness=built.health,

@@ -16,6 +16,7 @@ from gateway.http.auditing import Trail
 from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.pace import Pace
+from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Part, Readiness
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
@@ -238,6 +239,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
         attachments=given,
         door=Door(Pace()),
         trail=Trail(store, clock),
+        privacy=PrivacyDesk.on(store, mail, clock),
         readiness=readiness,
         session_key=b"k" * 32,
         stopping=asyncio.Event(),

@@ -215,6 +215,13 @@ def test_words_are_found_in_every_spelling(tmp_path: Path, form: int) -> None:
     assert proof.search([file], ["something else", word]).hits == {1: ["file"]}
 
 
+def test_a_word_on_the_edge_of_two_pieces_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for before in range(1, 12):
+        file.write_bytes(bytes(proof.PIECE - before) + b"canary-word!" + bytes(9))
+        assert proof.search([file], ["canary-word!"]).hits == {0: ["file"]}
+
+
 def _another_mail(tx: Transaction, school: School, message_id: str) -> None:
     body = f"Shirts and socks {message_id} " * 20
     messages.insert(tx, a_message(school.base, message_id, thread_id=school.kept["thread_id"], body=body), text=body)

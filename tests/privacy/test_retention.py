@@ -69,7 +69,7 @@ async def test_without_a_rule_all_is_kept_for_ever(store: Store, scene: Scene, c
         ({"class": 50, "student": 500}, {"young student", "old student", "old both"}),
         ({"audit": 1}, {"young student", "young class", "old student", "old class", "old both"}),
     ],
-    ids=str,
+    ids=["all", "students", "all but students", "two types", "the log alone"],
 )
 async def test_the_longest_rule_of_a_threads_records_counts_and_else_the_one_for_all(
     store: Store, scene: Scene, chore: Retention, rules: dict[str, int], kept: set[str]
