@@ -23,6 +23,8 @@ _G: Final = "(SELECT value FROM json_each(:graph_ids))"
 PARTS: Final = {
     "acts": f"message_id IN {_M} OR from_thread_id IN {_T} OR thread_id IN {_T}",
     "read_marks": f"thread_id IN {_T}",
+    "deliveries": f"seq IN (SELECT seq FROM events WHERE account_id = :account_id AND (thread_id IN {_T} "
+    f"OR message_id IN {_M}))",
     "events": f"account_id = :account_id AND (thread_id IN {_T} OR message_id IN {_M})",
     "departures": f"message_id IN {_M}",
     "idempotency_keys": f"account_id = :account_id AND (message_id IN {_M} OR batch_id IN "
@@ -56,6 +58,8 @@ OTHER_TABLES: Final = {
     "credentials": "settings",
     "credential_warnings": "settings",
     "api_keys": "settings",
+    "webhooks": "settings",
+    "confinements": "settings: a mailbox of the school that the app must not open",
     "mailboxes": "settings: the school's own addresses",
     "folders": "where a delta stands",
     "subscriptions": "watching",

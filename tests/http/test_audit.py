@@ -32,6 +32,10 @@ RECORDED_INSIDE = {
     "DELETE /v1/threads/{id}/objects/{type}/{object_id:path}",
 }
 TELL_NO_MAIL = {
+    "/v1/account/least-privilege",
+    "/v1/webhooks",
+    "/v1/webhooks/{id}",
+    "/v1/webhooks/{id}/deliveries",
     "/v1/account",
     "/v1/mailboxes",
     "/v1/mailboxes/{address}",

@@ -86,7 +86,7 @@ class MessageBody:
     def routes(self) -> list[BaseRoute]:
         """All of them."""
         return [
-            Route(PATH + "/body", self._in_frame(self.body)),
+            Route(PATH + "/body", self._in_frame(self.body, READS_MESSAGE)),
             Route(
                 PATH + "/pictures/{attachment_id:path}",
                 self._guard.net(self._for(self.picture, PART_OF_IT), fetched=True),
@@ -141,12 +141,14 @@ class MessageBody:
 
         return endpoint
 
-    def _in_frame(self, handler: Callable[[Visitor], Awaitable[Response]]) -> Endpoint:
+    def _in_frame(self, handler: Callable[[Visitor], Awaitable[Response]], audit: Audited | Unaudited) -> Endpoint:
         """As `Guard.net`, but what went wrong is said within the frame: a page of ours lets itself not be framed."""
+
+        guarded = self._for(handler, audit)
 
         async def endpoint(request: Request) -> Response:
             try:
-                return await self._for(handler, READS_MESSAGE)(request)
+                return await guarded(request)
             except NotSignedIn:
                 return self._frame(status=HTTPStatus.UNAUTHORIZED, sorry=OVER)
             except Exception as error:
