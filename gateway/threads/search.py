@@ -146,10 +146,11 @@ def _of_the_index(
     while len(found) <= limit and looked_at < MOST_LOOKED_AT and not ended:
         seen = index.candidates(tx, account_id, question, mailbox_id, before=position, limit=step)
         new = [one for one in seen.thread_ids if one not in found]
-        matches = index.matches(tx, account_id, question, mailbox_id, new)
-        for thread_id in new:
-            if matches[thread_id] and (before is None or matches[thread_id][0].number < before):
-                found[thread_id] = matches[thread_id]
+        while new and len(found) <= limit:
+            some, new = new[: limit + 1 - len(found)], new[limit + 1 - len(found) :]
+            for thread_id, matches in index.matches(tx, account_id, question, mailbox_id, some).items():
+                if matches and (before is None or matches[0].number < before):
+                    found[thread_id] = matches
         looked_at += step
         position, ended = seen.ended_at, seen.ended_at is None
         step = min(2 * step, MOST_AT_ONCE)

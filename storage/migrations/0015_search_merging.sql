@@ -6,5 +6,5 @@
 -- for a file that nobody tends, since FTS5 takes no more than 2,000 pieces (FTS5_MAX_SEGMENT in SQLite's fts5_index.c).
 INSERT INTO search (search, rank) VALUES ('automerge', 0);
 INSERT INTO search (search, rank) VALUES ('crisismerge', 1000);
--- How many of a level become one of the next: more are cheaper to write, and dearer to search.
-INSERT INTO search (search, rank) VALUES ('usermerge', 8);
+-- How many of a level become one of the next: more are cheaper to write, and dearer to search, which looks into each.
+INSERT INTO search (search, rank) VALUES ('usermerge', 4);

@@ -17,7 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.storage.scene import Scene, a_message, build
 
 STORED = 60
-FEW = 8  # of one level: so many are merged
+FEW = 4  # of one level: so many are merged
 
 
 def pieces(tx: Transaction) -> int:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from gateway.threads.query import parse
 from gateway.threads.search import Piece, ask, pieces, search
-from storage import messages
+from storage import messages, threads
 from storage import search as index
 from storage.database import Transaction
 from storage.messages import Attachment
 from storage.migrate import bring_up_to_date
-from storage.search import HIT_BEGINS, HIT_ENDS, MARK, Field, Question, Term
+from storage.search import HIT_BEGINS, HIT_ENDS, MANY_HITS, MARK, Field, Question, Term
 from storage.threads import Address
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_message, build
@@ -204,3 +204,20 @@ def test_what_was_deleted_leaves_nothing_behind_once_purged() -> None:
             "xyzzy2",
         ]
         assert own.execute("SELECT count(*) FROM searched").fetchone()[0] == 2
+
+
+def test_a_thread_with_very_many_hits_does_not_hide_the_one_of_another() -> None:
+    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as own:
+        bring_up_to_date(own)
+        scene = build(own)
+        other = threads.create(own, scene.account_id, scene.mailbox_id, subject="Your visa", now=A_MONDAY)
+        own.execute("BEGIN")
+        messages.insert(own, a_message(scene, "msg_other", thread_id=other, new_text="xyzzy"))
+        for number in range(MANY_HITS):
+            at = A_MONDAY + timedelta(minutes=1 + number)
+            messages.insert(own, a_message(scene, f"msg_{number:03}", new_text="xyzzy", message_at=at))
+        first = search(own, scene.account_id, ask("xyzzy"), limit=1)
+        [thread] = first.threads
+        assert [one.message_id for one in thread.matches] == [f"msg_{MANY_HITS - 1 - number}" for number in range(3)]
+        second = search(own, scene.account_id, ask("xyzzy"), first.next, limit=1)
+        assert [one.id for one in second.threads] == [other]
