@@ -191,14 +191,16 @@ OF_OBJECT = (
  ORDER BY messages.message_at DESC, messages.id DESC
 """
 )
+# The index is named because SQLite, which counts rows seldom, would rather look at all messages of each thread.
 HELD_OF_OBJECT = """
 SELECT count(*) AS held
-  FROM messages JOIN thread_objects ON thread_objects.thread_id = messages.thread_id
+  FROM thread_objects JOIN messages INDEXED BY messages_held_in_thread
+    ON messages.thread_id = thread_objects.thread_id
  WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
    AND thread_objects.object_id = :object_id AND messages.placement = 'held'
 """
 HELD_IN_THREAD = (
-    SELECT_MESSAGE
+    SELECT_MESSAGE.replace("FROM messages", "FROM messages INDEXED BY messages_held_in_thread")
     + """
  WHERE messages.thread_id = :thread_id AND messages.placement = 'held'
  ORDER BY messages.message_at, messages.id
