@@ -14,6 +14,7 @@ from storage.messages import Attachment, BodyType, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
 
 Json: TypeAlias = dict[str, Any]
+_NAMES: Final[dict[type, Sequence[tuple[str, str]] | None]] = {}  # see `_names`
 
 POSITION: Final = "part-"
 
@@ -279,6 +280,8 @@ def is_same(one: str, other: str) -> bool:
 
 def to_json(view: object) -> Any:
     """A view as JSON has it: `from_` is spelled `from`, times are RFC 3339 in UTC and end in Z."""
+    if view is None or isinstance(view, str | int | float):
+        return view
     match view:
         case datetime():
             return view.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -286,9 +289,15 @@ def to_json(view: object) -> Any:
             return {name: to_json(value) for name, value in view.items()}
         case list() | tuple():
             return [to_json(one) for one in view]
-    if is_dataclass(view) and not isinstance(view, type):
-        return {field.name.rstrip("_"): to_json(getattr(view, field.name)) for field in fields(view)}
-    return view
+    names = _names(type(view))
+    return view if names is None else {said: to_json(getattr(view, name)) for name, said in names}
+
+
+def _names(kind: type) -> Sequence[tuple[str, str]] | None:
+    """The fields of a dataclass, and how JSON spells them; None for any other type."""
+    if kind not in _NAMES:
+        _NAMES[kind] = [(one.name, one.name.rstrip("_")) for one in fields(kind)] if is_dataclass(kind) else None
+    return _NAMES[kind]
 
 
 def _status(message: Message) -> str | None:

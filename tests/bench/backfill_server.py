@@ -10,7 +10,7 @@ from typing import Final
 import uvloop
 
 from gateway.graph import Call
-from gateway.main import Gateway, collect_seldom, gateway
+from gateway.main import Gateway, collect_seldom, gateway, hand_over_soon
 from storage import Transaction, folders
 from tests.bench.gateway_server import (
     Diary,
@@ -108,6 +108,7 @@ async def serve(plan: GatewayPlan) -> None:
         await built.store.write(take_over, plan.mailboxes[0], plan.letters, built.clock.now())
         await built.puller.run_due()
         collect_seldom()
+        hand_over_soon()
         say({})
         async for _ in orders():
             say(await pull(built, watcher))

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.graph import Call
 from gateway.http.services import AccountConfiguration
-from gateway.main import Gateway, collect_seldom, gateway, listen, run
+from gateway.main import Gateway, collect_seldom, gateway, hand_over_soon, listen, run
 from gateway.settings import Settings
 from storage import Transaction, accounts, api_keys, subscriptions
 from storage.api_keys import Scope as KeyScope
@@ -235,6 +235,7 @@ async def serve(plan: GatewayPlan) -> None:
                 built = replace(built, app=without_commits(built, settings))
             built.app.add_middleware(InFront, diary=diary)
             collect_seldom()
+            hand_over_soon()
             running = group.create_task(run(built, listener, stop))
             key = await connect(built, plan)
             diary.folder_of = await built.store.read(watches_of)

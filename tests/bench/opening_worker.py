@@ -14,7 +14,7 @@ import uvloop
 
 from gateway.clock import SystemClock
 from gateway.graph import Cloud
-from gateway.main import collect_seldom
+from gateway.main import collect_seldom, hand_over_soon
 from gateway.rich import KeySource, Opener, issuers_of
 from gateway.sandbox.rich import encrypt
 from subscriptions.addresses import METADATA
@@ -95,6 +95,7 @@ async def run(plan: OpeningPlan) -> OpeningReport:
     contents = [made[number % DIFFERENT] for number in range(OF_A_REQUEST)]
     opener = Opener(cast("KeySource", None), issuers_of(Cloud.GLOBAL), clock=clock)
     collect_seldom()
+    hand_over_soon()
     idle, busy = Pulse(), Pulse()
     await _for(plan.seconds / 4, idle)
     await _open(opener, contents, keys, plan.at_once, plan.seconds / 4)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from gateway.main import collect_seldom, server_for
+from gateway.main import collect_seldom, hand_over_soon, server_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,9 @@ def url_of(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def served(app: ASGIApp, listener: socket.socket) -> AsyncIterator[Engine]:
-    """Answer requests while the block lasts, with the collector set as `serve` sets it."""
+    """Answer requests while the block lasts, with the interpreter set as `serve` sets it."""
     collect_seldom()
+    hand_over_soon()
     server = server_for(app)
     server.config.load()
     protocol, loop = server.config.http_protocol_class, asyncio.get_running_loop()
