@@ -1,6 +1,7 @@
 """The gateway's application over a school made by `corpus`, and beside it, when told to, a writer that commits."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from tests.bench.processes import orders, plan_from_stdin, say
 from tests.bench.serving import served, url_of
 
 AT_ONCE: Final = 20
+LIVELY: Final = 2_000  # threads that are written to
 EVERY: Final = timedelta(milliseconds=20)
 TEXT: Final = "Kia ora, the form that you sent me is for another course. Could you have a look at it, please? " * 3
 
@@ -61,11 +63,13 @@ class Writer:
     def __init__(self, built: Gateway, known: list[Thread]) -> None:
         self._built = built
         self._known = known
+        self._chance = random.Random(1)
 
     async def commit(self) -> float:
         """How long it took, in seconds."""
+        some = self._chance.sample(self._known, AT_ONCE)
         began = time.perf_counter()
-        await self._built.store.write(_insert, self._known, self._built.clock)
+        await self._built.store.write(_insert, some, self._built.clock)
         return time.perf_counter() - began
 
     async def write(self, took: list[float]) -> None:
@@ -123,8 +127,8 @@ async def merging(built: Gateway) -> AsyncIterator[None]:
 async def written(built: Gateway, plan: ReadingPlan, given: AsyncIterator[Any]) -> Written:
     """What a writer did until there was nothing more given, and then alone."""
     account_id = (await built.store.read(_first_account))[0]
-    known = await built.store.read(threads.newest, account_id, limit=100)
-    writer, beside = Writer(built, known[:: len(known) // AT_ONCE]), list[float]()
+    known = await built.store.read(threads.newest, account_id, limit=LIVELY)
+    writer, beside = Writer(built, known), list[float]()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(writer.write(beside))
         async for _ in given:
