@@ -177,14 +177,21 @@ INSERT INTO participants (thread_id, address, account_id, name) VALUES (:thread_
     ON CONFLICT (thread_id, address) DO UPDATE SET name = coalesce(excluded.name, name)
 """
 REMOVE_PARTICIPANT = "DELETE FROM participants WHERE thread_id = :thread_id AND address = :address"
+# An agent may take part in thousands of threads, a student's are few: so those are looked through for the address.
 SPEAKS_FOR_ANOTHER_STUDENT = """
-WITH theirs AS (SELECT thread_objects.object_id
-                  FROM participants JOIN thread_objects ON thread_objects.thread_id = participants.thread_id
-                 WHERE participants.account_id = :account_id AND participants.address = :address
-                   AND participants.thread_id <> :thread_id AND thread_objects.type = 'student'),
-     here AS (SELECT object_id FROM thread_objects WHERE thread_id = :thread_id AND type = 'student')
-SELECT EXISTS (SELECT 1 FROM theirs) AND EXISTS (SELECT 1 FROM here)
-       AND NOT EXISTS (SELECT 1 FROM theirs JOIN here USING (object_id)) AS speaks
+SELECT EXISTS (SELECT 1 FROM thread_objects WHERE thread_id = :thread_id AND type = 'student')
+       AND EXISTS (SELECT 1
+                     FROM participants JOIN thread_objects ON thread_objects.thread_id = participants.thread_id
+                    WHERE participants.account_id = :account_id AND participants.address = :address
+                      AND participants.thread_id <> :thread_id AND thread_objects.type = 'student')
+       AND NOT EXISTS (SELECT 1
+                         FROM thread_objects AS here
+                              CROSS JOIN thread_objects AS elsewhere
+                                 ON elsewhere.account_id = here.account_id AND elsewhere.type = here.type
+                                AND elsewhere.object_id = here.object_id AND elsewhere.thread_id <> here.thread_id
+                              CROSS JOIN participants ON participants.thread_id = elsewhere.thread_id
+                        WHERE here.thread_id = :thread_id AND here.type = 'student'
+                          AND participants.address = :address) AS speaks
 """
 PARTICIPANTS = "SELECT name, address FROM participants WHERE thread_id = :thread_id ORDER BY address"
 # Of many threads, in one row: see the note above `storage.search.CANDIDATES`.
