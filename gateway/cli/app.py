@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import account, batches, keys, mailboxes, master_key, outbox, running, subscriptions
+from gateway.cli import account, batches, keys, mailboxes, master_key, outbox, privacy, running, subscriptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ app.add_typer(master_key.app, name="master-key")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(batches.app, name="batches")
+app.add_typer(privacy.app, name="privacy")
 
 
 def _show_version(wanted: bool) -> None:

@@ -23,6 +23,7 @@ from gateway.connections import Connections, NotConnected
 from gateway.graph import build_http, build_login_http
 from gateway.main import ensure_account
 from gateway.master_key import unlock
+from gateway.privacy.desk import PrivacyDesk
 from gateway.sending.posted import LetterRefused
 from gateway.settings import BadSettings, Settings, from_env
 from gateway.setup.account import BadConfiguration
@@ -57,6 +58,7 @@ class Tools:
     settings: Settings
     account: Account
     setup: Setup
+    privacy: PrivacyDesk
 
     @property
     def actor(self) -> Actor:
@@ -160,7 +162,8 @@ async def tools(account_name: str | None = None) -> AsyncIterator[Tools]:
             login_http=stack.enter_context(build_login_http(settings.ca_file)),
         )
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
-        yield Tools(store=store, clock=clock, settings=settings, account=account, setup=setup)
+        desk = PrivacyDesk.on(store, connections, clock)
+        yield Tools(store=store, clock=clock, settings=settings, account=account, setup=setup, privacy=desk)
 
 
 def _find_account(tx: storage.Transaction, name: str | None, *, now: datetime) -> Account:

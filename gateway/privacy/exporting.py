@@ -14,7 +14,7 @@ larger than a piece is held in memory; a message and the mbox wait in temporary 
 import asyncio
 import tempfile
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -92,8 +92,10 @@ class Exporter:
         """How many messages an export would have."""
         return len((await self._store.read(_reach, account_id, what)).messages)
 
-    async def export(self, account_id: str, what: Object) -> AsyncIterator[bytes]:
-        """The ZIP, piece by piece."""
+    async def export(
+        self, account_id: str, what: Object, *, told: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[bytes]:
+        """The ZIP, piece by piece; `told` is called after each message."""
         sink = _Sink()
         with (
             tempfile.TemporaryFile() as mbox,
@@ -104,6 +106,7 @@ class Exporter:
             for number, message_id in enumerate(reach.messages, start=1):
                 async for piece in self._message(archive, account_id, message_id, number):
                     yield piece
+                told()
             mbox.seek(0)
             async for piece in _copied(archive, "messages.mbox", mbox):
                 yield piece
