@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.http.credentials import CredentialView
 from gateway.http.pages.budget_view import BudgetView, read_budget
+from gateway.http.pages.keeping import keeping
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
 from gateway.setup.expiry import NOUNS, Level, standing_of
@@ -22,6 +23,7 @@ from storage import (
     mailboxes,
     messages,
     outbox,
+    retention,
     subscriptions,
 )
 from storage.accounts import Account, TokenState
@@ -108,6 +110,7 @@ class SettingsView:
     mailboxes: Sequence[MailboxView]
     proof: Confinement | None
     scripts: Scripts | None
+    keeping: str
 
     @property
     def configured(self) -> bool:
@@ -156,6 +159,7 @@ def read_settings(
         mailboxes=[_with_budget(tx, one, account, allowance, now) for one in views],
         proof=proof,
         scripts=scripts(account.client_id, ours) if account.client_id is not None and ours else None,
+        keeping=keeping(retention.rules(tx, account_id)),
     )
 
 
