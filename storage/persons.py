@@ -28,20 +28,23 @@ SELECT thread_id,
  ORDER BY thread_id
 """
 WRITTEN_BY: Final = """
-SELECT id FROM messages WHERE account_id = :account_id AND from_address = :address COLLATE NOCASE
+SELECT id FROM messages
+ WHERE id > :after_id AND account_id = :account_id AND from_address = :address COLLATE NOCASE
 """
 _NAMES: Final = " OR ".join(
     f"instr(lower({column}), :lowered)"
     for column in ("subject", "recipients", "body", "new_text", "preview", "attachments", "evidence", "created_by")
 )
 NAMED_IN: Final = f"""
-SELECT id FROM messages WHERE account_id = :account_id AND ({_NAMES})
+SELECT id FROM messages WHERE id > :after_id AND account_id = :account_id AND ({_NAMES})
 UNION SELECT message_id FROM outbox
- WHERE account_id = :account_id AND (instr(lower(headers), :lowered) OR instr(lower(metadata), :lowered)
-                                     OR instr(lower(problem), :lowered))
-UNION SELECT message_id FROM searched
- WHERE account_id = :account_id AND (instr(lower(files), :lowered) OR instr(lower(text), :lowered))
+ WHERE message_id > :after_id AND account_id = :account_id
+   AND (instr(lower(headers), :lowered) OR instr(lower(metadata), :lowered) OR instr(lower(problem), :lowered))
+UNION SELECT messages.id FROM messages CROSS JOIN searched ON searched.id = messages.search_id
+ WHERE messages.id > :after_id AND messages.account_id = :account_id
+   AND (instr(lower(searched.files), :lowered) OR instr(lower(searched.text), :lowered))
 """
+STILL_THERE: Final = "SELECT id FROM messages WHERE id IN (SELECT value FROM json_each(:ids))"
 THREADS_NAMING: Final = """
 SELECT id, subject FROM threads WHERE account_id = :account_id AND instr(lower(subject), :lowered)
 """
@@ -92,16 +95,29 @@ class Place:
     named: tuple[str, ...]
 
 
-def look_for(tx: Transaction, account_id: str, address: str) -> Place:
-    """Walks through all text of the account: about a second for a gigabyte."""
-    question = {"account_id": account_id, "address": address, "lowered": address.lower()}
+def look_for(tx: Transaction, account_id: str, address: str, *, before: Place | None = None, since: str = "") -> Place:
+    """Walks through all text of the account: some seconds for a gigabyte.
+
+    With what was found `before`, only through the messages whose ids come after `since`.
+    """
+    question = {"account_id": account_id, "address": address, "lowered": address.lower(), "after_id": since}
     found = tx.execute(THREADS_WITH, question).fetchall()
+    written = [row["id"] for row in tx.execute(WRITTEN_BY, question)]
+    named = [row["id"] for row in tx.execute(NAMED_IN, question)]
+    if before is not None:
+        written, named = _with(tx, before.written, written), _with(tx, before.named, named)
     return Place(
         alone=tuple(row["thread_id"] for row in found if not row["has_others"]),
         shared=tuple(row["thread_id"] for row in found if row["has_others"]),
-        written=tuple(row["id"] for row in tx.execute(WRITTEN_BY, question)),
-        named=tuple(row["id"] for row in tx.execute(NAMED_IN, question)),
+        written=tuple(written),
+        named=tuple(named),
     )
+
+
+def _with(tx: Transaction, before: Sequence[str], new: Sequence[str]) -> list[str]:
+    """Those that are there still, and the new ones."""
+    still = {row["id"] for row in tx.execute(STILL_THERE, {"ids": orjson.dumps(list(before)).decode()})}
+    return sorted(still | set(new))
 
 
 def lives(tx: Transaction, text: str) -> bool:

@@ -13,9 +13,10 @@ import orjson
 
 from storage import answerers, tombstones
 from storage.database import Transaction, moment
-from storage.threads import Object
+from storage.threads import Object, ObjectType
 from storage.tombstones import Kind, Mark
 
+PERSONS: Final = (ObjectType.STUDENT, ObjectType.CONTACT, ObjectType.ORGANISATION, ObjectType.USER)
 _T: Final = "(SELECT value FROM json_each(:threads))"
 _M: Final = "(SELECT value FROM json_each(:messages))"
 _G: Final = "(SELECT value FROM json_each(:graph_ids))"
@@ -108,6 +109,7 @@ ABOUT: Final = """
 SELECT thread_objects.thread_id,
        EXISTS (SELECT 1 FROM thread_objects AS other
                 WHERE other.thread_id = thread_objects.thread_id
+                  AND other.type IN (SELECT value FROM json_each(:keepers))
                   AND json_object('type', other.type, 'id', other.object_id)
                       NOT IN (SELECT value FROM json_each(:objects))) AS is_shared
   FROM thread_objects
@@ -137,16 +139,28 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """The threads of some objects: those of nobody else, and those that other objects have too."""
+    """The threads of some objects: those of nobody else, and those that others have too."""
 
     alone: tuple[str, ...] = field(default=())
     shared: tuple[str, ...] = field(default=())
 
 
 def about(tx: Transaction, account_id: str, objects: Sequence[Object]) -> About:
-    """The threads of these objects."""
+    """The threads of these objects.
+
+    Somebody's own thread is also about their enrolment, intake or class, which are nobody: where a person is among the
+    objects, only other persons keep a thread. Else all others do.
+    """
+    keepers = PERSONS if any(one.type in PERSONS for one in objects) else tuple(ObjectType)
     spelled = [orjson.dumps({"type": one.type.value, "id": one.id}).decode() for one in objects]
-    rows = tx.execute(ABOUT, {"account_id": account_id, "objects": orjson.dumps(spelled).decode()}).fetchall()
+    rows = tx.execute(
+        ABOUT,
+        {
+            "account_id": account_id,
+            "objects": orjson.dumps(spelled).decode(),
+            "keepers": orjson.dumps(keepers).decode(),
+        },
+    ).fetchall()
     return About(
         alone=tuple(row["thread_id"] for row in rows if not row["is_shared"]),
         shared=tuple(row["thread_id"] for row in rows if row["is_shared"]),

@@ -84,7 +84,7 @@ def erase(
 ) -> None:
     """Erase what is kept of some records, or of a person; the receipt says what went, and that nothing is left.
 
-    Records: their threads go, but of threads that other records have too only the link. A person: what they wrote goes,
+    Records: their threads go, but of threads that another person has too only the link. A person: what they wrote goes,
     and their address in the mail of others. The mailboxes at Microsoft 365 are not touched; backups have it until they
     are deleted. Exit code 1 when letters are still on their way, or the search of the file found something.
     """

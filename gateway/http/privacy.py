@@ -52,7 +52,7 @@ class ErasureView:
     """The receipt of an erasure: ids, counts and times, and nothing of what was erased.
 
     A dry run has no `id`. `threads` went whole, with their `messages`; of `unlinked_threads` only the link went, as
-    they belong to other records too; in `edited_messages` the address gave way to "[erased]". `rows` counts by table.
+    somebody else has them too; in `edited_messages` the address gave way to "[erased]". `rows` counts by table.
     `purged_at` is since when the search index and the log have nothing of it; without a `proof` the gateway was stopped
     before it had searched the file.
     """

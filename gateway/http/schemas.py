@@ -487,7 +487,8 @@ class NewErasure(Taken):
     objects: list[ObjectRef] = Field(
         default=[],
         max_length=MOST_OBJECTS,
-        description="Threads of these records and no others go; of threads that others have too, only the link.",
+        description="Their threads go; of threads that another student, contact, organisation or user has too, only "
+        "the link. Where no such person is among them, any other record keeps a thread.",
     )
     address: values.MailAddress | None = Field(
         default=None, description="What this person wrote goes, and their address in the mail of others."

@@ -1,7 +1,8 @@
 """Erasing what is kept of some objects, or of a person by their address; or first saying what that would remove.
 
-Objects: their threads go whole. A thread that other objects have too stays, and only the link goes; so to erase a
-student, name the enrolments that stand for nobody else as well. An address: threads with nobody else go whole; in the
+Objects: their threads go whole, but of a thread that somebody else has too only the link goes. Somebody is a student,
+a contact, an organisation or a user; an enrolment, an intake or a class keeps a thread only where no person is to be
+erased. An address: threads with nobody else go whole; in the
 others, what that person wrote goes, and in what others wrote the address gives way to "[erased]". Their name in the
 words of others cannot be told from other words, and stays; the receipt says so.
 
@@ -38,16 +39,18 @@ from storage import (
 )
 from storage.audit import Actor
 from storage.erasures import Erasure, What
+from storage.ids import before_ids
 from storage.messages import Message
+from storage.persons import Place
 from storage.privacy import Reach
 from storage.threads import Address, Object
 
 log = logging.getLogger(__name__)
 
-CHORE: Final = "purging"
 MOST_STEPS: Final = 100_000
 EXPIRED_AT_ONCE: Final = 25
 BY_AGE: Final = "older than the account keeps it"
+OVERLAP: Final = timedelta(minutes=1)
 LOG_TRIES: Final = 50
 LOG_WAIT: Final = timedelta(milliseconds=200)
 
@@ -59,6 +62,14 @@ class Order:
     objects: tuple[Object, ...] = ()
     address: str | None = None
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Where an address stood, and before which ids that is all."""
+
+    place: Place
+    since: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +117,21 @@ class Eraser:
         When it raises anything else, the rows are gone all the same if there is a receipt: `purge_due` goes on.
         """
         async with self._alone:
-            found = await self._store.write(carry_out, account_id, order, by=by, now=self._clock.now())
+            seen = await self._look(account_id, order)
+            found = await self._store.write(carry_out, account_id, order, by=by, now=self._clock.now(), seen=seen)
             await self._purge(found.id)
             await self._prove(found)
         return await self._store.read(erasures.get, account_id, found.id)
+
+    async def _look(self, account_id: str, order: Order) -> Seen | None:
+        """Look through all text beside the work, so that the transaction has only what came since."""
+        if order.address is None:
+            return None
+        since = before_ids("msg", self._clock.now() - OVERLAP)
+        return Seen(
+            place=await self._store.read(persons.look_for, account_id, order.address),
+            since=since,
+        )
 
     async def expire(self, account_id: str) -> int:
         """Remove the threads that are older than the account's rules allow, some at a time; how many went."""
@@ -186,31 +208,39 @@ class _Removed:
     threads: int = 0
 
 
-def plan(tx: Transaction, account_id: str, order: Order) -> Plan:
-    """What an order takes. Raises `Conflict` for an address of the school's own."""
+def plan(tx: Transaction, account_id: str, order: Order, seen: Seen | None = None) -> Plan:
+    """What an order takes; with what was `seen`, without a look through all text.
+
+    Raises `Conflict` for an address of the school's own.
+    """
     if order.address is not None:
-        return _plan_of_address(tx, account_id, order.address)
+        return _plan_of_address(tx, account_id, order.address, seen)
     about = privacy.about(tx, account_id, order.objects)
     reach = privacy.reach(tx, account_id, about.alone)
     rows = privacy.count(tx, account_id, reach)
     return Plan(what=What.OBJECTS, reach=reach, unlinked=about.shared, edited=(), left=(), rows=rows)
 
 
-def _plan_of_address(tx: Transaction, account_id: str, address: str) -> Plan:
+def _plan_of_address(tx: Transaction, account_id: str, address: str, seen: Seen | None) -> Plan:
     if mailboxes.ever(tx, account_id, address) is not None:
         raise Conflict("This address is a mailbox of the school's own: all letters come from it.")
-    place = persons.look_for(tx, account_id, address)
+    if seen is None:
+        place = persons.look_for(tx, account_id, address)
+    else:
+        place = persons.look_for(tx, account_id, address, before=seen.place, since=seen.since)
     reach = privacy.reach(tx, account_id, place.alone, place.written)
     edited = tuple(one for one in place.named if one not in set(reach.messages))
     rows = privacy.count(tx, account_id, reach)
     return Plan(what=What.ADDRESS, reach=reach, unlinked=(), edited=edited, left=place.shared, rows=rows)
 
 
-def carry_out(tx: Transaction, account_id: str, order: Order, *, by: Actor, now: datetime) -> _Removed:
+def carry_out(
+    tx: Transaction, account_id: str, order: Order, *, by: Actor, now: datetime, seen: Seen | None = None
+) -> _Removed:
     """The rows go, the receipt comes; one transaction's work. Raises `Conflict`."""
     if order.address is not None and order.address.lower() in order.reason.lower():
         raise Conflict("The reason names the address, so the receipt would keep it. Give it in other words.")
-    found = plan(tx, account_id, order)
+    found = plan(tx, account_id, order, seen)
     removed = remove(tx, account_id, found, address=order.address, now=now)
     for thread_id in found.unlinked:
         for what in order.objects:

@@ -11,6 +11,8 @@ from gateway.privacy import proof
 from gateway.privacy.erasing import Eraser, Order, carry_out
 from storage import Conflict, Store, Transaction, erasures, messages, persons, privacy, threads
 from storage.audit import Actor
+from storage.ids import before_ids, new_id
+from storage.threads import Object, ObjectType
 from tests.fakes.clock import A_MONDAY, FakeClock
 from tests.privacy.scene import ADDRESS, CANARIES, OTHER, PARENT, STUDENT, School, build, by
 from tests.storage.scene import a_message
@@ -144,6 +146,30 @@ async def test_a_thread_that_somebody_else_has_too_only_loses_its_link(
     assert await store.read(lambda tx: tx.execute("SELECT count(*) FROM messages").fetchone()[0]) == 0
 
 
+ENROLMENT = Object(type=ObjectType.ENROLMENT, id="E77")
+CONTACT = Object(type=ObjectType.CONTACT, id="C5")
+
+
+@pytest.mark.parametrize(
+    ("erased", "other", "goes"),
+    [
+        (STUDENT, ENROLMENT, True),
+        (STUDENT, CONTACT, False),
+        (CONTACT, STUDENT, False),
+        (ENROLMENT, STUDENT, False),
+        (ENROLMENT, Object(type=ObjectType.INTAKE, id="I1"), False),
+    ],
+    ids=["student, of an enrolment", "student, of a contact", "contact", "enrolment, of a student", "of an intake"],
+)
+async def test_who_else_keeps_a_thread(store: Store, school: School, erased: Object, other: Object, goes: bool) -> None:
+    """An enrolment, an intake, a class are nobody: they keep a thread only from one another."""
+    thread_id = school.base.thread_id
+    await store.write(lambda tx: tx.execute("DELETE FROM thread_objects WHERE thread_id = ?", (thread_id,)))
+    await store.write(threads.link, school.account_id, thread_id, [erased, other])
+    found = await store.read(privacy.about, school.account_id, [erased])
+    assert (thread_id in found.alone, thread_id in found.shared) == (goes, not goes)
+
+
 async def test_of_a_person_goes_what_they_wrote_and_their_address_in_the_mail_of_others(
     store: Store, school: School, eraser: Eraser, actor: Actor
 ) -> None:
@@ -157,6 +183,18 @@ async def test_of_a_person_goes_what_they_wrote_and_their_address_in_the_mail_of
     assert [one.address for one in await store.read(threads.participants, school.shared_id)] == [PARENT]
     assert await store.read(_found, school, "shirts") == 2
     assert await store.read(_found, school, "canaryaddress") == 0
+
+
+async def test_what_comes_between_the_look_and_the_transaction_goes_too(store: Store, school: School) -> None:
+    """The look through all text is beside the work; the transaction looks through what came since, and no more."""
+    since = before_ids("msg", A_MONDAY)
+    seen = await store.read(persons.look_for, school.account_id, ADDRESS)
+    await store.write(_another_mail, school, new_id("msg", A_MONDAY), text=f"from {ADDRESS.upper()}")
+    await store.write(lambda tx: tx.execute("DELETE FROM messages WHERE id = 'msg_held'"))
+    late = await store.read(persons.look_for, school.account_id, ADDRESS, before=seen, since=since)
+    whole = await store.read(persons.look_for, school.account_id, ADDRESS)
+    assert (sorted(late.named), sorted(late.written)) == (sorted(whole.named), sorted(whole.written))
+    assert len(late.named) == len(seen.named)
 
 
 @pytest.mark.parametrize("state", ["accepted", "unknown", "needs_review"])
@@ -222,8 +260,8 @@ def test_a_word_on_the_edge_of_two_pieces_is_found(tmp_path: Path) -> None:
         assert proof.search([file], ["canary-word!"]).hits == {0: ["file"]}
 
 
-def _another_mail(tx: Transaction, school: School, message_id: str) -> None:
-    body = f"Shirts and socks {message_id} " * 20
+def _another_mail(tx: Transaction, school: School, message_id: str, *, text: str = "Shirts and socks") -> None:
+    body = f"{text} {message_id} " * 20
     messages.insert(tx, a_message(school.base, message_id, thread_id=school.kept["thread_id"], body=body), text=body)
 
 
