@@ -31,10 +31,7 @@ WRITTEN_BY: Final = """
 SELECT id FROM messages
  WHERE id > :after_id AND account_id = :account_id AND from_address = :address COLLATE NOCASE
 """
-_NAMES: Final = " OR ".join(
-    f"instr(lower({column}), :lowered)"
-    for column in ("subject", "recipients", "body", "new_text", "preview", "attachments", "evidence", "created_by")
-)
+_NAMES: Final = " OR ".join(f"instr(lower({column}), :lowered)" for column in TEXTS["messages"][1])
 NAMED_IN: Final = f"""
 SELECT id FROM messages WHERE id > :after_id AND account_id = :account_id AND ({_NAMES})
 UNION SELECT message_id FROM outbox

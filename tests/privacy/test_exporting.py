@@ -39,7 +39,7 @@ class Mailbox:
 
     async def mime_pieces(self, user: str, id: str) -> AsyncGenerator[bytes, None]:
         if self._error is not None:
-            yield b"Subject: broken off"
+            yield b"broken off" * 10_000
             raise self._error
         if id not in self._there:
             raise NotFound(status=404, code="ErrorItemNotFound", message="", request_id=None, client_request_id="x")
