@@ -1,10 +1,15 @@
 """What was erased does not come back: not by the delta, nor by a look elsewhere, nor by the completeness check."""
 
+import email
+import io
+import json
+import zipfile
 from datetime import timedelta
 
 import pytest
 
 from gateway.privacy.erasing import Eraser, Order
+from gateway.privacy.exporting import Exporter
 from gateway.threads.completeness import SETTLED_AFTER, CompletenessCheck, check_soon
 from gateway.threads.linking import Linking
 from storage import Conflict, completeness, folders, threads
@@ -93,3 +98,15 @@ async def test_a_new_letter_to_the_same_person_begins_anew(gateway: Gateway) -> 
     letter = await gateway.send(MAIA)
     (reply,) = await gateway.stored()
     assert reply.thread_id == letter.thread_id
+
+
+async def test_an_export_has_the_letter_and_the_reply_as_the_mailbox_has_them(gateway: Gateway) -> None:
+    letter = await a_conversation(gateway)
+    exporter = Exporter(gateway.store, OneClient(gateway.graph), gateway.clock)
+    content = b"".join([piece async for piece in exporter.export(gateway.account_id, STUDENT)])
+    found = zipfile.ZipFile(io.BytesIO(content))
+    told = json.loads(found.read("manifest.json"))["messages"]
+    assert [one["from"] for one in told] == ["mailbox", "mailbox"]
+    sent, reply = (email.message_from_bytes(found.read(one["file"])) for one in told)
+    assert sent["message-id"] == letter.internet_message_id
+    assert reply["in-reply-to"] == letter.internet_message_id
