@@ -53,12 +53,16 @@ FIRST: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is asked for: the first of `FIRST`, then others by chance; or these."""
+    """What is asked for: the first of `FIRST`, then others by chance; or these.
+
+    `at_rest` is for a quiet machine: elsewhere what the processor does says nothing.
+    """
 
     jumps: int
     seed: int
     folder: Path
     given: Sequence[Jump] = ()
+    at_rest: bool = True
 
     def course(self) -> list[Jump]:
         """All of them, in order."""
@@ -204,7 +208,7 @@ def jump_about(plan: Plan, watcher: Callable[[int], None] = lambda jumps: None) 
             reply_s.append(one.wait(one.all_here, f"the reply after a jump by {jump.by} was not here"))
             subscribed_s.append(one.wait(one.all_subscribed, f"not all was subscribed to after a jump by {jump.by}"))
             watcher(number)
-        busy = one.busy()
+        busy = one.busy() if plan.at_rest else 0.0
         stored = one.stored()
         code, said = one.gateway.terminate()
         one.violations += [f"the gateway logged: {line}" for line in one.gateway.cries()]
