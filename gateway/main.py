@@ -31,6 +31,7 @@ from gateway.host.webhooks import HostWebhooks
 from gateway.housekeeping import Housekeeping
 from gateway.http.app import create_app
 from gateway.http.auditing import Trail
+from gateway.http.callers import Callers
 from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.master_key import LiveKey, unlock
@@ -104,6 +105,7 @@ class Gateway:
     webhooks: HostWebhooks
     deliverer: Deliverer
     mark: Mark
+    callers: Callers
     health: Health
     session_key: bytes
     stopping: asyncio.Event
@@ -147,6 +149,7 @@ class Gateway:
             try:
                 await self.budgets.keep()
                 await self.mark.keep()
+                await self.callers.keep(self.store)
                 await self.store.write(give_sign, now=self.clock.now())
             except storage.StorageUnavailable:
                 log.warning("books not kept: the store is not to be had")
@@ -234,6 +237,7 @@ async def gateway(
             certificates=certificates,
             rich=settings.rich_notifications,
         )
+        callers = Callers()
         app = create_app(
             Services(
                 store=store,
@@ -250,6 +254,7 @@ async def gateway(
                 readiness=health,
                 session_key=session_key,
                 stopping=stopping,
+                callers=callers,
             )
         )
         stack.push_async_callback(trail.close)
@@ -277,6 +282,7 @@ async def gateway(
             webhooks=webhooks,
             deliverer=Deliverer(store, poster, key, clock),
             mark=Mark(settings.database, store, clock),
+            callers=callers,
             health=health,
             stopping=stopping,
         )
@@ -304,6 +310,7 @@ def server_for(app: ASGIApp) -> Server:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # the application does that, by a setting
             server_header=False,
             date_header=True,
             ws="none",

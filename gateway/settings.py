@@ -50,6 +50,8 @@ class Settings:
     elsewhere_interval: timedelta = timedelta(hours=1)
     embed_hosts: tuple[str, ...] = ()
     rich_notifications: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+    requests_per_minute: int = 6000
     largest_request: int = 16 * 1024 * 1024
     largest_attachment: int = LARGEST_ATTACHMENT
     largest_letter: int = LARGEST_ATTACHMENT
@@ -239,6 +241,20 @@ SETTINGS: Final = (
         read=_switch,
         help="on: notifications about the Inbox bring encrypted metadata, so that mail that is not ours need not be "
         "fetched. Where that does not work, plain ones take their place for a day.",
+    ),
+    Setting(
+        name="trusted_proxies",
+        default="none",
+        read=networks,
+        help="Addresses or networks of the proxies before the gateway, apart by commas: of their requests, "
+        "X-Forwarded-For says who the caller is.",
+    ),
+    Setting(
+        name="requests_per_minute",
+        default="6000",
+        read=_number(0, 10_000_000),
+        help="Requests that one API key may make in a minute; 0 is no limit. What is more gets 429. Microsoft Graph's "
+        "requests are not counted.",
     ),
     Setting(
         name="largest_request",

@@ -1,6 +1,6 @@
 """Messages: every letter of ours and every mail that belongs to one of our threads."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ import orjson
 from storage import search
 from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
+from storage.sight import IN_SIGHT, as_parameter
 from storage.threads import Address, Cursor, Object
 
 
@@ -227,6 +228,17 @@ LETTERS = (
 """
 )
 LETTERS_OF_BATCH = LETTERS.replace("WHERE", "WHERE outbox.batch_id = :batch_id AND")
+IN_SIGHT_TOO = f"threads.mailbox_id IN {IN_SIGHT}"
+THREAD_IN_SIGHT = f"messages.thread_id IN (SELECT id FROM threads WHERE {IN_SIGHT_TOO})"
+LETTERS_IN_SIGHT = LETTERS.replace("WHERE", f"WHERE {THREAD_IN_SIGHT} AND")
+LETTERS_OF_BATCH_IN_SIGHT = LETTERS_OF_BATCH.replace("WHERE", f"WHERE {THREAD_IN_SIGHT} AND")
+HELD_IN_SIGHT = HELD.replace("WHERE messages.account_id", f"WHERE {THREAD_IN_SIGHT} AND messages.account_id")
+OF_OBJECT_IN_SIGHT = OF_OBJECT.replace(
+    "messages.placement = 'placed'", f"messages.placement = 'placed' AND {THREAD_IN_SIGHT}"
+)
+OF_OBJECT_IN_SIGHT = OF_OBJECT_IN_SIGHT.replace(
+    "threads.message_count > 0", f"threads.message_count > 0 AND {IN_SIGHT_TOO}"
+)
 BY_GRAPH_ID = SELECT_MESSAGE + " WHERE messages.mailbox_id = :mailbox_id AND messages.graph_id = :graph_id"
 BY_INTERNET_MESSAGE_ID = (
     SELECT_MESSAGE
@@ -344,8 +356,9 @@ def of_object(
     object_id: str,
     before: Cursor | None = None,
     limit: int,
+    mailbox_ids: Collection[str] | None = None,
 ) -> list[Message]:
-    """One flat feed over all threads of an object, newest first."""
+    """One flat feed over all threads of an object, or those of them in some mailboxes, newest first."""
     question = {
         "account_id": account_id,
         "type": object_type,
@@ -355,7 +368,10 @@ def of_object(
         "limit": limit,
         "no_time": -(2**63),
     }
-    return [Message.from_row(row) for row in tx.execute(OF_OBJECT, question)]
+    if mailbox_ids is None:
+        return [Message.from_row(row) for row in tx.execute(OF_OBJECT, question)]
+    question |= {"mailbox_ids": as_parameter(mailbox_ids)}
+    return [Message.from_row(row) for row in tx.execute(OF_OBJECT_IN_SIGHT, question)]
 
 
 def held_of_object(tx: Transaction, account_id: str, *, object_type: str, object_id: str) -> int:
@@ -365,9 +381,15 @@ def held_of_object(tx: Transaction, account_id: str, *, object_type: str, object
 
 
 def held(
-    tx: Transaction, account_id: str, *, of: Object | None = None, before: Cursor | None = None, limit: int
+    tx: Transaction,
+    account_id: str,
+    *,
+    of: Object | None = None,
+    before: Cursor | None = None,
+    limit: int,
+    mailbox_ids: Collection[str] | None = None,
 ) -> list[Message]:
-    """What waits for a person, newest first: all of it, or what may belong to an object's threads."""
+    """What waits for a person, newest first: all, or what may belong to an object's or some mailboxes' threads."""
     question = {
         "account_id": account_id,
         "type": None if of is None else of.type,
@@ -376,7 +398,10 @@ def held(
         "before_id": "" if before is None else before.id,
         "limit": limit,
     }
-    return [Message.from_row(row) for row in tx.execute(HELD, question)]
+    if mailbox_ids is None:
+        return [Message.from_row(row) for row in tx.execute(HELD, question)]
+    question |= {"mailbox_ids": as_parameter(mailbox_ids)}
+    return [Message.from_row(row) for row in tx.execute(HELD_IN_SIGHT, question)]
 
 
 def held_in(tx: Transaction, thread_id: str) -> list[Message]:
@@ -385,11 +410,22 @@ def held_in(tx: Transaction, thread_id: str) -> list[Message]:
 
 
 def letters(
-    tx: Transaction, account_id: str, *, before_id: str | None = None, limit: int, batch_id: str | None = None
+    tx: Transaction,
+    account_id: str,
+    *,
+    before_id: str | None = None,
+    limit: int,
+    batch_id: str | None = None,
+    mailbox_ids: Collection[str] | None = None,
 ) -> list[Message]:
-    """Letters that went through our outbox, newest first: all, or those of a batch."""
+    """Letters that went through our outbox, newest first: all, or those of a batch, or from some mailboxes."""
     question = {"account_id": account_id, "before_id": before_id or "~", "limit": limit, "batch_id": batch_id}
-    return [Message.from_row(row) for row in tx.execute(LETTERS if batch_id is None else LETTERS_OF_BATCH, question)]
+    if mailbox_ids is None:
+        statement = LETTERS if batch_id is None else LETTERS_OF_BATCH
+    else:
+        statement = LETTERS_IN_SIGHT if batch_id is None else LETTERS_OF_BATCH_IN_SIGHT
+        question |= {"mailbox_ids": as_parameter(mailbox_ids)}
+    return [Message.from_row(row) for row in tx.execute(statement, question)]
 
 
 def by_graph_id(tx: Transaction, mailbox_id: str, graph_id: str) -> Message | None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway.http import (
     account,
@@ -22,6 +23,7 @@ from gateway.http import (
     files,
     health,
     hooks,
+    keys,
     least_privilege,
     mailboxes,
     messages,
@@ -36,7 +38,7 @@ from gateway.http import (
     webhooks,
 )
 from gateway.http.door import Measured
-from gateway.http.middleware import BodyLimit, LastNet, RequestId, SecurityHeaders, body_limits
+from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, SecurityHeaders, body_limits
 from gateway.http.pages import page_routes
 from gateway.http.routing import Operation, routes_of
 from gateway.http.services import Services
@@ -62,6 +64,7 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *audit.OPERATIONS,
     *hooks.OPERATIONS,
     *privacy.OPERATIONS,
+    *keys.OPERATIONS,
 )
 
 
@@ -77,10 +80,13 @@ def create_app(services: Services) -> Starlette:
         *page_routes(services),
     ]
     limit = Middleware(BodyLimit, limits=body_limits(services.settings))
+    proxies = [str(one) for one in services.settings.trusted_proxies]
+    behind = Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
+    surroundings = (RequestId, SecurityHeaders, AnswerHeaders, LastNet)
     measured = Middleware(Measured, door=services.door, clock=services.clock)
     app = Starlette(
         routes=routes,
-        middleware=[measured, Middleware(RequestId), Middleware(SecurityHeaders), Middleware(LastNet), limit],
+        middleware=[behind, measured, *(Middleware(one) for one in surroundings), limit],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are

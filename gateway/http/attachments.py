@@ -25,6 +25,7 @@ from gateway.http.problem_types import (
 from gateway.http.problems import Problem, as_problem
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.services import Services
+from gateway.http.sight import Sees
 from gateway.threads.attachments import PLACED, Download, GoneFromMailbox, KeptElsewhere
 from gateway.threads.views import AttachmentView, attachment_views
 from storage import NotFound, Transaction, messages
@@ -117,6 +118,7 @@ OPERATIONS: Final = (
         audit=reads("message.read", id="message_id"),
         gives=AttachmentsView,
         problems=(NOT_FOUND,),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="GET",
@@ -136,5 +138,6 @@ OPERATIONS: Final = (
             MICROSOFT_365,
             MICROSOFT_365_BUSY,
         ),
+        sees=Sees.MESSAGE,
     ),
 )

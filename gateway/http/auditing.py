@@ -77,7 +77,7 @@ def unaudited(why: str) -> Unaudited:
 
 
 def actor(request: Request, key: ApiKey, via: Via, staff: str | None) -> Actor:
-    """The address is the one that the connection has: a proxy's, where one stands before the gateway."""
+    """The address is the caller's as far as proxies of GATEWAY_TRUSTED_PROXIES say it, else the connection's."""
     address = None if request.client is None else request.client.host
     return Actor(via=via, key_id=key.id, key_name=key.name, staff=staff, address=address)
 

@@ -10,13 +10,14 @@ from typing import Any, Final, Literal
 
 from starlette.responses import Response
 
-from gateway.http import schemas
+from gateway.http import schemas, sight
 from gateway.http.auditing import does, reads
 from gateway.http.letters import WITHOUT_KEY, Status
 from gateway.http.messages import POSTING, WITH_KEY, idempotency_key, letter_of, refused
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from gateway.sending import choices
 from gateway.sending.accept import accept_batch, done_by
 from gateway.sending.machine import shown
@@ -62,6 +63,7 @@ class BatchView:
 async def post(call: Call[schemas.NewBatch]) -> Response:
     letters = await asyncio.to_thread(_letters_of, call.given)
     try:
+        await sight.check_letters(call.services.store, call.key, letters)
         view, repeated = await call.deed.write_and(
             lambda accepted: None if accepted[1] else {"batch_id": accepted[0].id},
             _accept,
@@ -186,6 +188,7 @@ OPERATIONS: Final = (
         status=HTTPStatus.ACCEPTED,
         headers=WITH_KEY,
         problems=POSTING,
+        sees=Sees.PART,
     ),
     Operation(
         method="GET",
@@ -207,6 +210,7 @@ OPERATIONS: Final = (
         audit=reads("batch.show", id="batch_id"),
         gives=BatchView,
         problems=(NOT_FOUND,),
+        sees=Sees.BATCH,
     ),
     Operation(
         method="POST",
@@ -218,5 +222,6 @@ OPERATIONS: Final = (
         audit=does("batch.cancel", id="batch_id"),
         gives=BatchView,
         problems=(NOT_FOUND,),
+        sees=Sees.BATCH,
     ),
 )

@@ -1,6 +1,6 @@
 """`/v1/completeness`: whether all mail of our conversations is here, and since when."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gateway.http import schemas
 from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from gateway.threads.completeness import check_soon
 from gateway.threads.standing import MissingMail, OpenGap, read_completeness
 from storage import Transaction, mailboxes
@@ -50,9 +51,13 @@ class CompletenessView:
     next: None
 
 
-def completeness_view(tx: Transaction, account_id: str, now: datetime) -> CompletenessView:
-    """How complete each validated mailbox is."""
+def completeness_view(
+    tx: Transaction, account_id: str, now: datetime, *, mailbox_ids: Collection[str] | None = None
+) -> CompletenessView:
+    """How complete each validated mailbox is, or each of these."""
     found = mailboxes.list_validated(tx, account_id)
+    if mailbox_ids is not None:
+        found = [one for one in found if one.id in mailbox_ids]
     return CompletenessView(items=[_mailbox_view(tx, one, now) for one in found], next=None)
 
 
@@ -80,7 +85,10 @@ def _ask(tx: Transaction, account_id: str, now: datetime) -> CompletenessView:
 
 
 async def show(call: Call[schemas.Nothing]) -> Response:
-    return json_response(await call.services.store.read(completeness_view, call.account_id, call.now))
+    view = await call.services.store.read(
+        completeness_view, call.account_id, call.now, mailbox_ids=call.key.mailbox_ids
+    )
+    return json_response(view)
 
 
 async def check(call: Call[schemas.Nothing]) -> Response:
@@ -99,6 +107,7 @@ OPERATIONS: Final = (
         does=show,
         audit=unaudited(NO_MAIL),
         gives=CompletenessView,
+        sees=Sees.PART,
     ),
     Operation(
         method="POST",

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.http import auth, schemas
+from gateway.http import auth, schemas, sight
 from gateway.http.auditing import does
 from gateway.http.problem_types import (
     CONFLICT,
@@ -17,6 +17,7 @@ from gateway.http.problem_types import (
 )
 from gateway.http.problems import BadValue, about, invalid
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from gateway.sending.posted import MailboxNotValidated, UnknownMailbox
 from gateway.threads.linking import Ambiguous
 from gateway.threads.views import ThreadView, thread_view
@@ -30,6 +31,7 @@ async def link(call: Call[schemas.NewThread]) -> Response:
     auth.require(call.key, Scope.READ)
     given = call.given
     try:
+        await sight.check_mailbox(call.services.store, call.key, given.mailbox)
         thread_id = await call.services.linking.link(
             call.account_id,
             given.mailbox,
@@ -62,5 +64,6 @@ OPERATIONS: Final = (
         gives=ThreadView,
         status=HTTPStatus.CREATED,
         problems=(NOT_FOUND, CONFLICT, NOT_CONNECTED, MICROSOFT_365, UNKNOWN_MAILBOX, MAILBOX_NOT_VALIDATED),
+        sees=Sees.PART,
     ),
 )

@@ -8,14 +8,14 @@ from typing import Any, Final, Self
 import orjson
 from starlette.responses import Response
 
-from gateway.http import reading, schemas
+from gateway.http import auth, reading, schemas
 from gateway.http.auditing import reads
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.stream import event_stream
 from gateway.threads.views import to_json
 from gateway.waiting import first_of
-from storage import api_keys, events
+from storage import events
 from storage.api_keys import Scope
 from storage.events import Event
 
@@ -94,7 +94,7 @@ async def stream(call: Call[schemas.EventStreamQuery]) -> Response:
         after = await store.read(events.last_seq, call.account_id)
 
     async def allowed() -> bool:
-        return await store.read(api_keys.find_by_id, call.key.id) is not None
+        return await store.read(auth.live, call.key.id, call.now) is not None
 
     return event_stream(call.services, call.account_id, after=after, to_lines=_message, allowed=allowed)
 

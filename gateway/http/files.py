@@ -21,6 +21,7 @@ from gateway.http.auditing import does, reads
 from gateway.http.problem_types import BAD_REQUEST, NOT_FOUND, TOO_MUCH_WAITING, UNSUPPORTED_MEDIA_TYPE
 from gateway.http.problems import BadValue, Problem, invalid
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from storage import StorageUnavailable, files
 from storage.api_keys import Scope
 from storage.files import PIECE, File
@@ -147,6 +148,7 @@ OPERATIONS: Final = (
         },
         problems=(UNSUPPORTED_MEDIA_TYPE, TOO_MUCH_WAITING),
         raw=True,
+        sees=Sees.ANY,
     ),
     Operation(
         method="GET",
@@ -158,5 +160,6 @@ OPERATIONS: Final = (
         audit=reads("file.show", id="file_id"),
         gives=FileView,
         problems=(NOT_FOUND,),
+        sees=Sees.ANY,
     ),
 )

@@ -1,6 +1,6 @@
 """How the API shows a letter on its way, and one message whole."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -134,10 +134,18 @@ def whole_message(tx: Transaction, account_id: str, message_id: str) -> WholeMes
 
 
 def newest_letters(
-    tx: Transaction, account_id: str, *, before_id: str | None, limit: int, batch_id: str | None = None
+    tx: Transaction,
+    account_id: str,
+    *,
+    before_id: str | None,
+    limit: int,
+    batch_id: str | None = None,
+    mailbox_ids: Collection[str] | None = None,
 ) -> Sequence[LetterView]:
-    """Newest first: all, or those of a batch."""
-    found = messages.letters(tx, account_id, before_id=before_id, limit=limit, batch_id=batch_id)
+    """Newest first: all, or those of a batch, or from some mailboxes."""
+    found = messages.letters(
+        tx, account_id, before_id=before_id, limit=limit, batch_id=batch_id, mailbox_ids=mailbox_ids
+    )
     return [_letter_view(tx, one) for one in found]
 
 

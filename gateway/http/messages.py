@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from starlette.responses import Response
 
-from gateway.http import reading, schemas
+from gateway.http import reading, schemas, sight
 from gateway.http.auditing import does, reads
 from gateway.http.letters import (
     AcceptedView,
@@ -31,6 +31,7 @@ from gateway.http.problem_types import (
 )
 from gateway.http.problems import BadValue, Problem, about, as_problem, invalid
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from gateway.sending import choices
 from gateway.sending.accept import accept
 from gateway.sending.posted import (
@@ -68,6 +69,7 @@ async def take_in(call: Call[Any], letter: NewLetter) -> Response:
     """Accept a letter and say so."""
     key, rules = idempotency_key(call), call.services.settings.rules
     try:
+        await sight.check_letter(call.services.store, call.key, letter)
         view, repeated = await call.deed.write_and(
             lambda accepted: None if accepted[1] else {"message_id": accepted[0].id},
             _accept,
@@ -154,7 +156,12 @@ async def list_letters(call: Call[schemas.LettersQuery]) -> Response:
     cursor, limit = from_text(call.given.after), call.given.limit
     before_id = None if cursor is None else cursor.id
     found = await call.services.store.read(
-        newest_letters, call.account_id, before_id=before_id, limit=limit + 1, batch_id=call.given.batch
+        newest_letters,
+        call.account_id,
+        before_id=before_id,
+        limit=limit + 1,
+        batch_id=call.given.batch,
+        mailbox_ids=call.key.mailbox_ids,
     )
     items, following = page_of(found, limit, lambda one: Cursor(at=one.created_at, id=one.id))
     return json_response(Page(items=items, next=following))
@@ -202,6 +209,7 @@ OPERATIONS: Final = (
         status=HTTPStatus.ACCEPTED,
         headers=WITH_KEY,
         problems=POSTING,
+        sees=Sees.PART,
     ),
     Operation(
         method="GET",
@@ -212,6 +220,7 @@ OPERATIONS: Final = (
         does=list_letters,
         audit=reads("letter.list"),
         gives=Page[LetterView],
+        sees=Sees.PART,
     ),
     Operation(
         method="GET",
@@ -223,6 +232,7 @@ OPERATIONS: Final = (
         audit=reads("message.read", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND,),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -234,6 +244,7 @@ OPERATIONS: Final = (
         audit=does("letter.cancel", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -245,6 +256,7 @@ OPERATIONS: Final = (
         audit=does("letter.retry", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -256,5 +268,6 @@ OPERATIONS: Final = (
         audit=does("letter.close", id="message_id"),
         gives=WholeMessageView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
 )

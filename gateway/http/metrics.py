@@ -65,7 +65,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         registry.register(collector)
 
     async def show(request: Request) -> Response:
-        key = await auth.authenticate(services.store, request)
+        key = await auth.authenticate(services, request)
         auth.require(key, Scope.METRICS)
         scrape = Scrape(
             account_id=key.account_id,

@@ -75,6 +75,21 @@ class SecurityHeaders:
         await self._app(scope, receive, hardened)
 
 
+class AnswerHeaders:
+    """Gives an answer, a problem too, the headers that were found for it before the work began."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(scope.get("state", {}).get("headers", {}))
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
 class LastNet:
     """Turns an error that nobody foresaw into a 500 that tells nothing, and logs where it happened, once."""
 

@@ -42,13 +42,35 @@ NOT_AUTHENTICATED: Final = _type(
     "not-authenticated",
     HTTPStatus.UNAUTHORIZED,
     "An API key is needed",
-    "Send `Authorization: Bearer <key>` with a live API key. A revoked key is refused from that moment on.",
+    "Send `Authorization: Bearer <key>` with a live API key. A revoked key is refused from that moment on."
+    " So is one whose time is over.",
 )
 MISSING_SCOPE: Final = _type(
     "missing-scope",
     HTTPStatus.FORBIDDEN,
     "The API key may not do this",
     "The key is good, but lacks the scope that this route needs. `detail` names it. Create a key that has it.",
+)
+ADDRESS_NOT_ALLOWED: Final = _type(
+    "address-not-allowed",
+    HTTPStatus.FORBIDDEN,
+    "The API key may not be used from here",
+    "The key is good, but is held to other addresses. `detail` names the address that the request came from; behind a "
+    "proxy, the gateway's operator names the proxy by the setting GATEWAY_TRUSTED_PROXIES.",
+)
+LIMITED_KEY: Final = _type(
+    "limited-key",
+    HTTPStatus.FORBIDDEN,
+    "The API key is held to mailboxes",
+    "This tells of the whole account, or is a page for people: that is closed to a key that is held to some mailboxes. "
+    "Use a key without mailboxes.",
+)
+MORE_THAN_ITS_MAKER: Final = _type(
+    "more-than-its-maker",
+    HTTPStatus.FORBIDDEN,
+    "A key cannot make a key that may do more",
+    "The new key may have the scopes of the key that makes it, its addresses and its life, or less. `errors` says what "
+    "would be more.",
 )
 NOT_FOUND: Final = _type(
     "not-found",
@@ -138,6 +160,13 @@ UNKNOWN_FILE: Final = _type(
     "An attachment names a file that is not here",
     "Files are uploaded by `POST /v1/files` and kept for a day, or as long as a letter needs them. Upload it again.",
 )
+TOO_MANY_REQUESTS: Final = _type(
+    "too-many-requests",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "The API key has made too many requests",
+    "Send it again after `Retry-After` seconds, with the same Idempotency-Key. The headers `RateLimit` and "
+    "`RateLimit-Policy` of every answer say how many requests are left. A batch of letters is one request.",
+)
 LETTER_TOO_LARGE: Final = _type(
     "letter-too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -197,6 +226,9 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         MALFORMED_JSON,
         NOT_AUTHENTICATED,
         MISSING_SCOPE,
+        ADDRESS_NOT_ALLOWED,
+        LIMITED_KEY,
+        MORE_THAN_ITS_MAKER,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         CONFLICT,
@@ -211,6 +243,7 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         MAILBOX_NOT_VALIDATED,
         UNKNOWN_ORIGINAL,
         UNKNOWN_FILE,
+        TOO_MANY_REQUESTS,
         LETTER_TOO_LARGE,
         TOO_MUCH_WAITING,
         INTERNAL_ERROR,

@@ -10,6 +10,7 @@ from gateway.http import schemas
 from gateway.http.auditing import does
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from storage import Transaction, read_marks, threads
 from storage.api_keys import Scope
 
@@ -50,6 +51,7 @@ OPERATIONS: Final = (
         audit=does("thread.mark_read", id="thread_id"),
         gives=UnreadView,
         problems=(NOT_FOUND,),
+        sees=Sees.THREAD,
     ),
     Operation(
         method="POST",
@@ -61,5 +63,6 @@ OPERATIONS: Final = (
         audit=does("thread.mark_unread", id="thread_id"),
         gives=UnreadView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.THREAD,
     ),
 )

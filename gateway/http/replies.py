@@ -11,6 +11,7 @@ from gateway.http.letters import AcceptedView
 from gateway.http.messages import POSTING, WITH_KEY, letter_of, take_in
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.routing import Call, Operation
+from gateway.http.sight import Sees
 from gateway.sending.answering import latest_to_answer
 from storage.api_keys import Scope
 
@@ -33,5 +34,6 @@ OPERATIONS: Final = (
         status=HTTPStatus.ACCEPTED,
         headers=WITH_KEY,
         problems=(*POSTING, NOT_FOUND, CONFLICT),
+        sees=Sees.THREAD,
     ),
 )

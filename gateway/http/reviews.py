@@ -7,12 +7,13 @@ from typing import Final, Self, TypeVar
 
 from starlette.responses import Response
 
-from gateway.http import schemas
+from gateway.http import schemas, sight
 from gateway.http.actors import actor_of
 from gateway.http.auditing import reads, records_itself
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response
+from gateway.http.sight import Sees
 from gateway.threads import deciding
 from gateway.threads.deciding import Into
 from gateway.threads.reviews import ReviewView, reviews
@@ -60,13 +61,17 @@ async def list_held(call: Call[schemas.ReviewsQuery]) -> Response:
     given = call.given
     of = Object(type=given.type, id=given.id) if given.type is not None and given.id is not None else None
     before = from_text(given.after)
-    found = await call.services.store.read(reviews, call.account_id, of=of, before=before, limit=given.limit + 1)
+    found = await call.services.store.read(
+        reviews, call.account_id, of=of, before=before, limit=given.limit + 1, mailbox_ids=call.key.mailbox_ids
+    )
     items, following = page_of(found, given.limit, lambda one: Cursor(at=one.at, id=one.id))
     return json_response(Page(items=items, next=following))
 
 
 def _accept(tx: Transaction, call: Call[schemas.Acceptance]) -> Act:
     objects = tuple(Object(type=one.type, id=one.id) for one in call.given.objects)
+    if call.given.thread_id is not None:
+        sight.must_see(tx, call.key, Sees.THREAD, call.given.thread_id)
     into = Into(thread_id=call.given.thread_id, objects=objects)
     return deciding.accept(tx, call.account_id, call.path("id"), into=into, by=_person(call), now=call.now)
 
@@ -77,6 +82,7 @@ def _dismiss(tx: Transaction, call: Call[schemas.ByPerson]) -> Act:
 
 def _move(tx: Transaction, call: Call[schemas.Move]) -> Act:
     thread_id = call.given.thread_id
+    sight.must_see(tx, call.key, Sees.THREAD, thread_id)
     return deciding.move(tx, call.account_id, call.path("id"), thread_id, by=_person(call), now=call.now)
 
 
@@ -115,6 +121,7 @@ OPERATIONS: Final = (
         does=list_held,
         audit=reads("review.list"),
         gives=Page[ReviewView],
+        sees=Sees.PART,
     ),
     Operation(
         method="POST",
@@ -126,6 +133,7 @@ OPERATIONS: Final = (
         audit=records_itself("review.accept"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -137,6 +145,7 @@ OPERATIONS: Final = (
         audit=records_itself("review.dismiss"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -148,6 +157,7 @@ OPERATIONS: Final = (
         audit=records_itself("message.move"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -159,6 +169,7 @@ OPERATIONS: Final = (
         audit=records_itself("message.unlink"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.MESSAGE,
     ),
     Operation(
         method="POST",
@@ -170,5 +181,6 @@ OPERATIONS: Final = (
         audit=records_itself("review.undo"),
         gives=ActView,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.ACT,
     ),
 )

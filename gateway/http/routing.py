@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.http import auth, reading, values
+from gateway.http import auth, reading, sight, values
 from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun
 from gateway.http.problem_types import ProblemType
 from gateway.http.problems import BadValue, invalid
 from gateway.http.services import Services
+from gateway.http.sight import Sees
 from gateway.threads.views import to_json
 from storage.api_keys import ApiKey, Scope
 from storage.audit import Via
@@ -67,7 +68,8 @@ class Operation(Generic[T]):
     With `raw` the body is no JSON but bytes of any type, which `does` reads as they come, and `takes` is the query.
 
     `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
-    problems that every operation has. `audit` is what the audit log says of it.
+    problems that every operation has. `audit` is what the audit log says of it; `sees` is of what it tells, for keys
+    that are held to mailboxes.
     """
 
     method: str
@@ -83,6 +85,7 @@ class Operation(Generic[T]):
     headers: Mapping[str, str] | None = None
     problems: Sequence[ProblemType] = ()
     raw: bool = False
+    sees: Sees = Sees.WHOLE
 
     @property
     def takes_body(self) -> bool:
@@ -91,8 +94,9 @@ class Operation(Generic[T]):
 
     async def answer(self, services: Services, request: Request) -> Response:
         """Let in, check, do, and see that it stands in the audit log."""
-        key = await auth.authenticate(services.store, request)
+        key = await auth.authenticate(services, request)
         auth.require(key, self.scope)
+        await sight.check(services.store, key, self.sees, str(request.path_params.get("id", "")))
         if self.takes_body:
             given = await reading.body_as(request, self.takes)
         else:

@@ -18,6 +18,7 @@ from gateway.setup.account import AccountConfiguration
 from gateway.setup.values import start_of_day
 from gateway.threads.query import LONGEST_QUERY
 from gateway.threads.search import Question, ask
+from storage.api_keys import Scope
 from storage.deliveries import DeliveryState
 from storage.messages import Direction
 from storage.threads import Object, ObjectType
@@ -38,6 +39,7 @@ __all__ = [
     "NewBatch",
     "NewEmbedLink",
     "NewErasure",
+    "NewKey",
     "NewMailbox",
     "NewMessage",
     "NewReply",
@@ -63,6 +65,8 @@ MOST_ATTACHMENTS: Final = 250
 MOST_OBJECTS: Final = 20
 MOST_HEADERS: Final = 5  # https://learn.microsoft.com/graph/api/resources/message
 MOST_LETTERS: Final = 5000
+MOST_MAILBOXES: Final = 100
+MOST_NETWORKS: Final = 50
 LARGEST_SEQ: Final = 2**63 - 1
 LONGEST_LINK_S: Final = 12 * 60 * 60
 LONGEST_WAIT_S: Final = 30
@@ -348,6 +352,37 @@ class NewMailbox(Taken):
     """A mailbox that letters are to come from."""
 
     address: values.MailAddress
+
+
+class NewKey(Taken):
+    """An API key to be made. What is left out, the key is not held to."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Admissions app",
+                    "scopes": ["send", "read"],
+                    "mailboxes": ["admissions@school.example"],
+                    "networks": ["198.51.100.0/24"],
+                    "expires_at": "2027-12-31T00:00:00Z",
+                }
+            ]
+        }
+    )
+
+    name: values.KeyName
+    scopes: list[Annotated[Scope, Field(strict=False)]] = Field(min_length=1, max_length=len(Scope))
+    mailboxes: list[values.MailAddress] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_MAILBOXES,
+        description="To the key, the account has these mailboxes and no others. Only with `send` and `read`.",
+    )
+    networks: list[values.Network] | None = Field(
+        default=None, min_length=1, max_length=MOST_NETWORKS, description="The key can be used from there alone."
+    )
+    expires_at: values.Moment = Field(default=None, description="From then on the key is refused.")
 
 
 class TestLetter(Taken):

@@ -8,6 +8,7 @@ from typing import Protocol
 from gateway.clock import Clock
 from gateway.host.webhooks import WithSecret
 from gateway.http.auditing import Trail
+from gateway.http.callers import Callers
 from gateway.http.door import Door
 from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Readiness
@@ -153,3 +154,4 @@ class Services:
     readiness: ReadinessProbe
     session_key: bytes = field(repr=False)
     stopping: asyncio.Event
+    callers: Callers = field(default_factory=Callers)

@@ -14,11 +14,12 @@ from gateway.http.paging import Page, from_text, not_ours, page_of, to_text
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response, no_content
+from gateway.http.sight import Sees, sees_mailbox
 from gateway.threads import objects
 from gateway.threads.search import FoundThread, Question, search
 from gateway.threads.views import Entry, MessageView, ThreadView, conversation, feed, thread_view
-from storage import NotFound, Transaction, accounts, read_marks, threads
-from storage.api_keys import Scope
+from storage import NotFound, Transaction, accounts, mailboxes, read_marks, threads
+from storage.api_keys import ApiKey, Scope
 from storage.threads import Cursor, Object, ObjectType
 
 
@@ -45,7 +46,9 @@ async def of_object(call: Call[schemas.ObjectThreadsQuery]) -> Response:
 
 async def events_of_object(call: Call[schemas.PageQuery]) -> Response:
     before, limit = from_text(call.given.after), call.given.limit
-    found = await call.services.store.read(feed, call.account_id, _object(call), before=before, limit=limit + 1)
+    found = await call.services.store.read(
+        feed, call.account_id, _object(call), before=before, limit=limit + 1, mailbox_ids=call.key.mailbox_ids
+    )
     items, following = page_of(found, limit, lambda one: Cursor(at=one.time, id=one.id))
     return json_response(Page(items=items, next=following))
 
@@ -92,7 +95,7 @@ def _found(
 
 
 async def _question(call: Call[Any], what: Object | None) -> Question:
-    """In the account's time zone, which only dates need."""
+    """In the account's time zone, which only dates need; in a mailbox of the key, when it is held to some."""
     account = await call.services.store.read(accounts.get, call.account_id)
     try:
         question: Question = call.given.question(account.time_zone, what)
@@ -101,7 +104,21 @@ async def _question(call: Call[Any], what: Object | None) -> Question:
         raise invalid(
             BadValue(where="query", pointer=pointer, detail="There is no such day to begin or end.")
         ) from None
-    return question
+    if call.key.mailbox_ids is None:
+        return question
+    return await call.services.store.read(_in_sight, call.key, question)
+
+
+def _in_sight(tx: Transaction, key: ApiKey, question: Question) -> Question:
+    """The same, of a mailbox that the key is held to. Raises `Problem` (422) when it must be said which."""
+    if question.mailbox is None:
+        own = [mailboxes.get(tx, one).address for one in key.mailbox_ids or ()]
+        if len(own) != 1:
+            detail = "This API key is held to several mailboxes: name the one to look in."
+            raise invalid(BadValue(where="query", pointer="/mailbox", detail=detail))
+        return replace(question, mailbox=own[0])
+    found = mailboxes.ever(tx, key.account_id, question.mailbox)
+    return question if found is not None and sees_mailbox(key, found.id) else replace(question, nowhere=True)
 
 
 def _object(call: Call[Any], *, id: str = "id") -> Object:
@@ -123,6 +140,7 @@ OPERATIONS: Final = (
         does=list_newest,
         audit=reads("thread.list"),
         gives=Page[FoundThread],
+        sees=Sees.PART,
     ),
     Operation(
         method="GET",
@@ -134,6 +152,7 @@ OPERATIONS: Final = (
         audit=reads("thread.read", id="thread_id"),
         gives=WholeThreadView,
         problems=(NOT_FOUND,),
+        sees=Sees.THREAD,
     ),
     Operation(
         method="POST",
@@ -145,6 +164,7 @@ OPERATIONS: Final = (
         audit=records_itself("thread.link"),
         gives=ThreadView,
         problems=(NOT_FOUND,),
+        sees=Sees.THREAD,
     ),
     Operation(
         method="DELETE",
@@ -156,6 +176,7 @@ OPERATIONS: Final = (
         audit=records_itself("thread.unlink"),
         status=HTTPStatus.NO_CONTENT,
         problems=(NOT_FOUND, CONFLICT),
+        sees=Sees.THREAD,
     ),
     # SELMA's ids may hold a slash: hence `:path`.
     Operation(
@@ -167,6 +188,7 @@ OPERATIONS: Final = (
         does=of_object,
         audit=reads("object.list_threads", type="object_type", id="object_id"),
         gives=Page[FoundThread],
+        sees=Sees.PART,
     ),
     Operation(
         method="GET",
@@ -177,5 +199,6 @@ OPERATIONS: Final = (
         does=events_of_object,
         audit=reads("object.read_events", type="object_type", id="object_id"),
         gives=Page[Entry],
+        sees=Sees.PART,
     ),
 )

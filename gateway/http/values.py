@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from typing import Annotated, Any, Final
 
 import orjson
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringCons
 from gateway.host.catalogue import EVENTS
 from gateway.setup.values import client_id_problem, secret_problem, tenant_problem, time_zone_problem
 from gateway.threads.matching import MAX_ID_LENGTH, usable_message_id
+from storage import api_keys
 
 LONGEST_ADDRESS: Final = 254  # RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets
 LONGEST_BODY: Final = 3_500_000  # bytes of JSON: Graph takes requests up to 4 MB (facts 3.7)
@@ -186,6 +188,14 @@ def moment_or_date(text: object) -> datetime | date:
         raise ValueError("There is no such date.") from None
 
 
+def network(text: object) -> api_keys.Network:
+    """An address or a network in CIDR notation."""
+    try:
+        return ip_network(text if isinstance(text, str) else "")
+    except ValueError:
+        raise ValueError("This must be an address, or a network such as 198.51.100.0/24.") from None
+
+
 def free_of(problem: Callable[[str], str | None]) -> Callable[[str], str]:
     """A check made of one of `gateway.setup.values`' questions, which the pages and the command line ask too."""
 
@@ -277,6 +287,12 @@ MomentOrDate = Annotated[
             ]
         }
     ),
+]
+KeyName = Annotated[str, StringConstraints(max_length=200), AfterValidator(not_blank), AfterValidator(one_line)]
+Network = Annotated[
+    api_keys.Network,
+    PlainValidator(network),
+    WithJsonSchema({"type": "string", "maxLength": 49, "description": "An address, or a network in CIDR notation."}),
 ]
 Tenant = Annotated[str, AfterValidator(free_of(tenant_problem))]
 Client = Annotated[

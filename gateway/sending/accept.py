@@ -133,7 +133,7 @@ def _recalled(tx: Transaction, account_id: str, key: str | None, print_of_it: by
 def _usable_mailbox(tx: Transaction, account_id: str, address: str) -> Mailbox:
     mailbox = mailboxes.find(tx, account_id, address)
     if mailbox is None:
-        raise UnknownMailbox(f"{address} is not one of this account's mailboxes. Add it under Mailbox Set-up.")
+        raise UnknownMailbox.named(address)
     if mailbox.state is not MailboxState.VALIDATED:
         raise MailboxNotValidated(f"The mailbox {mailbox.address} {NOT_VALIDATED[mailbox.state]}")
     return mailbox

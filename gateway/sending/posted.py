@@ -19,6 +19,11 @@ class LetterRefused(Exception):
 class UnknownMailbox(LetterRefused):
     """The sender is not one of the account's mailboxes."""
 
+    @classmethod
+    def named(cls, address: str) -> "UnknownMailbox":
+        """In these words, whoever finds it out."""
+        return cls(f"{address} is not one of this account's mailboxes. Add it under Mailbox Set-up.")
+
 
 class MailboxNotValidated(LetterRefused):
     """The sender's mailbox has not been proved to work, or has ceased to."""

@@ -104,7 +104,7 @@ def _validated(tx: Transaction, account_id: str, address: str) -> Mailbox:
     try:
         mailbox = mailboxes.get_by_address(tx, account_id, address)
     except NotStored:
-        raise UnknownMailbox(f"{address} is not a mailbox of this account.") from None
+        raise UnknownMailbox.named(address) from None
     if mailbox.state is not MailboxState.VALIDATED:
         raise MailboxNotValidated(f"{address} is not validated, so its mail is not watched.")
     return mailbox

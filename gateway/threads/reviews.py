@@ -1,6 +1,6 @@
 """The review tray as it is shown: what waits for a person, why, and where it may belong."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -40,10 +40,20 @@ class ReviewView:
 
 
 def reviews(
-    tx: Transaction, account_id: str, *, of: Object | None = None, before: Cursor | None = None, limit: int
+    tx: Transaction,
+    account_id: str,
+    *,
+    of: Object | None = None,
+    before: Cursor | None = None,
+    limit: int,
+    mailbox_ids: Collection[str] | None = None,
 ) -> list[ReviewView]:
-    """What waits, newest first: all, or what may belong to an object's threads. A page ends at (`at`, `id`)."""
-    return [_review(tx, one) for one in messages.held(tx, account_id, of=of, before=before, limit=limit)]
+    """What waits, newest first: all, or what may belong to an object's or some mailboxes' threads.
+
+    A page ends at (`at`, `id`).
+    """
+    found = messages.held(tx, account_id, of=of, before=before, limit=limit, mailbox_ids=mailbox_ids)
+    return [_review(tx, one) for one in found]
 
 
 def _review(tx: Transaction, message: Message) -> ReviewView:

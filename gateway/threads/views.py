@@ -1,6 +1,6 @@
 """What the API and the pages show of threads: read from the store, made safe, and nothing left to decide."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -171,9 +171,28 @@ def conversation(tx: Transaction, account_id: str, thread_id: str) -> Conversati
     )
 
 
-def feed(tx: Transaction, account_id: str, what: Object, *, before: Cursor | None = None, limit: int) -> list[Entry]:
-    """Everything about an object in one list, newest first; a page ends at (`time`, `id`) of its last."""
-    found = messages.of_object(tx, account_id, object_type=what.type, object_id=what.id, before=before, limit=limit)
+def feed(
+    tx: Transaction,
+    account_id: str,
+    what: Object,
+    *,
+    before: Cursor | None = None,
+    limit: int,
+    mailbox_ids: Collection[str] | None = None,
+) -> list[Entry]:
+    """Everything about an object in one list, newest first; a page ends at (`time`, `id`) of its last.
+
+    With `mailbox_ids`, only what is in threads of these mailboxes.
+    """
+    found = messages.of_object(
+        tx,
+        account_id,
+        object_type=what.type,
+        object_id=what.id,
+        before=before,
+        limit=limit,
+        mailbox_ids=mailbox_ids,
+    )
     return [entry(message) for message in found]
 
 

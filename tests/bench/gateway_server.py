@@ -190,6 +190,7 @@ def limits_off(**given: Any) -> Settings:
         recipients_per_day=MANY,
         requests_per_10_minutes=MANY,
         upload_bytes_per_5_minutes=MANY,
+        requests_per_minute=0,
         **given,
     )
 

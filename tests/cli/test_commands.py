@@ -148,6 +148,32 @@ def test_a_key_is_shown_once_and_can_be_revoked(shell: Shell) -> None:
     assert listed["revoked_at"] is not None
 
 
+def test_a_key_can_be_held_to_mailboxes_networks_and_a_day(connected: Shell, sandbox: dict[str, Any]) -> None:
+    address = sandbox["mailboxes"][0]
+    connected.json("mailboxes", "add", address)
+    limits = ("--mailbox", address, "--network", "198.51.100.0/24", "--expires", "2099-01-01")
+    connected.json("keys", "create", "--scope", "read", *limits)
+    [listed] = connected.json("keys", "list")
+    assert (listed["mailboxes"], listed["networks"]) == ([address], ["198.51.100.0/24"])
+    assert listed["expires_at"].startswith("2099-01-01T00:00:00")
+    assert address in connected.run("keys", "list").output
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (("--mailbox", "nobody@school.example"), "not one of this account's mailboxes"),
+        (("--network", "everywhere"), "no address and no network"),
+        (("--expires", "2020-01-01"), "over already"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_and_why(shell: Shell, limit: tuple[str, str], said: str) -> None:
+    done = shell.run("keys", "create", "--scope", "read", *limit)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert shell.json("keys", "list") == []
+
+
 def test_revoking_a_key_that_is_not_there_is_said(shell: Shell) -> None:
     done = shell.run("keys", "revoke", "key_0")
     assert done.exit_code == 3

@@ -123,6 +123,7 @@ class Site:
             letters_per_minute=1_000_000,
             recipients_per_day=1_000_000,
             requests_per_10_minutes=1_000_000,
+            requests_per_minute=0,
             rich_notifications=self.rich,
         )
         built = await self._life.enter_async_context(gateway(settings, clock=clock, http=http, login_http=login_http))

@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from gateway.http.pages.sessions import Sessions, local_path, read_ticket, sign_ticket, ticket_url
-from storage import api_keys
+from storage import api_keys, mailboxes
 from storage.api_keys import Scope
 from tests.fakes.clock import A_MONDAY
-from tests.http.scene import Scene
+from tests.http.scene import MAILBOX, Scene
 from tests.pages.desk import Desk
 
 KEY = b"k" * 32
@@ -54,7 +56,7 @@ async def test_a_wrong_key_is_told_in_one_sentence_and_not_repeated(stranger: De
     await stranger.open("/sign-in")
     answer = await stranger.send("/sign-in", key=key)
     assert answer.status_code == 401
-    assert "This key is unknown, or was revoked." in stranger.text
+    assert "This key is unknown, was revoked, or is over." in stranger.text
     assert not key or key not in stranger.text or key in "<b>"
 
 
@@ -63,6 +65,48 @@ async def test_a_revoked_key_ends_its_sessions_at_once(stranger: Desk, scene: Sc
     assert (await stranger.browser.get("/settings")).status_code == 200
     await scene.store.write(api_keys.revoke, scene.account_id, key_id, now=scene.clock.now())
     assert (await stranger.browser.get("/settings")).status_code == 303
+
+
+async def test_a_key_that_is_over_ends_its_sessions(stranger: Desk, scene: Scene) -> None:
+    ends = scene.clock.now() + timedelta(minutes=1)
+    await stranger.open("/sign-in")
+    await stranger.send("/sign-in", key=await held_to(scene, expires_at=ends))
+    assert (await stranger.browser.get("/settings")).status_code == 200
+    scene.clock.advance(timedelta(minutes=1))
+    assert (await stranger.browser.get("/settings")).status_code == 303
+
+
+async def test_a_key_of_other_addresses_opens_nothing(stranger: Desk, scene: Scene) -> None:
+    value = await held_to(scene, networks=[ip_network("198.51.100.0/24")])
+    await stranger.open("/sign-in")
+    answer = await stranger.send("/sign-in", key=value)
+    assert answer.status_code == 403
+    assert "may not be used from 127.0.0.1" in stranger.text
+    key = await scene.store.read(api_keys.find, value)
+    assert key is not None
+    await stranger.browser.get(ticket_url(KEY, key.id, now=scene.clock.now()))
+    assert (await stranger.browser.get("/settings")).status_code == 403
+
+
+async def test_a_key_of_mailboxes_opens_no_page(stranger: Desk, scene: Scene) -> None:
+    mailbox = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    value = await held_to(scene, mailbox_ids=[mailbox.id], scopes=frozenset({Scope.READ, Scope.SEND}))
+    await stranger.open("/sign-in")
+    answer = await stranger.send("/sign-in", key=value)
+    assert answer.status_code == 403
+    assert "This key is held to some mailboxes" in stranger.text
+    key = await scene.store.read(api_keys.find, value)
+    assert key is not None
+    await stranger.browser.get(ticket_url(KEY, key.id, now=scene.clock.now()))
+    for path in ("/objects", "/objects/student/S1001/events", "/reviews"):
+        assert (await stranger.browser.get(path)).status_code == 403
+
+
+async def held_to(scene: Scene, **limits: Any) -> str:
+    value = api_keys.new_value()
+    given = {"name": "SELMA", "scopes": frozenset(Scope), "value": value, "now": scene.clock.now()} | limits
+    await scene.store.write(api_keys.create, scene.account_id, **given)
+    return value
 
 
 async def test_a_session_ends_after_twelve_hours(desk: Desk, scene: Scene) -> None:

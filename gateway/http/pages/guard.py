@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.http import auth
 from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun
 from gateway.http.pages.errors import NotSignedIn, PageError, as_page_error
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.sessions import SESSION_LIVES, Embedded, Session, Sessions, read_embed
-from gateway.http.problems import log_unforeseen, request_id
+from gateway.http.problem_types import LIMITED_KEY
+from gateway.http.problems import Problem, log_unforeseen, request_id
 from gateway.http.services import Services
-from storage import Transaction, accounts, api_keys
+from storage import Transaction, accounts
 from storage.accounts import Account
 from storage.api_keys import ApiKey, Scope
 from storage.audit import Via
@@ -79,6 +81,7 @@ class Guard:
 
         async def endpoint(request: Request) -> Response:
             visit = await self.visit(request, audit)
+            check_whole(visit.key)
             if not set(scopes) & visit.key.scopes:
                 raise _missing(scopes)
             response = await handler(visit)
@@ -120,10 +123,11 @@ class Guard:
         session = self.session(request)
         if session is None or session.key_id is None:
             raise NotSignedIn
-        found = await self._services.store.read(_key_and_account, session.key_id)
+        found = await self._services.store.read(_key_and_account, session.key_id, now)
         if found is None:
             raise NotSignedIn
         key, account = found
+        auth.check_address(key, request)
         form = await self.form(request, session) if request.method == "POST" else {}
         deed = self._deed(request, audit, key, session.staff, request.path_params, now)
         return Visit(request=request, session=session, key=key, account=account, now=now, deed=deed, form=form)
@@ -144,7 +148,7 @@ class Guard:
         """Who looks by an embed link. Raises `PageError` when it is over, its key was revoked, or lacks a scope."""
         now = self._services.clock.now()
         embedded = read_embed(self._services.session_key, request.path_params["token"], now=now)
-        found = None if embedded is None else await self._services.store.read(_key_and_account, embedded.key_id)
+        found = None if embedded is None else await self._services.store.read(_key_and_account, embedded.key_id, now)
         if embedded is None or found is None or Scope.READ not in found[0].scopes:
             raise PageError(
                 HTTPStatus.GONE,
@@ -168,16 +172,17 @@ class Guard:
 
     async def still_welcome(self, visit: Visit) -> bool:
         """Whether the session and its key are still good, for answers that last."""
-        if self._services.clock.now() >= visit.session.expires_at:
+        now = self._services.clock.now()
+        if now >= visit.session.expires_at:
             return False
-        return await self._services.store.read(api_keys.find_by_id, visit.key.id) is not None
+        return await self._services.store.read(auth.live, visit.key.id, now) is not None
 
     async def is_signed_in(self, request: Request) -> bool:
         """Whether the session that the request carries has a live key."""
         session = self.session(request)
         if session is None or session.key_id is None:
             return False
-        return await self._services.store.read(api_keys.find_by_id, session.key_id) is not None
+        return await self._services.store.read(auth.live, session.key_id, self._services.clock.now()) is not None
 
     def session(self, request: Request) -> Session | None:
         """The session that the request carries."""
@@ -235,6 +240,12 @@ class Guard:
         )
 
 
+def check_whole(key: ApiKey) -> None:
+    """Raises `Problem` (403) when the key is held to mailboxes."""
+    if key.mailbox_ids is not None:
+        raise Problem(LIMITED_KEY, "Pages tell of more than the mailboxes that your key is held to.")
+
+
 def _missing(scopes: tuple[Scope, ...]) -> PageError:
     needed = " or ".join(scope.value for scope in scopes)
     return PageError(
@@ -244,8 +255,8 @@ def _missing(scopes: tuple[Scope, ...]) -> PageError:
     )
 
 
-def _key_and_account(tx: Transaction, key_id: str) -> tuple[ApiKey, Account] | None:
-    key = api_keys.find_by_id(tx, key_id)
+def _key_and_account(tx: Transaction, key_id: str, now: datetime) -> tuple[ApiKey, Account] | None:
+    key = auth.live(tx, key_id, now)
     return None if key is None else (key, accounts.get(tx, key.account_id))
 
 

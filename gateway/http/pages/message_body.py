@@ -21,11 +21,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.http import attachments
+from gateway.http import attachments, auth
 from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun, reads, unaudited
 from gateway.http.downloads import HEADERS as DOWNLOAD_HEADERS
 from gateway.http.pages.errors import NotSignedIn, as_page_error, no_such_page
-from gateway.http.pages.guard import Endpoint, Guard
+from gateway.http.pages.guard import Endpoint, Guard, check_whole
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.sessions import Passes
 from gateway.http.problems import log_unforeseen, request_id
@@ -34,7 +34,7 @@ from gateway.threads.attachments import Download
 from gateway.threads.framed import Framed, framed_html
 from gateway.threads.html import text_as_html
 from gateway.threads.reading import IMAGES, added_by, pictures
-from storage import NotFound, Transaction, api_keys, messages, threads
+from storage import NotFound, Transaction, messages, threads
 from storage.api_keys import Scope
 from storage.audit import Via
 from storage.messages import BodyType, Message, Placement
@@ -168,12 +168,13 @@ class MessageBody:
         now, staff = self._services.clock.now(), None
         key_id = self._passes.read(request.query_params.get("pass", ""), message_id, now=now)
         if key_id is not None:
-            key = await self._services.store.read(api_keys.find_by_id, key_id)
+            key = await self._services.store.read(auth.live, key_id, now)
         else:
             visit = await self._guard.visit(request, audit)
             key, staff = visit.key, visit.staff
         if key is None or Scope.READ not in key.scopes:
             raise NotSignedIn
+        check_whole(key)
         deed = begun(
             self._services.store,
             self._services.trail,

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.http import auth
 from gateway.http.auditing import actor, unaudited
 from gateway.http.auth import LONGEST_KEY
 from gateway.http.pages.errors import PageError
@@ -16,7 +17,8 @@ from storage import api_keys
 from storage.api_keys import ApiKey
 from storage.audit import Entry, Via
 
-WRONG_KEY = "This key is unknown, or was revoked. Check that you copied all of it."
+WRONG_KEY = "This key is unknown, was revoked, or is over. Check that you copied all of it."
+LIMITED = "This key is held to some mailboxes, and pages tell of the whole account. Sign in with another key."
 STALE_LINK = "This link is no longer good. Ask for a new one, or sign in with an API key."
 
 
@@ -42,7 +44,7 @@ class SignIn:
             return self._form(request, to)
         now = self._services.clock.now()
         key_id = read_ticket(self._services.session_key, ticket, now=now)
-        key = None if key_id is None else await self._services.store.read(api_keys.find_by_id, key_id)
+        key = None if key_id is None else await self._services.store.read(auth.live, key_id, now)
         if key is not None:
             await self._is_let_in(request, key)
             return self._guard.remember(_go(to), self._sessions.open(key.id, now=now))
@@ -63,10 +65,14 @@ class SignIn:
         form = await self._guard.form(request, before)
         to = local_path(form.get("next", "/"))
         key = await self._services.store.read(api_keys.find, form.get("key", "").strip()[: LONGEST_KEY + 1])
-        if key is None:
+        now = self._services.clock.now()
+        if key is None or key.is_over(now):
             return self._form(request, to, problem=WRONG_KEY, status=HTTPStatus.UNAUTHORIZED)
+        auth.check_address(key, request)
+        if key.mailbox_ids is not None:
+            return self._form(request, to, problem=LIMITED, status=HTTPStatus.FORBIDDEN)
         await self._is_let_in(request, key)
-        return self._guard.remember(_go(to), self._sessions.open(key.id, now=self._services.clock.now()))
+        return self._guard.remember(_go(to), self._sessions.open(key.id, now=now))
 
     async def _is_let_in(self, request: Request, key: ApiKey) -> None:
         by, now = actor(request, key, Via.PAGE, None), self._services.clock.now()
