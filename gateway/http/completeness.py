@@ -119,5 +119,6 @@ OPERATIONS: Final = (
         audit=does("completeness.check"),
         gives=CompletenessView,
         status=HTTPStatus.ACCEPTED,
+        locates=False,
     ),
 )

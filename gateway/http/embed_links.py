@@ -69,5 +69,6 @@ OPERATIONS: Final = (
         audit=does("embed_link.create"),
         gives=EmbedLinkView,
         status=HTTPStatus.CREATED,
+        locates=False,
     ),
 )

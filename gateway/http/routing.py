@@ -69,7 +69,7 @@ class Operation(Generic[T]):
 
     `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
     problems that every operation has. `audit` is what the audit log says of it; `sees` is of what it tells, for keys
-    that are held to mailboxes.
+    that are held to mailboxes. `locates`: where it makes something, `Location` says where that can be read.
     """
 
     method: str
@@ -86,6 +86,7 @@ class Operation(Generic[T]):
     problems: Sequence[ProblemType] = ()
     raw: bool = False
     sees: Sees = Sees.WHOLE
+    locates: bool = True
 
     @property
     def takes_body(self) -> bool:

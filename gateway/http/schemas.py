@@ -270,6 +270,8 @@ def _used_twice(items: object, place: str, field: str) -> Iterator[BadValue]:
 class ByPerson(Taken):
     """Something that a person decides."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "Jane Doe"}]})
+
     by: values.Staff = Field(description="The staff member, as the Events tab is to show them.")
 
 
@@ -294,17 +296,25 @@ class Acceptance(ByPerson):
 class Move(ByPerson):
     """Where a message is to stand."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"by": "Jane Doe", "thread_id": "thr_019cadc69a80b7c8e760bb7a3845"}]}
+    )
+
     thread_id: values.RowId
 
 
 class Unlinking(ByPerson):
     """Out of its thread: back into the review tray, or away."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "Jane Doe", "dismiss": False}]})
+
     dismiss: bool = Field(default=False, description="It belongs nowhere: nobody is to be asked about it again.")
 
 
 class Linking(ObjectRef):
     """A record that a thread is to be shown with, too."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "student", "id": "S1001", "by": "Jane Doe"}]})
 
     by: values.Staff | None = Field(default=None, description="The staff member, for the audit log.")
 
@@ -323,6 +333,20 @@ class FileQuery(Taken):
 
 class AccountSettings(Taken):
     """How the account reaches Microsoft 365. Without `client_secret`, the stored one stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "tenant_id": "84bd8158-6d4d-4958-8b9f-9d6445542f95",
+                    "client_id": "8c1b6e86-8a5e-4e5a-9d53-0d1f6c2a7b11",
+                    "client_secret": "the-value-not-the-id",
+                    "secret_expires_at": "2028-01-31",
+                    "time_zone": "Pacific/Auckland",
+                }
+            ]
+        }
+    )
 
     tenant_id: values.Tenant
     client_id: values.Client
@@ -350,6 +374,8 @@ class AccountSettings(Taken):
 
 class NewMailbox(Taken):
     """A mailbox that letters are to come from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"address": "registry@school.example"}]})
 
     address: values.MailAddress
 
@@ -387,6 +413,8 @@ class NewKey(Taken):
 
 class TestLetter(Taken):
     """Where a test letter goes; by default to the mailbox itself."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to": "office@school.example"}]})
 
     to: values.MailAddress | None = None
 
@@ -474,11 +502,15 @@ class ThreadsQuery(ObjectThreadsQuery):
 class Reader(Taken):
     """A member of staff, by name, as SELMA shows them."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reader": "Jane Doe"}]})
+
     reader: values.Staff
 
 
 class ReadUpTo(Reader):
     """Who has read, and how far."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reader": "Jane Doe", "up_to": 1042}]})
 
     up_to: Annotated[int, Field(ge=0, le=LARGEST_SEQ)] | None = Field(
         default=None, description="The `id` of the last event that was shown, as a number; null: all there is."
