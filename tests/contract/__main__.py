@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from tests.contract import documents, schema, strings
+from tests.contract import bombs, documents, schema, strings
 
-TRIALS = (schema, documents, strings)
+TRIALS = (schema, documents, strings, bombs)
 
 
 def main() -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.contract import documents, schema, strings
+from tests.contract import bombs, documents, schema, strings
+from tests.contract.server import served
 
 DOCUMENTS = {
     "y_array.json": b"[1, null, true, -0.5e10]",
@@ -66,6 +67,14 @@ def test_texts_that_break_programs_break_nothing_and_come_back_as_they_were() ->
 def test_every_operation_answers_what_its_schema_allows_and_what_it_does_not() -> None:
     one_of_each = ("post-messages", "get-threads", "post-keys", "get-messages-one", "put-account", "get-metrics")
     assert schema.ask(examples=1, phases=("coverage",), operations=one_of_each) == 0
+
+
+def test_bombs_are_refused_and_take_little_memory() -> None:
+    with served() as gateway:
+        made = {name: make() for name, make in bombs.BOMBS.items()}
+        heard = {name: bombs.throw(gateway, bomb) for name, bomb in made.items()}
+    assert {name: one.status for name, one in heard.items()} == {name: one.status for name, one in made.items()}
+    assert {name: one.grown for name, one in heard.items() if one.grown > bombs.MOST_GROWTH} == {}
 
 
 def test_the_command_reads_its_corpora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
