@@ -11,7 +11,7 @@ LARGEST = 1024 * 1024
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Checks, keeps, answers; the work comes later. Ten seconds of silence count as a failure."""
+    """Checks, keeps, answers; the work comes later: whoever takes long counts as one that failed."""
 
     secret = os.environ.get("WEBHOOK_SECRET", "")
     seen: set[str] = set()  # noqa: RUF012 - yours is a table with a unique column

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from gateway.http.examples import example_of
+from gateway.http.links import links_of
 from gateway.http.other_routes import OTHER_ROUTES
 from gateway.http.problem_types import (
     ADDRESS_NOT_ALLOWED,
@@ -258,6 +259,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(operation: Operation[Any], schemas: _Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": operation.status.phrase, "headers": _headers(*_of_success(operation))}
+    if links := links_of(_name(operation)):
+        success["links"] = links
     if operation.gives is not None:
         schema = schemas.given(operation)
         example = example_of(schema, schemas.definitions)
@@ -279,15 +282,16 @@ def _of_success(operation: Operation[Any]) -> Sequence[str]:
     return (*(("Location",) if located else ()), *(("Idempotent-Replayed",) if replayed else ()))
 
 
-def _headers(*names: str) -> dict[str, Any]:
-    always = ("X-Request-Id", "RateLimit", "RateLimit-Policy")
+def _headers(*names: str, key: bool = True) -> dict[str, Any]:
+    """Without `key`, it was answered before the key was looked at."""
+    always = ("X-Request-Id", *(("RateLimit", "RateLimit-Policy") if key else ()))
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*always, *names)}
 
 
 def _problem_response(problems: Sequence[ProblemType]) -> dict[str, Any]:
     return {
         "description": " Or: ".join(f"{one.title} ({one.uri})." for one in problems),
-        "headers": _headers(*OF_STATUS.get(int(problems[0].status), ())),
+        "headers": _headers(*OF_STATUS.get(int(problems[0].status), ()), key=problems[0].status not in (401, 413)),
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},

@@ -17,9 +17,9 @@ AN_OBJECT: Final = {"type": "student", "id": "S1001"}
 
 @schemathesis.hook
 def map_case(context: Any, case: Any) -> Any:
-    """Every second valid request, by its content."""
+    """Three of four valid requests, by their content."""
     is_meant_well = case.meta is not None and case.meta.generation.mode.is_positive
-    if is_meant_well and isinstance(case.body, dict) and zlib.crc32(repr(case.body).encode(errors="replace")) % 2:
+    if is_meant_well and isinstance(case.body, dict) and zlib.crc32(repr(case.body).encode(errors="replace")) % 4:
         case.body = fitting(case.body, case.operation.path)
     return case
 
@@ -32,7 +32,7 @@ def fitting(body: Any, path: str) -> Any:
         return body
     found = {name: fitting(value, path) for name, value in body.items()}
     found |= {name: address for name, address in ADDRESSES.items() if isinstance(found.get(name), str)}
-    for name in ("by", "staff", "reader", "subject", "name"):
+    for name in ("by", "created_by", "staff", "reader", "subject", "name"):
         if isinstance(found.get(name), str):
             found[name] = "".join(one for one in found[name] if one.isprintable()).strip() or "Jane Doe"
     is_letter = "from" in found or path.endswith("/replies")

@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.http import reading
 from gateway.http.app import OPERATIONS
+from gateway.http.links import LINKS
 from gateway.http.openapi import has_body
 from gateway.http.problem_types import TYPES
 from tests.http.matrix import BY_NAME, MATRIX, request_for, set_stage
@@ -88,6 +89,16 @@ async def test_every_route_for_machines_is_in_the_contract_and_no_other(scene: S
     }
     pages = {one for one in there if one[1] == "/" or one[1].startswith(FOR_PEOPLE[1:])}
     assert there - pages == described
+
+
+async def test_every_link_leads_to_an_operation_that_has_its_parameter(contract: dict[str, Any]) -> None:
+    shown = {one["operationId"]: one for methods in contract["paths"].values() for one in methods.values()}
+    assert set(LINKS) <= set(shown)
+    for operation in shown.values():
+        for response in operation["responses"].values():
+            for link in response.get("links", {}).values():
+                target = shown[link["operationId"]]
+                assert set(link["parameters"]) <= {one["name"] for one in target["parameters"] if one.get("required")}
 
 
 async def test_the_contract_is_valid_openapi(contract: dict[str, Any]) -> None:
