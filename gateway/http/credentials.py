@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
 from gateway.http import values
@@ -36,6 +36,15 @@ class NewCredential(Taken):
 
     A `certificate` without a private key is made here: upload it to the app in Entra, then try it.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "client_secret", "client_secret": "the-value-not-the-id", "expires_at": "2028-01-31"},
+                {"kind": "certificate"},
+            ]
+        }
+    )
 
     kind: Annotated[CredentialKind, Field(strict=False)]
     client_secret: values.ClientSecret | None = Field(default=None, description="Stored sealed; never given back.")
@@ -165,6 +174,7 @@ OPERATIONS: Final = (
         audit=does("credential.add"),
         gives=CredentialView,
         status=HTTPStatus.CREATED,
+        locates=False,
         problems=(CREDENTIAL_REFUSED, NOT_CONNECTED, CONFLICT, MICROSOFT_365),
     ),
     Operation(

@@ -319,6 +319,7 @@ OPERATIONS: Final = (
         audit=does("webhook.try", id="webhook_id"),
         gives=TestEventView,
         status=HTTPStatus.ACCEPTED,
+        locates=False,
         problems=(NOT_FOUND,),
     ),
     Operation(
@@ -342,6 +343,7 @@ OPERATIONS: Final = (
         audit=does("webhook.redeliver", id="webhook_id", event_id="event_id"),
         gives=DeliveryView,
         status=HTTPStatus.ACCEPTED,
+        locates=False,
         problems=(NOT_FOUND,),
     ),
 )

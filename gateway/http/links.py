@@ -22,6 +22,14 @@ OF_MAILBOX: Final = (
     "post-mailboxes-validate",
     "post-mailboxes-test-message",
 )
+OF_WEBHOOK: Final = (
+    "get-webhooks-one",
+    "delete-webhooks-one",
+    "post-webhooks-rotate-secret",
+    "post-webhooks-enable",
+    "post-webhooks-test",
+    "get-webhooks-deliveries",
+)
 UNDOING: Final = ("post-acts-undo",)
 
 # By operation: where in its answer something is named, as which parameter it goes on, and to which operations.
@@ -42,6 +50,9 @@ LINKS: Final[Mapping[str, Sequence[tuple[str, str, Sequence[str]]]]] = {
     "post-mailboxes": (("/address", "address", OF_MAILBOX),),
     "get-mailboxes": (("/items/0/address", "address", OF_MAILBOX),),
     "post-mailboxes-test-message": (("/id", "id", OF_MESSAGE),),
+    "post-webhooks": (("/id", "id", OF_WEBHOOK),),
+    "get-webhooks": (("/items/0/id", "id", OF_WEBHOOK),),
+    "get-erasures": (("/items/0/id", "id", ("get-erasures-one",)),),
     "post-keys": (("/id", "id", ("delete-keys-one",)),),
 }
 

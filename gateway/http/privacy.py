@@ -219,6 +219,8 @@ OPERATIONS: Final = (
         takes=schemas.Nothing,
         does=export,
         audit=does("object.export", type="object_type", id="object_id"),
+        gives=bytes,
+        media_type="application/zip",
     ),
     Operation(
         method="POST",

@@ -1,7 +1,7 @@
 """Mailboxes in memory, as the puller sees Graph: delta, reading by id, finding by conversation."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -202,6 +202,9 @@ class FakeMail:
         if id in self.unreadable_mime:
             raise self.unreadable_mime[id]
         return self.mime.get(id, b"")[:limit]
+
+    async def mime_pieces(self, user: str, id: str) -> AsyncGenerator[bytes, None]:
+        yield await self.get_mime(user, id, limit=len(self.mime.get(id, b"")))
 
     async def list_attachments(self, user: str, message_id: str) -> list[AttachmentInfo]:
         return self.attachments.get(message_id, [])

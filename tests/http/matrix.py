@@ -7,18 +7,29 @@ from typing import Any, Final
 
 import httpx
 
+from gateway.graph.token_errors import token_error_from
 from gateway.http.app import OPERATIONS
 from gateway.http.routing import Operation
-from storage import Transaction, mailboxes
-from storage.messages import Placement
+from storage import Transaction, credentials, deliveries, erasures, events, mailboxes
+from storage.credentials import CredentialState
+from storage.erasures import What
+from storage.messages import Attachment, Placement
 from storage.threads import Address, Object, ObjectType
-from tests.http.scene import MAILBOX, TENANT, Scene, a_letter
+from tests.http.scene import CLIENT, MAILBOX, TENANT, Scene, a_letter
 from tests.pages.desk import STUDENT, letter, reply, thread_of
 
 BY: Final = {"by": "Jane Doe"}
 READER: Final = {"reader": "Jane Doe"}
 STRANGER: Final = Address(name="A stranger", address="stranger@elsewhere.example")
 OTHER_MAILBOX: Final = "registry@school.example"
+ATTACHMENT: Final = "att-1"
+APP: Final = {"tenant_id": TENANT, "client_id": CLIENT, "client_secret": "s~2"}
+HOOK: Final = {"url": "https://selma.school.example/mail-events"}
+ERASURE: Final = {"objects": [{"type": "student", "id": "S0"}], "reason": "Request 14", "by": "Jane Doe"}
+AN_ATTACHMENT: Final = Attachment(
+    id=ATTACHMENT, name="offer.pdf", content_type="application/pdf", size=4, is_inline=False, content_id=None
+)
+REFUSED: Final = token_error_from({"error": "invalid_client", "error_codes": [7000215]}, status=401)
 NO_ID: Final = "msg_019cadc69a80d0f2e760bb7a3845"
 
 ABOUT: Final = (STUDENT, Object(type=ObjectType.ENROLMENT, id="E77"))
@@ -73,6 +84,8 @@ MATRIX: Final[Mapping[str, Entry]] = {
     "GET /v1/files/{id}": Entry(good=200, names="file", limited=200),
     "POST /v1/threads/{id}/replies": Entry(good=202, names="thread", body=_just({"text": "Kia ora"})),
     "GET /v1/threads": Entry(good=200, limited=200),
+    "GET /v1/messages/{id}/attachments": Entry(good=200, names="letter"),
+    "GET /v1/messages/{id}/attachments/{attachment_id:path}": Entry(good=200, names="letter"),
     "POST /v1/threads": Entry(
         good=404,  # the mailbox of the fake has no such conversation
         body=_just({"mailbox": MAILBOX, "conversation_id": "c", "objects": [{"type": "student", "id": "S1"}]}),
@@ -103,6 +116,15 @@ MATRIX: Final[Mapping[str, Entry]] = {
         limited=SETTINGS,
     ),
     "POST /v1/account/check": Entry(good=200, limited=SETTINGS),
+    "POST /v1/account/credentials": Entry(
+        good=201, body=_just({"kind": "client_secret", "client_secret": "s~4"}), limited=SETTINGS
+    ),
+    "POST /v1/account/credentials/{id}/try": Entry(good=200, names="credential", limited=SETTINGS),
+    "DELETE /v1/account/credentials/{id}": Entry(good=204, names="credential", limited=SETTINGS),
+    "GET /v1/account/least-privilege": Entry(good=200, limited=SETTINGS),
+    "POST /v1/account/least-privilege": Entry(
+        good=200, body=_just({"address": "head@school.example"}), limited=SETTINGS
+    ),
     "GET /v1/mailboxes": Entry(good=200, limited=SETTINGS),
     "POST /v1/mailboxes": Entry(good=201, body=lambda stage: {"address": f"a{stage['n']}@b.example"}, limited=SETTINGS),
     "GET /v1/mailboxes/{address}": Entry(good=200, names="mailbox", limited=SETTINGS),
@@ -117,6 +139,23 @@ MATRIX: Final[Mapping[str, Entry]] = {
     "GET /v1/events": Entry(good=200, limited=WHOLE),
     "GET /v1/events/stream": Entry(good=200, limited=WHOLE),
     "GET /v1/audit": Entry(good=200, limited=SETTINGS),
+    "POST /v1/webhooks": Entry(good=201, body=_just(HOOK), limited=SETTINGS),
+    "GET /v1/webhooks": Entry(good=200, limited=SETTINGS),
+    "GET /v1/webhooks/{id}": Entry(good=200, names="webhook", limited=SETTINGS),
+    "PUT /v1/webhooks/{id}": Entry(good=200, names="webhook", body=_just(HOOK), limited=SETTINGS),
+    "DELETE /v1/webhooks/{id}": Entry(good=204, names="webhook", limited=SETTINGS),
+    "POST /v1/webhooks/{id}/rotate-secret": Entry(good=200, names="webhook", limited=SETTINGS),
+    "POST /v1/webhooks/{id}/enable": Entry(good=200, names="webhook", limited=SETTINGS),
+    "POST /v1/webhooks/{id}/test": Entry(good=202, names="webhook", limited=SETTINGS),
+    "GET /v1/webhooks/{id}/deliveries": Entry(good=200, names="webhook", limited=SETTINGS),
+    "POST /v1/webhooks/{id}/deliveries/{event_id}/redeliver": Entry(good=202, names="webhook", limited=SETTINGS),
+    "GET /v1/objects/{type}/{id:path}/export": Entry(good=200, names="student", absent=200, limited=SETTINGS),
+    "POST /v1/erasures": Entry(good=200, body=_just(ERASURE | {"dry_run": True}), limited=SETTINGS),
+    "GET /v1/erasures": Entry(good=200, limited=SETTINGS),
+    "GET /v1/erasures/{id}": Entry(good=200, names="erasure", limited=SETTINGS),
+    "GET /v1/retention": Entry(good=200, limited=SETTINGS),
+    "PUT /v1/retention": Entry(good=200, body=_just({"threads": 2555}), limited=SETTINGS),
+    "GET /v1/retention/preview": Entry(good=200, limited=SETTINGS),
     "GET /v1/keys": Entry(good=200, limited=SETTINGS),
     "POST /v1/keys": Entry(good=201, body=_just({"name": "One", "scopes": ["read"]}), limited=SETTINGS),
     "DELETE /v1/keys/{id}": Entry(good=204, names="key", limited=SETTINGS),
@@ -171,8 +210,12 @@ async def set_stage(scene: Scene, number: int = 0) -> dict[str, str]:
         batch = await _made(api, "/v1/batches", json={"letters": [a_letter()]})
         file = await _made(api, f"/v1/files?name=a-{number}.pdf", content=b"%PDF")
         key = await _made(api, "/v1/keys", json={"name": "A key", "scopes": ["read"]})
+        credential = await _refused_credential(scene, api)
+        hooks = (await api.get("/v1/webhooks")).json()["items"]
+        hook = hooks[0] if hooks else await _made(api, "/v1/webhooks", json=HOOK)
         mailbox = f"bursar-{number}@school.example"
         await scene.store.write(_validated, scene, mailbox)
+    scene.attachments.holds[(sent, ATTACHMENT)] = (AN_ATTACHMENT, [b"%PDF"])
     return {
         "n": str(number),
         "letter": sent,
@@ -184,6 +227,10 @@ async def set_stage(scene: Scene, number: int = 0) -> dict[str, str]:
         "batch": batch["id"],
         "file": file["id"],
         "key": key["id"],
+        "credential": credential,
+        "webhook": hook["id"],
+        "event": await scene.store.write(_to_be_delivered, scene, hook["id"]),
+        "erasure": await scene.store.write(_erased, scene),
         "mailbox": mailbox,
         "student": "S1001",
     }
@@ -194,6 +241,37 @@ async def _made(api: httpx.AsyncClient, path: str, **how: Any) -> dict[str, Any]
     assert answer.status_code < 300, answer.text
     made: dict[str, Any] = answer.json()
     return made
+
+
+async def _refused_credential(scene: Scene, api: httpx.AsyncClient) -> str:
+    """One that waits to be tried again."""
+    assert (await api.put("/v1/account", json=APP)).status_code == 200
+    scene.setup.entra.refuses = REFUSED
+    new = {"kind": "client_secret", "client_secret": f"s~{scene.clock.now().timestamp()}", "keep_if_refused": True}
+    assert (await api.post("/v1/account/credentials", json=new)).status_code == 422
+    scene.setup.entra.refuses = None
+    slots = await scene.store.read(credentials.slots, scene.account_id)
+    return next(one.id for one in slots if one.state is CredentialState.PENDING)
+
+
+def _to_be_delivered(tx: Transaction, scene: Scene, webhook_id: str) -> str:
+    newest = events.after(tx, scene.account_id, events.last_seq(tx, scene.account_id) - 1, limit=1)
+    deliveries.insert(tx, webhook_id, newest, now=scene.clock.now())
+    return str(newest[0].seq)
+
+
+def _erased(tx: Transaction, scene: Scene) -> str:
+    gone = {"threads": [], "messages": [], "unlinked_threads": [], "edited_messages": [], "rows": {}}
+    return erasures.insert(
+        tx,
+        scene.account_id,
+        what=What.OBJECTS,
+        objects=ERASURE["objects"],
+        reason=ERASURE["reason"],
+        done_by=ERASURE["by"],
+        removed=gone,
+        now=scene.clock.now(),
+    )
 
 
 def _validated(tx: Transaction, scene: Scene, address: str) -> None:
@@ -221,6 +299,7 @@ def absent(stage: Stage, name: str) -> dict[str, str]:
 def request_for(operation: Operation[Any], entry: Entry, stage: Stage) -> dict[str, Any]:
     """What `httpx` sends for it."""
     path = operation.path.replace(":path", "").replace("{type}", "student")
+    path = path.replace("{attachment_id}", ATTACHMENT).replace("{event_id}", stage["event"])
     if operation.path.endswith("/objects/{type}/{object_id:path}"):
         path = path.replace("{object_id}", "S1001")
     own = entry.names if "{id}" in path or "{address}" in path else None

@@ -121,9 +121,10 @@ class FakeReceiver:
 
 
 class FakeAttachments:
-    """Gives what `holds` has for (message id, attachment id), or fails as it is told."""
+    """Gives its account what `holds` has for (message id, attachment id), or fails as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, account_id: str) -> None:
+        self.account_id = account_id
         self.holds: dict[tuple[str, str], tuple[Attachment, list[bytes]]] = {}
         self.fails: Exception | None = None
         self.breaks: Exception | None = None
@@ -135,7 +136,7 @@ class FakeAttachments:
         if self.fails is not None:
             raise self.fails
         found = self.holds.get((message_id, attachment_id))
-        if found is None:
+        if found is None or account_id != self.account_id:
             raise storage.NotFound("There is no such attachment.")
         attachment, chunks = found
         rest = self._rest(chunks)
@@ -227,7 +228,7 @@ async def build(store: storage.Store, clock: FakeClock) -> Scene:
     account_id = await store.write(_a_school, "SELMA", now=clock.now())
     setup, receiver, readiness = FakeSetup(store, clock), FakeReceiver(), FakeReadiness()
     mail = FakeMail()
-    given = FakeAttachments()
+    given = FakeAttachments(account_id)
     services = Services(
         store=store,
         clock=clock,

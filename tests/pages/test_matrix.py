@@ -17,7 +17,7 @@ from gateway.http.pages.sessions import Embedded, Sessions, sign_embed
 from storage import api_keys, mailboxes
 from storage.api_keys import Scope
 from storage.threads import Object, ObjectType
-from tests.http.matrix import NO_ID, Stage, set_stage
+from tests.http.matrix import ATTACHMENT, NO_ID, Stage, set_stage
 from tests.http.scene import MAILBOX, Scene
 from tests.pages.desk import STUDENT
 
@@ -71,6 +71,7 @@ def _of_a_record(beginning: str, **more: Any) -> dict[str, Page]:
         f"GET {beginning}/stream": Page(**more, fetched=True, lasts=True),
         f"GET {at}": Page(**more, names=thread),
         f"GET {at}/part": Page(**more, names=thread, fetched=True),
+        f"GET {beginning}/search": Page(**more),
     }
     pages |= {path: Page(**more, names=thread, form=form) for path, form in forms.items()}
     return pages | {path.replace("POST", "GET"): Page(**more) for path in forms}
@@ -78,6 +79,10 @@ def _of_a_record(beginning: str, **more: Any) -> dict[str, Page]:
 
 SETTINGS_FORMS: Final[Mapping[str, Page]] = {
     "account": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={"tenant_id": "x"}),
+    "credentials": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={"new_secret": ""}),
+    "credentials/try": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "credential"}),
+    "credentials/remove": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "credential"}),
+    "least-privilege": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={"kept_out": "x"}),
     "check": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}),
     "mailboxes": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={"address": "x"}),
     "mailboxes/validate": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"address": "mailbox"}),
@@ -90,6 +95,7 @@ SETTINGS_FORMS: Final[Mapping[str, Page]] = {
     "letters/batches/cancel": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "batch"}),
 }
 OWN, FRAMED = "/objects/{type}/{id}/events", "/embed/{token}/events"
+OF_MESSAGE = f"{OWN}/messages/{{message_id}}"
 
 PAGES: Final[Mapping[str, Page]] = {
     **_open("POST /graph/notifications", "POST /graph/lifecycle", "GET /healthz", "GET /readyz"),
@@ -100,6 +106,7 @@ PAGES: Final[Mapping[str, Page]] = {
     **_signed_in(Scope.SETTINGS, "GET /settings", "GET /settings/letters"),
     **{f"POST /settings/{path}": page for path, page in SETTINGS_FORMS.items()},
     **_signed_in(Scope.SETTINGS, *(f"GET /settings/{path}" for path in SETTINGS_FORMS)),
+    **_signed_in(Scope.SETTINGS, "GET /settings/credentials/{id}/certificate", names={"id": "credential"}),
     **_signed_in(Scope.SETTINGS, "GET /settings/mailboxes/{id}/watching", names={"id": "mailbox_id"}, fetched=True),
     **_signed_in(Scope.SETTINGS, "GET /settings/test-message/{id}", names={"id": "letter"}, fetched=True),
     **_signed_in(Scope.SETTINGS, "GET /settings/letters/batches/{id}/progress", names={"id": "batch"}, fetched=True),
@@ -113,6 +120,11 @@ PAGES: Final[Mapping[str, Page]] = {
         Scope.SEND, "POST /reviews/accept", "POST /reviews/dismiss", names={"id": "held"}, form={"by": "Jane"}
     ),
     **_signed_in(Scope.SEND, "POST /reviews/undo", names={"id": "act"}, form={"by": "Jane"}),
+    **_signed_in(Scope.READ, f"GET {OF_MESSAGE}/body", names={"message_id": "reply"}, fetched=True),
+    **_signed_in(
+        Scope.READ, f"GET {OF_MESSAGE}/pictures/{{attachment_id}}", names={"message_id": "letter"}, fetched=True
+    ),
+    **_signed_in(Scope.READ, f"GET {OF_MESSAGE}/attachments/{{attachment_id}}", names={"message_id": "letter"}),
     **_of_a_record(OWN, door=Door.SESSION, scope=Scope.READ),
     **_signed_in(Scope.READ, f"GET {OWN}/name"),
     **_signed_in(Scope.READ, f"POST {OWN}/name", form={"staff": "Jane Doe"}),
@@ -163,7 +175,13 @@ class Visitor:
             made_at=now,
             ends_at=now + timedelta(minutes=5),
         )
-        parts = {"type": "student", "id": "S1001", "thread_id": "thr_none", "token": sign_embed(KEY, embedded)} | named
+        parts = {
+            "type": "student",
+            "id": "S1001",
+            "thread_id": "thr_none",
+            "attachment_id": ATTACHMENT,
+            "token": sign_embed(KEY, embedded),
+        } | named
         asked: dict[str, Any] = {"headers": {"cookie": f"selma_session={sessions.seal(session)}"}}
         if method == "POST":
             token = sessions.form_token(session) if form_token is None else form_token
@@ -289,7 +307,7 @@ async def test_another_accounts_things_and_missing_ones_look_the_same(scene: Sce
             assert looks(theirs, stage) == looks(missing, nothing), name
             assert told(theirs, {thing: value for thing, value in stage.items() if thing not in named}) == [], name
             assert page.names is None or theirs.status_code in (404, 422), f"{name}: {theirs.status_code}"
-    own = {"chores": before["chores"]}  # a check of their own mailboxes
+    own = {name: before[name] for name in ("chores", "audit")}  # a check of their own mailboxes, and the log of it
     assert {**await scene.rows(), **own} == before
 
 

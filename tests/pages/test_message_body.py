@@ -154,7 +154,7 @@ async def test_a_forged_pass_opens_nothing(stranger: Desk, scene: Scene) -> None
 async def test_a_key_that_may_not_read_sees_no_message(stranger: Desk, scene: Scene) -> None:
     message_id = await received(scene)
     await stranger.sign_in(Scope.SETTINGS)
-    assert (await stranger.open(f"{TAB}/messages/{message_id}/body")).status_code == 401
+    assert (await stranger.open(f"{TAB}/messages/{message_id}/body")).status_code == 403
 
 
 async def test_what_is_not_on_this_tab_is_not_there(desk: Desk, scene: Scene) -> None:

@@ -81,9 +81,7 @@ class Guard:
 
         async def endpoint(request: Request) -> Response:
             visit = await self.visit(request, audit)
-            check_whole(visit.key)
-            if not set(scopes) & visit.key.scopes:
-                raise _missing(scopes)
+            check_key(visit.key, *scopes)
             response = await handler(visit)
             await visit.deed.ended(response)
             return response
@@ -240,10 +238,12 @@ class Guard:
         )
 
 
-def check_whole(key: ApiKey) -> None:
-    """Raises `Problem` (403) when the key is held to mailboxes."""
+def check_key(key: ApiKey, *scopes: Scope) -> None:
+    """Raises `Problem` (403) when the key is held to mailboxes, `PageError` (403) when it has none of the scopes."""
     if key.mailbox_ids is not None:
         raise Problem(LIMITED_KEY, "Pages tell of more than the mailboxes that your key is held to.")
+    if not set(scopes) & key.scopes:
+        raise _missing(scopes)
 
 
 def _missing(scopes: tuple[Scope, ...]) -> PageError:

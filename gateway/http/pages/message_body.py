@@ -25,7 +25,7 @@ from gateway.http import attachments, auth
 from gateway.http.auditing import Audited, Deed, Unaudited, actor, begun, reads, unaudited
 from gateway.http.downloads import HEADERS as DOWNLOAD_HEADERS
 from gateway.http.pages.errors import NotSignedIn, as_page_error, no_such_page
-from gateway.http.pages.guard import Endpoint, Guard, check_whole
+from gateway.http.pages.guard import Endpoint, Guard, check_key
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.sessions import Passes
 from gateway.http.problems import log_unforeseen, request_id
@@ -172,9 +172,9 @@ class MessageBody:
         else:
             visit = await self._guard.visit(request, audit)
             key, staff = visit.key, visit.staff
-        if key is None or Scope.READ not in key.scopes:
+        if key is None:
             raise NotSignedIn
-        check_whole(key)
+        check_key(key, Scope.READ)
         deed = begun(
             self._services.store,
             self._services.trail,
