@@ -13,6 +13,7 @@ from storage import (
     attachments,
     batches,
     completeness,
+    deliveries,
     events,
     files,
     hints,
@@ -21,6 +22,7 @@ from storage import (
     outbox,
     read_marks,
     threads,
+    webhooks,
 )
 from storage.acts import Place
 from storage.attachments import LetterAttachment
@@ -29,6 +31,7 @@ from storage.completeness import NewMissing
 from storage.hints import NewHint
 from storage.messages import Attachment, BodyType, Direction, Placement, Recipients
 from storage.threads import Address, Object, ObjectType
+from storage.vault import MasterKey
 from tests.fakes.clock import A_MONDAY
 from tests.storage import scene as rows
 
@@ -197,6 +200,18 @@ def _traces(tx: Transaction, school: School) -> None:
     events.record(
         tx, base.account_id, "reply.received", thread_id=thread_id, message_id="msg_reply", data=data, now=A_MONDAY
     )
+    hook = webhooks.add(
+        tx,
+        base.account_id,
+        url="https://selma.school.example/mail-events",
+        description=None,
+        types=(),
+        secret="whsec_secret",
+        after=0,
+        key=MasterKey.new(),
+        now=A_MONDAY,
+    )
+    deliveries.insert(tx, hook.id, events.after(tx, base.account_id, 0, limit=1), now=A_MONDAY)
     read_marks.mark_read(tx, base.account_id, thread_id, "Jane Doe", up_to=None, now=A_MONDAY)
     hint = NewHint(account_id=base.account_id, folder_id=base.inbox_id, change_type="created", message_id=CANARIES[14])
     hints.insert(tx, [hint], now=A_MONDAY)
