@@ -21,6 +21,10 @@ GET    /_sandbox/faults                   {"struck": [what was struck, in order]
 POST   /_sandbox/faults                   one rule, fields of `faults.Fault`; `delay` in seconds; a header `date:+5`
                                           is sent as the date 5 s ahead; `share` strikes that part of what matches
 DELETE /_sandbox/faults                   no more trouble
+POST   /_sandbox/users                    {"address", "name", "kind"?: "user" | "shared" | "unlicensed" |
+                                          "on_premises" | "inactive" | "guest", "aliases"?: [address],
+                                          "user_principal_name"?} → {"id"}
+PATCH  /_sandbox/users/{address}          {"kind"?, "deleted"?: true or false}: soft-deleted, or restored
 POST   /_sandbox/settle                   waits until nothing is under way
 
 What an admin does in Entra is in `entra_admin`.
@@ -44,7 +48,7 @@ from gateway.sandbox.clock import timestamp
 from gateway.sandbox.correspondents import Machine
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.mailbox import Mailbox
-from gateway.sandbox.model import Address
+from gateway.sandbox.model import Address, MailboxKind
 from gateway.sandbox.notifier import LifecycleEvent
 
 if TYPE_CHECKING:
@@ -67,6 +71,8 @@ def routes(sandbox: "Sandbox") -> list[Route]:
         Route("/correspondents/{address}", guarded(hands.change_correspondent), methods=["PATCH"]),
         Route("/behaviour", guarded(hands.change_behaviour), methods=["PATCH"]),
         Route("/faults", guarded(hands.faults), methods=["GET", "POST", "DELETE"]),
+        Route("/users", guarded(hands.add_user), methods=["POST"]),
+        Route("/users/{address}", guarded(hands.change_user), methods=["PATCH"]),
         Route("/settle", guarded(hands.settle), methods=["POST"]),
     ]
 
@@ -188,6 +194,26 @@ class _Hands:
             {"match": rule.fault.match, "matched": rule.matched, "struck": rule.struck} for rule in self._sandbox.faults
         ]
         return JSONResponse({"struck": self._sandbox.faults.struck, "rules": rules})
+
+    async def add_user(self, request: Request) -> Response:
+        body = await body_of(request)
+        user = self._world.add_user(
+            body["address"],
+            body["name"],
+            kind=MailboxKind(body.get("kind", "user")),
+            aliases=[str(each) for each in body.get("aliases", ())],
+            user_principal_name=body.get("user_principal_name"),
+        )
+        return JSONResponse({"id": user.id, "user_principal_name": user.user_principal_name}, 201)
+
+    async def change_user(self, request: Request) -> Response:
+        body, address = await body_of(request), request.path_params["address"]
+        user = self._world.mailbox(address).user
+        if "kind" in body:
+            user.kind = MailboxKind(body["kind"])
+        if "deleted" in body:
+            (self._world.delete_user if body["deleted"] else self._world.restore_user)(address)
+        return Response(status_code=204)
 
     async def settle(self, request: Request) -> Response:
         await self._sandbox.settle()

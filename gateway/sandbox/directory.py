@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.sandbox.clock import Clock
 from gateway.sandbox.identity import Identities
-from gateway.sandbox.model import App, AppCertificate, FederatedCredential, Secret, User
+from gateway.sandbox.model import App, AppCertificate, FederatedCredential, MailboxKind, Secret, User
 
 EXCHANGE: Final = "api://AzureADTokenExchange"
 """The audience by default (https://learn.microsoft.com/entra/workload-id/workload-identity-federation)."""
@@ -25,6 +25,8 @@ class Directory:
         self.tenant_id = identities.guid()
         self.domains: set[str] = set()
         self.apps: dict[str, App] = {}
+        self.deleted: dict[str, User] = {}
+        """By object id."""
         self._users: dict[str, User] = {}
 
     def is_tenant(self, reference: str) -> bool:
@@ -100,13 +102,13 @@ class Directory:
         address: str,
         display_name: str,
         *,
-        licensed: bool,
-        shared: bool,
+        kind: MailboxKind,
         user_principal_name: str | None,
         aliases: Sequence[str],
     ) -> User:
-        """Add a user. Raises ValueError if the address is taken."""
-        upn = user_principal_name or address
+        """Add a user; a guest gets the name that Entra makes of its own address. Raises ValueError if it is taken."""
+        upn = user_principal_name or (self._guest_name(address) if kind is MailboxKind.GUEST else address)
+        shared = kind is MailboxKind.SHARED
         if self.find(upn) is not None:
             raise ValueError(f"{upn} exists already")
         given_name, _, surname = display_name.partition(" ")
@@ -118,7 +120,7 @@ class Directory:
             mail=address,
             user_principal_name=upn,
             account_enabled=not shared,
-            is_licensed=licensed,
+            kind=kind,
             aliases=tuple(aliases),
         )
         self._users[user.id] = user
@@ -130,8 +132,29 @@ class Directory:
         """By object id or user principal name, as in `/users/{id | userPrincipalName}`; an alias finds nobody."""
         return self._users.get(reference.lower())
 
+    def delete(self, user: User) -> None:
+        """Among the deleted ones for 30 days, under a name that begins with its id; its mailbox is soft-deleted."""
+        self._forget(user)
+        user.deleted_date_time = self._clock.now()
+        user.user_principal_name = f"{user.id.replace('-', '')}{user.user_principal_name}"
+        self.deleted[user.id] = user
+
+    def restore(self, user: User) -> None:
+        """Back again, as it was. Raises KeyError for one that is not deleted."""
+        del self.deleted[user.id]
+        user.deleted_date_time = None
+        user.user_principal_name = user.user_principal_name.removeprefix(user.id.replace("-", ""))
+        self._users[user.id] = self._users[user.user_principal_name.lower()] = user
+
     def users(self) -> Iterator[User]:
         return (user for key, user in self._users.items() if key == user.id)
+
+    def _forget(self, user: User) -> None:
+        del self._users[user.id], self._users[user.user_principal_name.lower()]
+
+    def _guest_name(self, address: str) -> str:
+        """Source: https://learn.microsoft.com/entra/external-id/user-properties"""
+        return f"{address.replace('@', '_')}#EXT#@{min(self.domains, default='school.example')}"
 
 
 def _rsa(key: object) -> rsa.RSAPublicKey:

@@ -1,9 +1,10 @@
 """Routes under `/_sandbox` for what an admin does in Entra and Exchange. All bodies are JSON.
 
-GET    /_sandbox/apps/{client_id}                     {"roles", "enabled", "mailboxes", "secrets", "certificates",
-                                                      "federated"}; no secret's value
+GET    /_sandbox/apps/{client_id}                     {"roles", "enabled", "mailboxes", "scoped", "secrets",
+                                                      "certificates", "federated"}; no secret's value
 PATCH  /_sandbox/apps/{client_id}                     {"roles"?: [granted], "enabled"?, "mailboxes"?: [the only ones it
-                                                      may enter] or null: all}
+                                                      may enter, by an application access policy] or null: all,
+                                                      "scoped"?: [those that RBAC for Applications gives] or null: none}
 POST   /_sandbox/secrets                              {"client_id", "expires_at"} → {"key_id", "client_secret"}
 POST   /_sandbox/certificates                         {"client_id", "certificate": PEM} → {"key_id", "thumbprint"}
 POST   /_sandbox/federated                            {"client_id", "issuer", "subject", "audience"?, "public_key": PEM}
@@ -60,6 +61,8 @@ class _Hands:
                 app.is_enabled = bool(changes["enabled"])
             if "mailboxes" in changes:
                 self._world.restrict(app, changes["mailboxes"])
+            if "scoped" in changes:
+                self._world.scope(app, changes["scoped"])
         return JSONResponse(_shown(app))
 
     async def add_secret(self, request: Request) -> Response:
@@ -99,6 +102,7 @@ def _shown(app: App) -> dict[str, object]:
         "roles": sorted(app.roles),
         "enabled": app.is_enabled,
         "mailboxes": None if app.allowed_mailboxes is None else sorted(app.allowed_mailboxes),
+        "scoped": None if app.scoped_mailboxes is None else sorted(app.scoped_mailboxes),
         "secrets": [{"key_id": one.key_id, "expires_at": timestamp(one.end_date_time)} for one in app.secrets],
         "certificates": [
             {"key_id": one.key_id, "thumbprint": one.thumbprint, "expires_at": timestamp(one.end_date_time)}

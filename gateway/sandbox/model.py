@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -50,6 +51,21 @@ class App:
     is_enabled: bool = True
     allowed_mailboxes: frozenset[str] | None = None
     """Lower-case addresses that an application access policy leaves it; None: there is no such policy."""
+    scoped_mailboxes: frozenset[str] | None = None
+    """Lower-case addresses within the scope of RBAC for Applications, whose rights no token tells of; None: none are
+    given so. Rights granted in Entra come on top, without any scope (exo/permissions-exo/application-rbac)."""
+
+
+class MailboxKind(StrEnum):
+    """What stands behind a user. Only the first two are served."""
+
+    USER = "user"
+    SHARED = "shared"
+    UNLICENSED = "unlicensed"
+    ON_PREMISES = "on_premises"
+    INACTIVE = "inactive"
+    """The user has a licence, its mailbox is soft-deleted or on hold."""
+    GUEST = "guest"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,8 +79,14 @@ class User:
     mail: str
     user_principal_name: str
     account_enabled: bool = True
-    is_licensed: bool = True
+    kind: MailboxKind = MailboxKind.USER
     aliases: tuple[str, ...] = ()
+    deleted_date_time: datetime | None = None
+
+    @property
+    def is_licensed(self) -> bool:
+        """Whether its mailbox is served by Exchange Online."""
+        return self.kind in (MailboxKind.USER, MailboxKind.SHARED) and self.deleted_date_time is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""A small school to begin with: an app, three mailboxes, six students who answer, and a little unrelated mail."""
+"""A small school to begin with: an app, three mailboxes, six students who answer, and a little unrelated mail.
+
+Beside the mailboxes there is one user of each kind that cannot be one, to see what an admin is told.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +9,7 @@ from typing import Final
 
 from gateway.sandbox.box import Sandbox
 from gateway.sandbox.correspondents import Correspondent, Style, bare, gmail, outlook, plain_text
-from gateway.sandbox.model import Address
+from gateway.sandbox.model import Address, MailboxKind
 
 ROLES: Final = ("User.ReadBasic.All", "Mail.Send", "Mail.ReadWrite")
 SECRET_LIFE: Final = timedelta(days=200)
@@ -46,6 +49,11 @@ def build(sandbox: Sandbox) -> School:
         for name, display_name, shared in _MAILBOXES
     ]
     world.add_user(f"principal@{DOMAIN}", "Ngaire Thompson", licensed=False)
+    for address, display_name, kind in _OTHERS:
+        world.add_user(address, display_name, kind=kind)
+    world.add_user(f"registrar@{DOMAIN}", "Registrar", aliases=[f"enrolments@{DOMAIN}"])
+    world.add_user(f"archive@{DOMAIN}", "Archive")
+    world.delete_user(f"archive@{DOMAIN}")
     for person in _PEOPLE:
         world.correspondents.add(person)
     for mailbox, sender, subject, html in _OTHER_MAIL:
@@ -67,6 +75,13 @@ _MAILBOXES: Final = (
     ("admissions", "Admissions", False),
     ("office", "School Office", False),
     ("international", "International Office", True),
+)
+
+
+_OTHERS: Final = (
+    (f"workshop@{DOMAIN}", "Workshop", MailboxKind.ON_PREMISES),
+    (f"leavers@{DOMAIN}", "Leavers", MailboxKind.INACTIVE),
+    ("relief@partner.example", "Relief Teacher", MailboxKind.GUEST),
 )
 
 

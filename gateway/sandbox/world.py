@@ -13,7 +13,7 @@ from gateway.sandbox.identity import Identities
 from gateway.sandbox.ledger import LedgerEntry
 from gateway.sandbox.limits import Limits
 from gateway.sandbox.mailbox import Event, Mailbox
-from gateway.sandbox.model import Address, App, Attachment, Body, Letter, Message, User
+from gateway.sandbox.model import Address, App, Attachment, Body, Letter, MailboxKind, Message, User
 from gateway.sandbox.postoffice import PostOffice
 from gateway.sandbox.subscriptions import Subscription, Subscriptions
 
@@ -70,6 +70,10 @@ class World:
         """Set an application access policy: only these mailboxes, or None for no policy."""
         app.allowed_mailboxes = None if mailboxes is None else frozenset(address.lower() for address in mailboxes)
 
+    def scope(self, app: App, mailboxes: Iterable[str] | None) -> None:
+        """Give it rights to these mailboxes by RBAC for Applications, or None: to none. Entra's grants stay."""
+        app.scoped_mailboxes = None if mailboxes is None else frozenset(address.lower() for address in mailboxes)
+
     def add_user(
         self,
         address: str,
@@ -77,15 +81,18 @@ class World:
         *,
         licensed: bool = True,
         shared: bool = False,
+        kind: MailboxKind | None = None,
         user_principal_name: str | None = None,
         aliases: Sequence[str] = (),
     ) -> User:
-        """Add a user with a mailbox. Without a licence the mailbox is not served; a shared one cannot sign in."""
+        """Add a user with a mailbox. Without a licence the mailbox is not served; a shared one cannot sign in.
+
+        `kind` says it in one word, and says more.
+        """
         user = self.directory.add_user(
             address,
             display_name,
-            licensed=licensed,
-            shared=shared,
+            kind=kind or _kind(licensed=licensed, shared=shared),
             user_principal_name=user_principal_name,
             aliases=aliases,
         )
@@ -97,6 +104,18 @@ class World:
     def mailbox(self, address: str) -> Mailbox:
         """By address or user id. Raises KeyError if there is none."""
         return self.mailboxes[address.lower()]
+
+    def delete_user(self, address: str) -> User:
+        """Soft-delete the user, and its mailbox with it. Raises KeyError."""
+        user = self.mailbox(address).user
+        self.directory.delete(user)
+        return user
+
+    def restore_user(self, address: str) -> User:
+        """Take that back. Raises KeyError."""
+        user = self.mailbox(address).user
+        self.directory.restore(user)
+        return user
 
     # Mail
 
@@ -194,6 +213,12 @@ class World:
 
     def _outside_message_id(self, sender: Address) -> str:
         return f"<{self.identities.token(18)}@mail.{sender.address.rpartition('@')[2]}>"
+
+
+def _kind(*, licensed: bool, shared: bool) -> MailboxKind:
+    if not licensed:
+        return MailboxKind.UNLICENSED
+    return MailboxKind.SHARED if shared else MailboxKind.USER
 
 
 def _index_of(mailbox: Mailbox, conversation_id: str | None) -> bytes | None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from gateway.sandbox.clock import precise_timestamp, timestamp
 from gateway.sandbox.graph.odata import NOTHING_MORE, Expand
 from gateway.sandbox.mailbox import Mailbox
-from gateway.sandbox.model import Address, Attachment, Body, Folder, Message, User
+from gateway.sandbox.model import Address, Attachment, Body, Folder, MailboxKind, Message, User
 from gateway.sandbox.subscriptions import Subscription
 from gateway.sandbox.text import as_text, preview
 
@@ -185,7 +185,19 @@ def folder(item: Folder, mailbox: Mailbox, *, select: frozenset[str] | None = No
 
 
 BASIC_PROFILE: Final = ("displayName", "givenName", "mail", "surname", "userPrincipalName", "id")
-WHOLE_PROFILE: Final = (*BASIC_PROFILE, "accountEnabled", "proxyAddresses", "userType")
+WHOLE_PROFILE: Final = (
+    *BASIC_PROFILE,
+    "accountEnabled",
+    "assignedPlans",
+    "deletedDateTime",
+    "onPremisesSyncEnabled",
+    "proxyAddresses",
+    "userType",
+)
+EXCHANGE_PLAN: Final = "9aaf7827-d63c-4b61-89c3-182f06f82e5c"
+"""EXCHANGE_S_STANDARD (learn.microsoft.com/entra/identity/users/licensing-service-plan-reference)."""
+UNPLANNED: Final = (MailboxKind.SHARED, MailboxKind.UNLICENSED, MailboxKind.ON_PREMISES, MailboxKind.GUEST)
+"""Who has no licence of Exchange Online."""
 
 
 def user(item: User, *, select: frozenset[str] | None = None) -> dict[str, Any]:
@@ -199,10 +211,23 @@ def user(item: User, *, select: frozenset[str] | None = None) -> dict[str, Any]:
         "id": item.id,
         "accountEnabled": item.account_enabled,
         "proxyAddresses": [f"SMTP:{item.mail}", *(f"smtp:{alias}" for alias in item.aliases)],
-        "userType": "Member",
+        "userType": "Guest" if item.kind is MailboxKind.GUEST else "Member",
+        "assignedPlans": [] if item.kind in UNPLANNED else [_plan()],
+        "onPremisesSyncEnabled": True if item.kind is MailboxKind.ON_PREMISES else None,
+        "deletedDateTime": None if item.deleted_date_time is None else timestamp(item.deleted_date_time),
     }
     return {
         name: whole[name] for name in WHOLE_PROFILE if (name in BASIC_PROFILE if select is None else name in select)
+    }
+
+
+def _plan() -> dict[str, str]:
+    """Source: https://learn.microsoft.com/graph/api/resources/assignedplan"""
+    return {
+        "assignedDateTime": "2025-01-20T00:00:00Z",
+        "capabilityStatus": "Enabled",
+        "service": "exchange",
+        "servicePlanId": EXCHANGE_PLAN,
     }
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.sandbox.notifier import Notifier
 
 VERSION = "v1.0"
+MAIL_ROLES = frozenset({"Mail.Read", "Mail.ReadWrite", "Mail.Send"})
+"""Granted in Entra they open every mailbox; by RBAC for Applications those of a scope."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class Call:
         """The user in the path. Raises GraphError in the words of mail routes."""
         reference = self.params["user"]
         user = self.world.directory.find(reference)
+        if user is None and reference.lower() in self.world.directory.deleted:
+            raise errors.mailbox_not_enabled()  # as its text says of soft-deleted ones; UNCONFIRMED by its id
         if user is None:
             raise errors.invalid_user(reference)
         return user
@@ -93,9 +97,11 @@ class Call:
 
     def enter(self, user: User) -> Mailbox:
         """The mailbox of a user, policy and licence allowing."""
-        allowed = self.app.allowed_mailboxes
+        allowed, scoped = self.app.allowed_mailboxes, self.app.scoped_mailboxes
         if allowed is not None and user.mail.lower() not in allowed:
             raise errors.blocked_by_policy()
+        if not self.roles & MAIL_ROLES and scoped is not None and user.mail.lower() not in scoped:
+            raise errors.access_denied()
         if not user.is_licensed:
             raise errors.mailbox_not_enabled()
         return self.world.mailbox(user.id)

@@ -19,7 +19,7 @@ from gateway.sandbox.graph import (
 )
 from gateway.sandbox.graph.batch import batch
 from gateway.sandbox.graph.errors import GraphError
-from gateway.sandbox.graph.exchange import VERSION, Call, Request, Response, Route, split_path
+from gateway.sandbox.graph.exchange import MAIL_ROLES, VERSION, Call, Request, Response, Route, split_path
 from gateway.sandbox.limits import OverLimit
 from gateway.sandbox.notifier import Notifier
 from gateway.sandbox.tokens import BadToken, TokenMint, seconds
@@ -157,7 +157,10 @@ class GraphService:
             return await batch(self._call(request, caller, {}), self.answer)
         await self._take_time()
         route, params = _route(request.method, segments)
-        if route.roles and not route.roles & caller.roles:
+        given = caller.roles
+        if self._world.directory.apps[caller.app_id].scoped_mailboxes is not None:
+            given |= MAIL_ROLES
+        if route.roles and not route.roles & given:
             raise errors.insufficient_privileges() if route.is_directory else errors.access_denied()
         return await route.handler(self._call(request, caller, params))
 

@@ -10,7 +10,7 @@ from gateway.sandbox.behaviour import MINIMUM_SUBSCRIPTION
 from gateway.sandbox.changes import ChangeType
 from gateway.sandbox.clock import parse_timestamp
 from gateway.sandbox.graph import entities, errors, odata
-from gateway.sandbox.graph.exchange import Call, Response, Route, split_path
+from gateway.sandbox.graph.exchange import MAIL_ROLES, Call, Response, Route, split_path
 from gateway.sandbox.notifier import HandshakeFailed
 from gateway.sandbox.rich import BadCertificate, read_certificate
 from gateway.sandbox.subscriptions import Subscription
@@ -172,7 +172,8 @@ def _resource(call: Call, text: str) -> Resource:
     is_folder = len(names) == 5 and names[0] == "users" and names[2] == "mailfolders" and names[4] == "messages"
     if not (is_mailbox or is_folder):
         raise _invalid_resource(text)
-    if not call.roles & call.world.behaviour.subscription_permissions:
+    given = call.roles | (MAIL_ROLES if call.app.scoped_mailboxes is not None else frozenset())
+    if not given & call.world.behaviour.subscription_permissions:
         raise errors.extension_error(
             "The caller does not have the permission that is needed to subscribe to this resource.", status=403
         )
