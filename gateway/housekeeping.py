@@ -7,7 +7,19 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.sending import loops
 from gateway.sending.machine import State
-from storage import Store, Transaction, answerers, attachments, chores, deliveries, files, gaps, hints, webhooks
+from storage import (
+    Store,
+    Transaction,
+    answerers,
+    attachments,
+    chores,
+    deliveries,
+    files,
+    gaps,
+    hints,
+    validations,
+    webhooks,
+)
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +27,7 @@ CHORE: Final = "housekeeping"
 EVERY: Final = timedelta(hours=1)
 # Long enough to see in the file why a reply was late; of mail that is not ours nothing, not even an id, is to stay.
 CLOSED_HINTS_KEPT: Final = timedelta(days=1)
+VALIDATIONS_KEPT: Final = timedelta(days=7)
 GAPS_KEPT: Final = timedelta(days=365)
 DELIVERIES_KEPT: Final = timedelta(days=30)
 # The mailbox has what a letter brought along; here it is kept a while, should somebody ask what was sent.
@@ -46,6 +59,7 @@ def _tidy(tx: Transaction, *, now: datetime) -> int:
         forgotten += gaps.prune(tx, account_id, now - GAPS_KEPT)
         forgotten += deliveries.forget(tx, account_id, before=now - DELIVERIES_KEPT)
         forgotten += webhooks.forget_old_secrets(tx, account_id, now=now)
+        validations.prune(tx, account_id, now - VALIDATIONS_KEPT)
         attachments.let_go(tx, account_id, states=OVER, before=now - FILES_KEPT)
         forgotten += files.forget_expired(tx, account_id, now=now)
         chores.done(tx, account_id, CHORE, next_at=now + EVERY)

@@ -91,6 +91,18 @@ UPDATE mailboxes SET state = 'added'
 RETURNING *
 """
 REMOVED = "UPDATE mailboxes SET state = 'removed', problem = NULL WHERE id = :id"
+RENAME = "UPDATE mailboxes SET address = :address WHERE id = :id"
+ADD_ALIAS = """
+INSERT INTO mailbox_aliases (account_id, address, mailbox_id, created_at)
+VALUES (:account_id, :address, :mailbox_id, :now)
+    ON CONFLICT (account_id, address) DO UPDATE SET mailbox_id = excluded.mailbox_id
+"""
+FORGET_ALIAS = "DELETE FROM mailbox_aliases WHERE account_id = :account_id AND address = :address"
+ALIASES = "SELECT address FROM mailbox_aliases WHERE mailbox_id = :mailbox_id ORDER BY address"
+BY_ALIAS = """
+SELECT mailboxes.* FROM mailbox_aliases JOIN mailboxes ON mailboxes.id = mailbox_aliases.mailbox_id
+ WHERE mailbox_aliases.account_id = :account_id AND mailbox_aliases.address = :address AND mailboxes.state <> 'removed'
+"""
 PAUSE = "UPDATE mailboxes SET paused_until = max(coalesce(paused_until, 0), :until) WHERE id = :id"
 
 FORGET_BUDGET_WAITS = "UPDATE mailboxes SET next_letter_at = NULL WHERE next_letter_at IS NOT NULL"
@@ -134,11 +146,43 @@ def ever(tx: Transaction, account_id: str, address: str) -> Mailbox | None:
 
 
 def get_by_address(tx: Transaction, account_id: str, address: str) -> Mailbox:
-    """As `find`, but raises `NotFound`."""
+    """As `find`, but raises `NotFound`; of an alias it says which mailbox it leads to."""
     mailbox = find(tx, account_id, address)
-    if mailbox is None:
-        raise NotFound(f"{address} is not one of this account's mailboxes. Add it under Mailbox Set-up.")
-    return mailbox
+    if mailbox is not None:
+        return mailbox
+    owner = by_alias(tx, account_id, address)
+    if owner is not None:
+        raise NotFound(f"{address} is another address of the mailbox {owner.address}. Use that one.")
+    raise NotFound(f"{address} is not one of this account's mailboxes. Add it under Mailbox Set-up.")
+
+
+def by_alias(tx: Transaction, account_id: str, address: str) -> Mailbox | None:
+    """The mailbox that this is another address of, as far as its validation has shown."""
+    row = tx.execute(BY_ALIAS, {"account_id": account_id, "address": address}).fetchone()
+    return None if row is None else Mailbox.from_row(row)
+
+
+def aliases_of(tx: Transaction, mailbox_id: str) -> list[str]:
+    """Its other addresses, as far as somebody entered them."""
+    return [row["address"] for row in tx.execute(ALIASES, {"mailbox_id": mailbox_id})]
+
+
+def add_alias(tx: Transaction, account_id: str, address: str, *, of: str, now: datetime) -> None:
+    """This address leads to the mailbox `of`, from now on."""
+    tx.execute(ADD_ALIAS, {"account_id": account_id, "address": address, "mailbox_id": of, "now": now})
+
+
+def forget_alias(tx: Transaction, account_id: str, address: str) -> None:
+    """The address is a mailbox of its own."""
+    tx.execute(FORGET_ALIAS, {"account_id": account_id, "address": address})
+
+
+def rename(tx: Transaction, mailbox_id: str, address: str) -> None:
+    """It has another primary address. Raises `AlreadyExists` when that is there."""
+    try:
+        tx.execute(RENAME, {"id": mailbox_id, "address": address})
+    except IntegrityError as error:
+        raise AlreadyExists(f"The mailbox {address} is already there.") from error
 
 
 def list_mailboxes(tx: Transaction, account_id: str) -> list[Mailbox]:

@@ -1,20 +1,31 @@
 """`selma-gateway mailboxes`: the mailboxes that letters may come from."""
 
+import asyncio
 from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AccountName, AsJson, Exit, Tools, print_json, print_table, run, tools, when
-from storage import mailboxes
+from gateway.cli.common import AccountName, AsJson, Exit, Tools, give_up, print_json, print_table, run, tools, when
+from gateway.connections import NotConnected
+from gateway.setup.validating import AT_ONCE
+from storage import StorageError, mailboxes
 from storage.mailboxes import Mailbox, MailboxState
 
 app = typer.Typer(no_args_is_help=True, help="Mailboxes: add, list, validate, test, remove.")
 
 
 @app.command()
-def add(addresses: list[str], account: AccountName = None, json: AsJson = False) -> None:
+def add(
+    addresses: Annotated[list[str] | None, typer.Argument(help="Their addresses.")] = None,
+    file: Annotated[typer.FileText | None, typer.Option(help="A file with one address a line; - for stdin.")] = None,
+    account: AccountName = None,
+    json: AsJson = False,
+) -> None:
     """Add mailboxes and validate them. Exit code 1 when one is refused."""
-    _tell(run(_add(addresses, account)), json)
+    wanted = [*(addresses or []), *(line.strip() for line in file or () if line.strip())]
+    if not wanted:
+        give_up("Name the mailboxes to add, or a file with --file.", code=Exit.USAGE)
+    _tell(run(_add(wanted, account)), json)
 
 
 async def _add(addresses: list[str], account: str | None) -> list[Mailbox]:
@@ -22,24 +33,49 @@ async def _add(addresses: list[str], account: str | None) -> list[Mailbox]:
         for address in addresses:
             added = await at.setup.add_mailbox(at.account.id, address)
             await at.did("mailbox.add", mailbox_id=added.id)
-        return [await _validated(at, address) for address in addresses]
+        return await _try_all(at, addresses)
 
 
 @app.command()
-def validate(addresses: list[str], account: AccountName = None, json: AsJson = False) -> None:
-    """Prove again that mailboxes exist and can be read. Exit code 1 when one is refused."""
+def validate(
+    addresses: Annotated[list[str] | None, typer.Argument(help="Their addresses; all of them by default.")] = None,
+    account: AccountName = None,
+    json: AsJson = False,
+) -> None:
+    """Prove again that mailboxes exist and can be used. Exit code 1 when one is refused."""
     _tell(run(_validate(addresses, account)), json)
 
 
-async def _validate(addresses: list[str], account: str | None) -> list[Mailbox]:
+async def _validate(addresses: list[str] | None, account: str | None) -> list[Mailbox]:
     async with tools(account) as at:
-        return [await _validated(at, address) for address in addresses]
+        if not addresses:
+            addresses = [one.address for one in await at.store.read(mailboxes.list_mailboxes, at.account.id)]
+        return await _try_all(at, addresses)
 
 
-async def _validated(at: Tools, address: str) -> Mailbox:
-    mailbox = (await at.setup.validate_mailbox(at.account.id, address)).mailbox
-    await at.did("mailbox.validate", mailbox_id=mailbox.id)
-    return mailbox
+async def _try_all(at: Tools, addresses: list[str]) -> list[Mailbox]:
+    """A few at once, with a line on stderr for each that is done. What a person can mend is raised when all are."""
+    places, found = asyncio.Semaphore(AT_ONCE), list[Mailbox]()
+    failures = list[Exception]()
+
+    async def one(address: str) -> None:
+        async with places:
+            try:
+                mailbox = (await at.setup.validate_mailbox(at.account.id, address)).mailbox
+                await at.did("mailbox.validate", mailbox_id=mailbox.id)
+            except (StorageError, NotConnected) as error:
+                failures.append(error)
+                return
+        found.append(mailbox)
+        if len(addresses) > 1:
+            typer.echo(f"{len(found)} of {len(addresses)}: {mailbox.address} {mailbox.state}", err=True)
+
+    async with asyncio.TaskGroup() as group:
+        for address in addresses:
+            group.create_task(one(address))
+    if failures:
+        raise failures[0]
+    return sorted({mailbox.id: mailbox for mailbox in found}.values(), key=lambda mailbox: mailbox.address)
 
 
 @app.command("list")

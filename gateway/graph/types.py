@@ -5,12 +5,14 @@ UnexpectedAnswer and nothing else, whatever JSON it is given.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from . import parsing
 from .errors import UnexpectedAnswer
 from .message import Message
 from .parsing import Json
+
+GOOD_PLANS: Final = frozenset({"enabled", "warning"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,33 @@ class User:
             display_name=parsing.text(payload, "displayName"),
             mail=parsing.text(payload, "mail"),
             user_principal_name=parsing.text(payload, "userPrincipalName"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What more of a user only User.Read.All shows. `has_exchange_plan`: a licence for a mailbox is assigned and good.
+
+    Source: https://learn.microsoft.com/graph/api/resources/assignedplan, `service` and `capabilityStatus`
+    """
+
+    id: str
+    is_guest: bool
+    is_synchronised: bool
+    has_exchange_plan: bool
+
+    @classmethod
+    def from_graph(cls, payload: Json) -> Self:
+        plans = parsing.objects(payload, "assignedPlans") or ()
+        return cls(
+            id=parsing.required_text(payload, "id"),
+            is_guest=(parsing.text(payload, "userType") or "").casefold() == "guest",
+            is_synchronised=parsing.flag(payload, "onPremisesSyncEnabled") is True,
+            has_exchange_plan=any(
+                (parsing.text(plan, "service") or "").casefold() == "exchange"
+                and (parsing.text(plan, "capabilityStatus") or "").casefold() in GOOD_PLANS
+                for plan in plans
+            ),
         )
 
 

@@ -1,7 +1,7 @@
 """`/v1/mailboxes`: where letters may come from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Self
@@ -15,15 +15,17 @@ from gateway.http.letters import AcceptedView, accepted_view
 from gateway.http.paging import Page
 from gateway.http.problem_types import ALREADY_EXISTS, MAILBOX_NOT_VALIDATED, NOT_CONNECTED, NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response, no_content
-from gateway.setup.report import Check
-from storage import mailboxes
+from gateway.setup.report import Check, Verdict
+from storage import Transaction, mailboxes, validations
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox, MailboxState
+from storage.validations import Item, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxView:
-    """A mailbox. `problem` says why it was refused, and the cure.
+    """A mailbox, by its primary address. `problem` says why it was refused, and the cure. `aliases` are other addresses
+    of it that were entered: no letter may name one of them as its sender.
 
     No letter leaves before `paused_until`, nor before `next_letter_at`: it has sent as much as it may for now.
     """
@@ -36,12 +38,14 @@ class MailboxView:
     next_letter_at: datetime | None
     validated_at: datetime | None
     created_at: datetime
+    aliases: Sequence[str] = ()
 
     @classmethod
-    def of(cls, mailbox: Mailbox) -> Self:
+    def of(cls, mailbox: Mailbox, aliases: Sequence[str] = ()) -> Self:
         """As the API shows it."""
         return cls(
             address=mailbox.address,
+            aliases=aliases,
             display_name=mailbox.display_name,
             state=mailbox.state,
             problem=mailbox.problem,
@@ -61,13 +65,80 @@ class MailboxReportView:
     mailbox: MailboxView
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatedItem:
+    """One address as it was entered, the mailbox that it led to, and what was tried. No outcome: its turn is to come.
+
+    `undecided`: Microsoft 365 could not be asked, so that the mailbox is as it was.
+    """
+
+    address: str
+    mailbox: str | None
+    outcome: Outcome | None
+    checks: Sequence[Check] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationView:
+    """Many mailboxes being validated. It is kept for a week."""
+
+    id: str
+    finished: bool
+    done: int
+    total: int
+    items: Sequence[ValidatedItem]
+    created_at: datetime
+
+
+def validation_view(tx: Transaction, account_id: str, validation_id: str) -> ValidationView:
+    """How far it is. Raises `storage.NotFound`."""
+    found = validations.get(tx, account_id, validation_id)
+    names = {one.id: one.address for one in mailboxes.list_mailboxes(tx, account_id)}
+    return ValidationView(
+        id=found.id,
+        finished=found.finished,
+        done=sum(item.outcome is not None for item in found.items),
+        total=len(found.items),
+        items=[_item(item, names) for item in found.items],
+        created_at=found.created_at,
+    )
+
+
+def _item(item: Item, names: Mapping[str, str]) -> ValidatedItem:
+    return ValidatedItem(
+        address=item.address,
+        mailbox=None if item.mailbox_id is None else names.get(item.mailbox_id),
+        outcome=item.outcome,
+        checks=[Check(**{**check, "verdict": Verdict(check["verdict"])}) for check in item.checks],
+    )
+
+
 async def list_all(call: Call[schemas.Nothing]) -> Response:
-    found = await call.services.store.read(mailboxes.list_mailboxes, call.account_id)
-    return json_response(Page(items=[MailboxView.of(one) for one in found], next=None))
+    found = await call.services.store.read(_list, call.account_id)
+    return json_response(Page(items=found, next=None))
+
+
+def _list(tx: Transaction, account_id: str) -> list[MailboxView]:
+    return [_shown(tx, one) for one in mailboxes.list_mailboxes(tx, account_id)]
+
+
+def _shown(tx: Transaction, mailbox: Mailbox) -> MailboxView:
+    return MailboxView.of(mailbox, mailboxes.aliases_of(tx, mailbox.id))
 
 
 async def show(call: Call[schemas.Nothing]) -> Response:
     return json_response(await _view(call))
+
+
+async def validate_many(call: Call[schemas.NewValidation]) -> Response:
+    validation_id = await call.services.setup.validate_mailboxes(call.account_id, call.given.addresses)
+    call.deed.about(validation_id=validation_id)
+    view = await call.services.store.read(validation_view, call.account_id, validation_id)
+    return json_response(view, HTTPStatus.ACCEPTED, {"location": f"/v1/mailboxes/validations/{validation_id}"})
+
+
+async def show_validation(call: Call[schemas.Nothing]) -> Response:
+    return json_response(await call.services.store.read(validation_view, call.account_id, call.path("id")))
 
 
 async def add(call: Call[schemas.NewMailbox]) -> Response:
@@ -99,13 +170,22 @@ async def remove(call: Call[schemas.Nothing]) -> Response:
 
 async def _is_about_mailbox(call: Call[Any]) -> None:
     """For the audit log, which has the mailbox's id and not its address."""
-    found = await call.services.store.read(mailboxes.find, call.account_id, call.path("address"))
+    found = await call.services.store.read(mailbox_behind, call.account_id, call.path("address"))
     call.deed.about(mailbox_id=None if found is None else found.id)
 
 
 async def _view(call: Call[Any]) -> MailboxView:
-    found = await call.services.store.read(mailboxes.get_by_address, call.account_id, call.path("address"))
-    return MailboxView.of(found)
+    return await call.services.store.read(_find, call.account_id, call.path("address"))
+
+
+def _find(tx: Transaction, account_id: str, address: str) -> MailboxView:
+    owner = mailbox_behind(tx, account_id, address)
+    return _shown(tx, owner or mailboxes.get_by_address(tx, account_id, address))
+
+
+def mailbox_behind(tx: Transaction, account_id: str, address: str) -> Mailbox | None:
+    """By an alias too: a validation may just have found out that it is one."""
+    return mailboxes.find(tx, account_id, address) or mailboxes.by_alias(tx, account_id, address)
 
 
 OPERATIONS: Final = (
@@ -130,6 +210,29 @@ OPERATIONS: Final = (
         gives=MailboxView,
         status=HTTPStatus.CREATED,
         problems=(ALREADY_EXISTS,),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/mailboxes/validate",
+        scope=Scope.SETTINGS,
+        summary="Add and validate many mailboxes",
+        name="post-mailboxes-validate-many",
+        takes=schemas.NewValidation,
+        does=validate_many,
+        audit=does("mailbox.validate_many"),
+        gives=ValidationView,
+        status=HTTPStatus.ACCEPTED,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/mailboxes/validations/{id}",
+        scope=Scope.SETTINGS,
+        summary="How far many mailboxes are",
+        takes=schemas.Nothing,
+        does=show_validation,
+        audit=unaudited(NO_MAIL),
+        gives=ValidationView,
+        problems=(NOT_FOUND,),
     ),
     Operation(
         method="GET",

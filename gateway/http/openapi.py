@@ -191,6 +191,8 @@ def _as_spelled(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(operation: Operation[Any]) -> str:
+    if operation.name is not None:
+        return operation.name
     words = PATH_PART.sub("", operation.path.removeprefix("/v1")).replace("/", "-").strip("-")
     one = "-one" if operation.path.endswith("}") else ""
     return f"{operation.method.lower()}-{re.sub('-+', '-', words)}{one}"

@@ -177,7 +177,9 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, BadConfiguration):
-        return invalid(*(BadValue(pointer=pointer_to([name]), detail=text) for name, text in error.problems.items()))
+        return invalid(
+            *(BadValue(pointer=pointer_to(name.split("/")), detail=text) for name, text in error.problems.items())
+        )
     for kind in type(error).__mro__:
         if kind in PROBLEMS:
             rule = PROBLEMS[kind]

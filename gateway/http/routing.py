@@ -67,6 +67,8 @@ class Operation(Generic[T]):
 
     With `raw` the body is no JSON but bytes of any type, which `does` reads as they come, and `takes` is the query.
 
+    `name` is its id in the contract, where the one that its path makes is another's.
+
     `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
     problems that every operation has. `audit` is what the audit log says of it; `sees` is of what it tells, for keys
     that are held to mailboxes. `locates`: where it makes something, `Location` says where that can be read.
@@ -87,6 +89,7 @@ class Operation(Generic[T]):
     raw: bool = False
     sees: Sees = Sees.WHOLE
     locates: bool = True
+    name: str | None = None
 
     @property
     def takes_body(self) -> bool:

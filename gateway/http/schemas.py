@@ -44,6 +44,7 @@ __all__ = [
     "NewMessage",
     "NewReply",
     "NewThread",
+    "NewValidation",
     "NewWebhook",
     "Nothing",
     "ObjectThreadsQuery",
@@ -409,6 +410,12 @@ class NewKey(Taken):
         default=None, min_length=1, max_length=MOST_NETWORKS, description="The key can be used from there alone."
     )
     expires_at: values.Moment = Field(default=None, description="From then on the key is refused.")
+
+
+class NewValidation(Taken):
+    """Mailboxes to be added, where they are not there yet, and validated."""
+
+    addresses: Annotated[list[values.MailAddress], Field(min_length=1, max_length=200)]
 
 
 class TestLetter(Taken):

@@ -66,6 +66,10 @@ class Setup(Protocol):
         """Prove that the mailbox exists and can be read; its state is stored."""
         ...
 
+    async def validate_mailboxes(self, account_id: str, addresses: Sequence[str]) -> str:
+        """Ask for many at once; the id of a `storage.validations.Validation`. Raises `BadConfiguration`."""
+        ...
+
     async def remove_mailbox(self, account_id: str, address: str) -> None:
         """No more letters and no more watching; its threads stay."""
         ...

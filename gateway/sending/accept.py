@@ -132,6 +132,13 @@ def _recalled(tx: Transaction, account_id: str, key: str | None, print_of_it: by
 
 def _usable_mailbox(tx: Transaction, account_id: str, address: str) -> Mailbox:
     mailbox = mailboxes.find(tx, account_id, address)
+    owner = mailboxes.by_alias(tx, account_id, address) if mailbox is None else None
+    if owner is not None:
+        # Exchange sends from the primary address whatever is asked; whoever posts is not to believe otherwise.
+        raise UnknownMailbox(
+            f"{address} is another address of the mailbox {owner.address}, and its letters leave from that one. Post "
+            f"the letter from {owner.address}."
+        )
     if mailbox is None:
         raise UnknownMailbox.named(address)
     if mailbox.state is not MailboxState.VALIDATED:

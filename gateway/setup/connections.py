@@ -1,17 +1,33 @@
 """What setting up needs of the connection to Microsoft 365, as protocols, so that tests can give fakes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gateway.graph import Credential, DeltaPage, MailFolder, TokenSource, User
+from gateway.graph import Credential, DeltaPage, MailFolder, Message, Profile, TokenSource, User
 
 
 class Graph(Protocol):
-    """The questions that are asked of Graph here; `GraphClient` answers them. Each changes nothing."""
+    """The questions that are asked of Graph here; `GraphClient` answers them. All but the last two change nothing."""
 
     async def get_user(self, user: str) -> User:
         """A user by object id or userPrincipalName."""
+        ...
+
+    async def find_users_by_mail(self, address: str) -> Sequence[User]:
+        """Users with this primary address."""
+        ...
+
+    async def find_users_by_alias(self, address: str) -> Sequence[User]:
+        """Users with this address beside others."""
+        ...
+
+    async def list_deleted_users(self) -> Sequence[User]:
+        """Users that can still be restored."""
+        ...
+
+    async def get_profile(self, user: str) -> Profile:
+        """What tells why there is no mailbox."""
         ...
 
     async def get_folder(self, user: str, folder: str) -> MailFolder:
@@ -29,6 +45,14 @@ class Graph(Protocol):
         page_size: int = 50,
     ) -> DeltaPage:
         """A page of a folder's changes."""
+        ...
+
+    async def create_draft(self, user: str, payload: Mapping[str, object]) -> Message:
+        """Make a draft."""
+        ...
+
+    async def delete_message(self, user: str, message_id: str) -> None:
+        """Delete it; one that is not there is as good."""
         ...
 
 

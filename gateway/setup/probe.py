@@ -4,87 +4,51 @@ No endpoint says "may this app send as X"; reading the folders exercises licence
 Source: https://learn.microsoft.com/graph/outlook-send-mail-from-other-user
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
-from gateway.graph import AccessDenied, GraphError, NotFound, TokenError
+from gateway.graph import AccessDenied, GraphError, NotFound, TokenError, User
 from gateway.setup.answers import explain
 from gateway.setup.connections import Graph
+from gateway.setup.refusals import (
+    DELETED,
+    GUEST,
+    NO_MAILBOX,
+    NO_USER,
+    REFUSED,
+    Refusal,
+    Rights,
+    is_guest_name,
+    refusal_of,
+    why_no_draft,
+    why_no_mailbox,
+    why_refused,
+)
 from gateway.setup.report import Check, Verdict
+from gateway.setup.values import address_problem
 from storage.folders import WellKnown
 
+T = TypeVar("T")
+
 FOLDERS: Final[Mapping[WellKnown, str]] = {WellKnown.INBOX: "Inbox", WellKnown.SENT_ITEMS: "Sent Items"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a mailbox cannot be used. `code` is ours and stable; the others are sentences for people."""
-
-    code: str
-    reason: str
-    cure: str
-
-    def as_problem(self) -> dict[str, object]:
-        """As it is stored with the mailbox."""
-        return {"code": self.code, "explanation": self.reason, "cure": self.cure}
-
-
-NO_USER: Final = Refusal(
-    code="not_found",
-    reason="There is no user with this address in the tenant.",
-    cure="Check the spelling. Enter the User principal name as Entra shows it: an alias, a distribution list or a "
-    "Microsoft 365 group is not found.",
-)
-NO_MAILBOX: Final = Refusal(
-    code="no_mailbox",
-    reason="There is a user, but no mailbox that Graph can open: it has no Exchange Online licence, or it is "
-    "inactive, deleted, or on a server of the school's own.",
-    cure="Assign an Exchange Online licence, or make it a shared mailbox; a new mailbox can take an hour to appear. "
-    "Mailboxes on a server of the school's own cannot be used.",
-)
-REFUSED: Final = Refusal(
-    code="access_refused",
-    reason="Exchange does not let this app open the mailbox: a permission is missing, or a policy leaves the mailbox "
-    "out.",
-    cure="Grant Mail.ReadWrite and Mail.Send as Application permissions with admin consent. If the app is limited to "
-    "some mailboxes (application access policy, RBAC for Applications), add this one. Such changes can take two hours.",
-)
-
-# Any of these may stand for the same mailbox at different hours: microsoftgraph/microsoft-graph-docs issue 10481.
-# No such user: https://learn.microsoft.com/graph/errors and what other clients have met
-BY_CODE: Final[Mapping[str, Refusal]] = {
-    "request_resourcenotfound": NO_USER,
-    "errorinvaliduser": NO_USER,
-    "mailboxnotenabledforrestapi": NO_MAILBOX,
-    "errormailboxnotenabledforrestapi": NO_MAILBOX,
-    "resourcenotfound": NO_MAILBOX,
-    "extensionerror": NO_MAILBOX,
+DRAFT: Final = {
+    "subject": "A test of the mail gateway, deleted at once",
+    "body": {"contentType": "text", "content": "SELMA tried whether a draft can be made here. It is safe to delete."},
 }
-
-
-def refusal_of(error: GraphError | TokenError) -> Refusal | None:
-    """What an error says about the mailbox; None when it says nothing, such as an outage or throttling."""
-    if isinstance(error, TokenError) or error.transient:
-        return None
-    if isinstance(error, AccessDenied):
-        return REFUSED
-    known = BY_CODE.get(error.code.casefold())
-    if known is None and isinstance(error, NotFound):
-        return NO_MAILBOX
-    return known
 
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
     """What the probe found. Neither `proved` nor `refusal`: nothing can be said of the mailbox now.
 
-    `user_id` is None when this app may not look people up.
+    `user_id` is None when this app may not look people up. `primary` is the mailbox's primary address, as far as known.
     """
 
     user_id: str | None = None
     display_name: str | None = None
+    primary: str | None = None
     folder_ids: dict[WellKnown, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     refusal: Refusal | None = None
@@ -98,70 +62,177 @@ class Findings:
 class _Failed(Exception):
     """A step failed; the later ones could only fail for the same reason."""
 
-    def __init__(self, name: str, tried: str, error: GraphError | TokenError, refusal: Refusal | None) -> None:
+    def __init__(self, name: str, tried: str, refusal: Refusal | None, error: GraphError | TokenError | None) -> None:
         super().__init__(name)
         self.refusal = refusal
         if refusal is not None:
             found, cure = refusal.reason, refusal.cure
         else:
-            plainly = explain(error)
-            found, cure = f"{plainly.found} That says nothing of the mailbox.", plainly.cure
+            plainly = explain(error) if error is not None else None
+            found = f"{plainly.found if plainly else ''} That says nothing of the mailbox."
+            cure = plainly.cure if plainly else ""
         self.check = Check(name=name, verdict=Verdict.FAIL, tried=tried, found=found, cure=cure)
 
 
-async def probe(graph: Graph, address: str, *, since: datetime) -> Findings:
-    """Look the user up, find both folders, and ask the Inbox what the watching will ask it. Changes nothing."""
-    findings = Findings()
-    try:
-        await _look_up(graph, address, findings)
-        user = findings.user_id or address
-        for well_known, title in FOLDERS.items():
-            await _open(graph, user, well_known, title, findings)
-        await _read(graph, user, since, findings)
-    except _Failed as failed:
-        findings.checks.append(failed.check)
-        findings.refusal = failed.refusal
-    else:
-        findings.proved = True
-    return findings
+async def probe(graph: Graph, address: str, *, since: datetime, rights: Rights = Rights()) -> Findings:  # noqa: B008
+    """Look the user up, find both folders, ask the Inbox what the watching will ask it, make a draft and delete it.
 
-
-async def _look_up(graph: Graph, address: str, findings: Findings) -> None:
-    """A 403 says that this app may not look people up, nothing of the mailbox: then its address must do.
-
-    Whether User.ReadBasic.All suffices is contradicted in Microsoft's own pages.
-    Source: https://learn.microsoft.com/graph/api/user-get
+    `rights` is what is known of the app, to tell the reasons of a refusal apart.
     """
-    tried = "Looked the user up."
+    asked = _Probe(graph, address, since, rights)
     try:
-        user = await graph.get_user(address)
-    except AccessDenied as error:
-        plainly = explain(error)
-        findings.checks.append(
-            Check(name="user", verdict=Verdict.WARN, tried=tried, found=plainly.found, cure=plainly.cure)
-        )
-    except (GraphError, TokenError) as error:
-        raise _Failed("user", tried, error, NO_USER if isinstance(error, NotFound) else None) from error
+        await asked.run()
+    except _Failed as failed:
+        asked.findings.checks.append(failed.check)
+        asked.findings.refusal = failed.refusal
     else:
-        findings.user_id, findings.display_name = user.id, user.display_name
-        findings.took("user", tried, "The user exists.")
+        asked.findings.proved = True
+    return asked.findings
 
 
-async def _open(graph: Graph, user: str, well_known: WellKnown, title: str, findings: Findings) -> None:
-    tried = f"Opened the folder {title}."
+class _Probe:
+    """One mailbox, step by step. Each step raises `_Failed`."""
+
+    def __init__(self, graph: Graph, address: str, since: datetime, rights: Rights) -> None:
+        self._graph = graph
+        self._address = address
+        self._since = since
+        self._rights = rights
+        self._person: User | None = None
+        self.findings = Findings()
+
+    async def run(self) -> None:
+        """All steps, in the order in which they tell most."""
+        await self._look_up()
+        user = self.findings.user_id or self._address
+        for well_known, title in FOLDERS.items():
+            await self._open(user, well_known, title)
+        await self._read(user)
+        await self._draft(user)
+
+    async def _look_up(self) -> None:
+        """A 403 says that this app may not look people up, nothing of the mailbox: then its address must do.
+
+        Whether User.ReadBasic.All suffices is contradicted in Microsoft's own pages.
+        Source: https://learn.microsoft.com/graph/api/user-get
+        """
+        tried = "Looked the user up."
+        try:
+            user = await self._find()
+        except AccessDenied as error:
+            plainly = explain(error)
+            self.findings.checks.append(
+                Check(name="user", verdict=Verdict.WARN, tried=tried, found=plainly.found, cure=plainly.cure)
+            )
+            return
+        except (GraphError, TokenError) as error:
+            raise _Failed("user", tried, None, error) from error
+        if user is None:
+            raise _Failed("user", tried, DELETED if await self._is_deleted() else NO_USER, None)
+        if is_guest_name(user.user_principal_name):
+            raise _Failed("user", tried, GUEST, None)
+        self._person = user
+        self.findings.user_id, self.findings.display_name = user.id, user.display_name
+        self.findings.took("user", tried, "The user exists.")
+        self._compare(user)
+
+    def _compare(self, user: User) -> None:
+        """An alias, or a name to sign in with, leads to the mailbox's primary address."""
+        if user.mail is None or address_problem(user.mail) is not None:
+            return
+        self.findings.primary = user.mail
+        if user.mail.casefold() == self._address.casefold():
+            return
+        found = f"{self._address} is another address of the mailbox {user.mail}: that is the one that letters name."
+        self.findings.took("address", "Asked for the primary address.", found)
+
+    async def _find(self) -> User | None:
+        """By the name to sign in with, else by primary address, else by alias, where that may be asked."""
+        try:
+            return await self._graph.get_user(self._address)
+        except NotFound:
+            pass
+        found = await _where_permitted(lambda: self._graph.find_users_by_mail(self._address))
+        found = found or await _where_permitted(lambda: self._graph.find_users_by_alias(self._address))
+        return found[0] if found else None
+
+    async def _is_deleted(self) -> bool:
+        deleted = await _if_told(self._graph.list_deleted_users) or ()
+        address = self._address.casefold()
+        return any(
+            address == (user.mail or "").casefold() or (user.user_principal_name or "").casefold().endswith(address)
+            for user in deleted
+        )
+
+    async def _open(self, user: str, well_known: WellKnown, title: str) -> None:
+        tried = f"Opened the folder {title}."
+        try:
+            folder = await self._graph.get_folder(user, well_known)
+        except (GraphError, TokenError) as error:
+            raise _Failed(well_known, tried, await self._why(user, error), error) from error
+        self.findings.folder_ids[well_known] = folder.id
+        self.findings.took(well_known, tried, "It is there.")
+
+    async def _read(self, user: str) -> None:
+        tried = "Asked what is new in the Inbox."
+        inbox = self.findings.folder_ids[WellKnown.INBOX]
+        try:
+            await self._graph.delta(user, inbox, since=self._since, select=("id",), page_size=1)
+        except (GraphError, TokenError) as error:
+            raise _Failed("reading", tried, await self._why(user, error), error) from error
+        self.findings.took("reading", tried, "Graph answered.")
+
+    async def _draft(self, user: str) -> None:
+        """Every letter begins as a draft. What cannot be deleted again is said, and does no harm."""
+        tried = "Made a draft and deleted it."
+        try:
+            draft = await self._graph.create_draft(user, DRAFT)
+        except (GraphError, TokenError) as error:
+            refusal = why_no_draft(self._rights) if isinstance(error, AccessDenied) else refusal_of(error)
+            raise _Failed("draft", tried, refusal, error) from error
+        try:
+            await delete_for_good(self._graph, user, draft.id)
+        except (GraphError, TokenError) as error:
+            found = f"The draft was made, but not deleted. {explain(error).found}"
+            cure = "Delete it by hand in Drafts: its subject says what it is."
+            self.findings.checks.append(Check(name="draft", verdict=Verdict.WARN, tried=tried, found=found, cure=cure))
+            return
+        self.findings.took("draft", tried, "Both went well.")
+
+    async def _why(self, user: str, error: GraphError | TokenError) -> Refusal | None:
+        """What it says of the mailbox, with all that may be asked to tell its reasons apart."""
+        refusal = refusal_of(error)
+        if refusal is REFUSED:
+            return why_refused(self._rights)
+        if refusal is not NO_MAILBOX or self._person is None:
+            return refusal
+        profile = await _if_told(lambda: self._graph.get_profile(user))
+        return why_no_mailbox(profile, mail=self._person.mail)
+
+
+async def delete_for_good(graph: Graph, user: str, message_id: str) -> None:
+    """Out of Deleted Items too, where a first deletion puts it: its immutable id goes with it.
+
+    That the second deletion finds it there by that id is practice; Microsoft's page is silent.
+    Source: https://learn.microsoft.com/graph/api/message-delete
+    """
+    await graph.delete_message(user, message_id)
+    await graph.delete_message(user, message_id)
+
+
+async def _where_permitted(ask: Callable[[], Awaitable[T]]) -> T | None:
+    """What this app may not ask is not asked; an outage is one."""
     try:
-        folder = await graph.get_folder(user, well_known)
-    except (GraphError, TokenError) as error:
-        raise _Failed(well_known, tried, error, refusal_of(error)) from error
-    findings.folder_ids[well_known] = folder.id
-    findings.took(well_known, tried, "It is there.")
+        return await ask()
+    except GraphError as error:
+        if error.transient:
+            raise
+        return None
 
 
-async def _read(graph: Graph, user: str, since: datetime, findings: Findings) -> None:
-    tried = "Asked what is new in the Inbox."
-    inbox = findings.folder_ids[WellKnown.INBOX]
+async def _if_told(ask: Callable[[], Awaitable[T]]) -> T | None:
+    """What only tells more: any trouble with it is no trouble of the mailbox."""
     try:
-        await graph.delta(user, inbox, since=since, select=("id",), page_size=1)
-    except (GraphError, TokenError) as error:
-        raise _Failed("reading", tried, error, refusal_of(error)) from error
-    findings.took("reading", tried, "Graph answered.")
+        return await ask()
+    except (GraphError, TokenError):
+        return None

@@ -1,5 +1,6 @@
 """Setting up, as pages, API and command line ask for it: one object in front of the rooms beside it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.clock import Clock
@@ -12,6 +13,7 @@ from gateway.setup.outside import Outside
 from gateway.setup.report import Report
 from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
+from gateway.setup.validating import Validating, ask
 from storage import Store
 from storage.mailboxes import Mailbox
 from storage.vault import Key
@@ -28,7 +30,10 @@ class ProcessSettings(Protocol):
 
 
 class Setup:
-    """Connecting an account and its mailboxes. `rotation` has the credentials, `confinement` the limits."""
+    """Connecting an account and its mailboxes. `rotation` has the credentials, `confinement` the limits.
+
+    `validating` is to be run beside, for `validate_mailboxes`.
+    """
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Setup:
             outside=outside,
         )
         self._mailboxes = Mailboxes(store, connections, clock)
+        self.validating = Validating(store, self._mailboxes, clock)
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:
         """Store tenant, app and secret. Raises `BadConfiguration` with every problem at once."""
@@ -70,6 +76,13 @@ class Setup:
     async def validate_mailbox(self, account_id: str, address: str) -> Validation:
         """Prove that the mailbox exists and can be read. Raises `NotFound`, `NotConnected`."""
         return await self._mailboxes.validate(account_id, address)
+
+    async def validate_mailboxes(self, account_id: str, addresses: Sequence[str]) -> str:
+        """Ask for many at once, added where they are not there yet; by this id it can be followed.
+
+        Raises `BadConfiguration` with a problem for each that is no address.
+        """
+        return await self._store.write(ask, account_id, addresses, now=self._clock.now())
 
     async def remove_mailbox(self, account_id: str, address: str) -> None:
         """No more letters and no more watching; its threads stay. Raises `NotFound`."""

@@ -114,6 +114,22 @@ def test_a_mailbox_that_is_none_is_refused_with_the_reason(connected: Shell) -> 
     assert mailbox["problem"]["explanation"]
 
 
+def test_many_mailboxes_come_from_a_file_and_each_is_told_as_it_is_done(
+    connected: Shell, sandbox: dict[str, Any]
+) -> None:
+    names = [*sandbox["mailboxes"], "nobody@school.example"]
+    done = connected.run("mailboxes", "add", "--file", "-", "--json", typed="\n".join(names))
+    assert done.exit_code == 1
+    assert sorted(one["address"] for one in json.loads(done.stdout)) == sorted(names)
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [f"{n} of 4" for n in (1, 2, 3, 4)]
+    again = connected.run("mailboxes", "validate", "--json")
+    assert {one["state"] for one in json.loads(again.stdout)} == {"validated", "refused"}
+
+
+def test_adding_nothing_is_wrong_usage(connected: Shell) -> None:
+    assert connected.run("mailboxes", "add").exit_code == 2
+
+
 def test_an_address_that_is_none_is_wrong_usage(connected: Shell) -> None:
     done = connected.run("mailboxes", "add", "not an address")
     assert done.exit_code == 2

@@ -1,7 +1,7 @@
 """A gateway's HTTP surface with one connected school in a real database, and fakes for the rooms behind it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from gateway.setup.confinement import ConfinementWatch
 from gateway.setup.report import Check, Report, Verdict
 from gateway.setup.rotation import Rotation
 from gateway.setup.test_message import send_test_message
+from gateway.setup.validating import ask
 from gateway.threads.attachments import PLACED, Download
 from gateway.threads.linking import Linking
 from storage import Transaction, accounts, api_keys, mailboxes
@@ -89,6 +90,9 @@ class FakeSetup:
             mailboxes.mark_validated, mailbox.id, user_id="u-1", display_name="Library", now=self.clock.now()
         )
         return self.report
+
+    async def validate_mailboxes(self, account_id: str, addresses: Sequence[str]) -> str:
+        return await self.store.write(ask, account_id, addresses, now=self.clock.now())
 
     async def remove_mailbox(self, account_id: str, address: str) -> None:
         mailbox = await self.store.read(mailboxes.get_by_address, account_id, address)

@@ -38,6 +38,7 @@ TELL_NO_MAIL = {
     "/v1/webhooks/{id}/deliveries",
     "/v1/account",
     "/v1/mailboxes",
+    "/v1/mailboxes/validations/{id}",
     "/v1/mailboxes/{address}",
     "/v1/subscriptions",
     "/v1/completeness",

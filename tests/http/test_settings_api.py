@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gateway.setup.report import Report
-from storage import Transaction, credentials, folders, mailboxes, subscriptions
+from storage import Transaction, credentials, folders, mailboxes, subscriptions, validations
 from storage.folders import WellKnown
 from tests.http.scene import CLIENT, MAILBOX, TENANT, UNPROVED, UNWELL, WELL, Scene
 from tests.http.shape import assert_bad_values, assert_problem
@@ -109,6 +109,45 @@ async def test_a_mailbox_is_added_validated_and_removed(api: httpx.AsyncClient) 
     removed = await api.delete(location)
     assert (removed.status_code, removed.content) == (204, b"")
     assert_problem(await api.get(location), 404, "not-found")
+
+
+async def test_many_mailboxes_are_asked_for_at_once_and_followed(scene: Scene, api: httpx.AsyncClient) -> None:
+    asked = await api.post("/v1/mailboxes/validate", json={"addresses": [MAILBOX, "new@school.example"]})
+    assert (asked.status_code, asked.json()["finished"]) == (202, False)
+    first, _ = await scene.store.read(validations.to_do, limit=9)
+    check = {"name": "user", "verdict": "ok", "tried": "Looked.", "found": "There.", "cure": None}
+    mailbox = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    await scene.store.write(
+        validations.done,
+        first,
+        validations.Outcome.VALIDATED,
+        checks=[check],
+        mailbox_id=mailbox.id,
+        now=scene.clock.now(),
+    )
+    found = (await api.get(asked.headers["location"])).json()
+    assert (found["done"], found["total"], found["finished"]) == (1, 2, False)
+    assert found["items"] == [
+        {"address": MAILBOX, "mailbox": MAILBOX, "outcome": "validated", "checks": [check]},
+        {"address": "new@school.example", "mailbox": None, "outcome": None, "checks": []},
+    ]
+    assert_problem(await api.get("/v1/mailboxes/validations/val_of_nobody"), 404, "not-found")
+    assert_bad_values(await api.post("/v1/mailboxes/validate", json={"addresses": []}), "/addresses")
+
+
+async def test_an_alias_shows_the_mailbox_that_it_leads_to_and_sends_nothing(
+    scene: Scene, api: httpx.AsyncClient
+) -> None:
+    mailbox = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    alias = "enrolments@school.example"
+    await scene.store.write(mailboxes.add_alias, scene.account_id, alias, of=mailbox.id, now=scene.clock.now())
+    shown = (await api.get(f"/v1/mailboxes/{alias}")).json()
+    assert (shown["address"], shown["aliases"]) == (MAILBOX, [alias])
+    letter = {"from": alias, "to": [{"address": "a@b.example"}], "subject": "x", "text": "y"}
+    letter |= {"objects": [{"type": "student", "id": "S1"}]}
+    refused = await api.post("/v1/messages", json=letter, headers={"idempotency-key": "k"})
+    assert refused.status_code == 422
+    assert f"Post the letter from {MAILBOX}" in refused.text
 
 
 async def test_a_mailbox_is_added_once_in_whatever_case(scene: Scene, api: httpx.AsyncClient) -> None:

@@ -26,6 +26,7 @@ from storage import (
     outbox,
     rich_troubles,
     subscriptions,
+    validations,
 )
 from storage.accounts import TokenState
 from storage.completeness import NewMissing
@@ -187,6 +188,49 @@ async def test_an_address_that_will_not_do_is_told_beside_the_field(
     assert sentence in answer.text
     assert "<script>alert" not in answer.text
     assert await scene.rows() == before
+
+
+async def test_a_pasted_list_is_taken_as_it_is_and_followed(desk: Desk, scene: Scene) -> None:
+    await desk.open("/settings")
+    pasted = f"Library <library2@school.example>; {MAILBOX}\r\n\tOffice\toffice@school.example,\r\n"
+    answer = await desk.send("/settings/mailboxes/several", addresses=pasted)
+    assert answer.status_code == 303
+    assert "0 of 3 tried." in desk.text
+    waiting = await scene.store.read(validations.to_do, limit=9)
+    assert [item.address for item in waiting] == ["library2@school.example", MAILBOX, "office@school.example"]
+    for item in waiting:
+        await scene.store.write(
+            validations.done,
+            item,
+            validations.Outcome.REFUSED,
+            checks=[{"name": "user", "verdict": "fail", "tried": "t", "found": HOSTILE, "cure": "Do this."}],
+            mailbox_id=None,
+            now=scene.clock.now(),
+        )
+    part = (await desk.open(f"/settings?validation={waiting[0].validation_id}")).text
+    assert "3 addresses tried." in part
+    assert part.count("Do this.") == 3
+    assert HOSTILE not in part
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("", "Enter one address at least."),
+        ("office", "is not a mail address"),
+        ("a@b", "is not a mail address"),
+        (" ".join(f"box{number}@school.example" for number in range(201)), "at most 200"),
+    ],
+)
+async def test_a_list_that_will_not_do_is_told_and_stays_in_its_field(
+    desk: Desk, scene: Scene, typed: str, sentence: str
+) -> None:
+    await desk.open("/settings")
+    answer = await desk.send("/settings/mailboxes/several", addresses=typed)
+    assert answer.status_code == 422
+    assert sentence in answer.text
+    assert typed in answer.text
+    assert await scene.store.read(validations.to_do, limit=9) == []
 
 
 async def test_a_refused_mailbox_shows_why_and_the_cure(desk: Desk, scene: Scene) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
 
 from gateway.connections import NotConnected
-from gateway.graph import Credential, DeltaPage, GraphError, MailFolder, TokenError, User
+from gateway.graph import Credential, DeltaPage, GraphError, MailFolder, Message, Profile, TokenError, User
 from gateway.graph import errors as graph_errors
 from gateway.setup.sign_in import ROLES
 
@@ -38,6 +38,14 @@ class FakeGraph:
     inbox: Answer = None
     sentitems: Answer = None
     delta_page: Answer = None
+    draft: Answer = None
+    deletion: Answer = None
+    profile: Answer | Profile = None
+    by_mail: Answer | User = None
+    by_alias: Answer | User = None
+    deleted: Answer | User = None
+    mail: str | None = None  # the user's primary address; by default the one that is asked for
+    name: str | None = None  # and its name to sign in with
     object_id: str = "user-object-id"
     folders: dict[str, str] = field(default_factory=lambda: {"inbox": "AAMkInbox", "sentitems": "AAMkSent"})
     asked: list[tuple[str, ...]] = field(default_factory=list)
@@ -49,7 +57,39 @@ class FakeGraph:
             await self.meeting.wait()
             await self.meeting.wait()
         raise_if(self.user)
-        return User(id=self.object_id, display_name="Admissions", mail=user, user_principal_name=user)
+        return User(
+            id=self.object_id,
+            display_name="Admissions",
+            mail=self.mail or user,
+            user_principal_name=self.name or user,
+        )
+
+    async def find_users_by_mail(self, address: str) -> list[User]:
+        self.asked.append(("by mail", address))
+        return users(self.by_mail)
+
+    async def find_users_by_alias(self, address: str) -> list[User]:
+        self.asked.append(("by alias", address))
+        return users(self.by_alias)
+
+    async def list_deleted_users(self) -> list[User]:
+        self.asked.append(("deleted",))
+        return users(self.deleted)
+
+    async def get_profile(self, user: str) -> Profile:
+        self.asked.append(("profile", user))
+        if isinstance(self.profile, Profile):
+            return self.profile
+        raise self.profile or answered(403, "Authorization_RequestDenied")
+
+    async def create_draft(self, user: str, payload: Mapping[str, object]) -> Message:
+        self.asked.append(("draft", user))
+        raise_if(self.draft)
+        return Message.from_graph({"id": "AAMkDraft"})
+
+    async def delete_message(self, user: str, message_id: str) -> None:
+        self.asked.append(("delete", user, message_id))
+        raise_if(self.deletion)
 
     async def get_folder(self, user: str, folder: str) -> MailFolder:
         self.asked.append(("folder", user, folder))
@@ -69,6 +109,13 @@ class FakeGraph:
         self.asked.append(("delta", user, folder))
         raise_if(self.delta_page)
         return DeltaPage(items=(), next_link=None, delta_link="https://graph.microsoft.com/delta")
+
+
+def users(answer: Answer | User) -> list[User]:
+    if isinstance(answer, User):
+        return [answer]
+    raise_if(answer)
+    return []
 
 
 def raise_if(answer: Answer) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 import storage
 from gateway.connections import NotConnected
-from gateway.graph import EntraUnavailable, GraphError, TokenErrorKind, Unreachable
+from gateway.graph import EntraUnavailable, GraphError, Profile, TokenErrorKind, Unreachable, User
+from gateway.sending.accept import accept
+from gateway.sending.posted import NewLetter, UnknownMailbox
 from gateway.setup.account import BadConfiguration
 from gateway.setup.mailboxes import Mailboxes, Validation
 from gateway.setup.probe import FOLDERS
@@ -14,8 +16,10 @@ from gateway.threads.elsewhere import CHORE
 from storage import chores, events, folders, mailboxes, subscriptions
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox, MailboxState
+from storage.messages import BodyType
+from storage.threads import Address
 from tests.fakes.clock import FakeClock
-from tests.setup.fakes import FakeConnections, FakeGraph, answered
+from tests.setup.fakes import FakeConnections, FakeGraph, answered, token_with
 
 OFFICE = "office@school.example"
 
@@ -84,7 +88,7 @@ class TestProved:
             WellKnown.INBOX: "AAMkInbox",
             WellKnown.SENT_ITEMS: "AAMkSent",
         }
-        assert [check.name for check in found.checks] == ["user", "inbox", "sentitems", "reading"]
+        assert [check.name for check in found.checks] == ["user", "inbox", "sentitems", "reading", "draft"]
 
     async def test_mail_from_now_on_is_watched_with_slack_for_clocks_that_disagree(self, desk: Desk) -> None:
         await desk.add()
@@ -113,6 +117,8 @@ class TestProved:
             ("folder", "user-object-id", "inbox"),
             ("folder", "user-object-id", "sentitems"),
             ("delta", "user-object-id", "AAMkInbox"),
+            ("draft", "user-object-id"),
+            *[("delete", "user-object-id", "AAMkDraft")] * 2,
         ]
 
     async def test_when_people_cannot_be_looked_up_the_address_is_used(self, desk: Desk) -> None:
@@ -153,7 +159,7 @@ class TestProved:
         assert again.watch_since == desk.clock.now() - timedelta(minutes=10)
 
 
-NOT_FOUND, NO_MAILBOX, REFUSED = "not_found", "no_mailbox", "access_refused"
+NOT_FOUND, NO_MAILBOX, REFUSED = "not_found", "no_mailbox", "access_policy"
 
 
 class TestRefused:
@@ -174,6 +180,8 @@ class TestRefused:
             ("sentitems", answered(404, "ErrorItemNotFound"), NO_MAILBOX),
             ("sentitems", answered(403, "ErrorAccessDenied"), REFUSED),
             ("delta_page", answered(403, "ErrorAccessDenied"), REFUSED),
+            ("draft", answered(403, "ErrorAccessDenied"), REFUSED),
+            ("draft", answered(507, "ErrorQuotaExceeded"), "full"),
         ],
     )
     async def test_each_failure_is_told_apart_and_kept_with_its_cure(
@@ -190,6 +198,80 @@ class TestRefused:
         assert problem["cure"] == found.checks[-1].cure
         assert await desk.told() == [("mailbox.refused", {"mailbox_id": mailbox.id, "code": code})]
         assert await desk.watched(mailbox) == {}
+
+    @pytest.mark.parametrize(
+        ("synchronised", "plan", "mail", "code"),
+        [
+            (False, False, OFFICE, "no_licence"),
+            (False, True, OFFICE, "inactive"),
+            (True, False, OFFICE, "on_premises"),
+            (True, True, OFFICE, "on_premises"),
+        ],
+    )
+    async def test_why_there_is_no_mailbox_is_told_where_whole_profiles_may_be_read(
+        self, desk: Desk, synchronised: bool, plan: bool, mail: str, code: str
+    ) -> None:
+        desk.graph.inbox = answered(404, "MailboxNotEnabledForRESTAPI")
+        desk.graph.profile = Profile(id="u", is_guest=False, is_synchronised=synchronised, has_exchange_plan=plan)
+        await desk.add()
+        problem = (await desk.validate()).mailbox.problem
+        assert problem is not None
+        assert problem["code"] == code
+
+    async def test_a_guest_is_known_by_its_name(self, desk: Desk) -> None:
+        desk.graph.name = "hana_gmail.example#EXT#@school.example"
+        await desk.add()
+        problem = (await desk.validate()).mailbox.problem
+        assert problem is not None
+        assert problem["code"] == "guest"
+        assert [asked[0] for asked in desk.graph.asked] == ["user"]
+
+    @pytest.mark.parametrize(
+        ("roles", "others", "code"),
+        [
+            (["Mail.ReadWrite", "Mail.Send"], False, "access_policy"),
+            (["Mail.ReadWrite", "Mail.Send"], True, "access_policy"),
+            (["User.ReadBasic.All"], True, "rbac_scope"),
+            (["User.ReadBasic.All"], False, "permission_missing"),
+            ([], True, "rbac_scope"),
+            ([], False, "access_refused"),
+        ],
+    )
+    async def test_a_missing_permission_a_policy_and_a_scope_are_told_apart(
+        self, desk: Desk, roles: list[str], others: bool, code: str
+    ) -> None:
+        if others:
+            await desk.add("admissions@school.example")
+            await desk.validate("admissions@school.example")
+        desk.connections.token = token_with(roles)
+        desk.graph.inbox = answered(403, "ErrorAccessDenied")
+        await desk.add()
+        problem = (await desk.validate()).mailbox.problem
+        assert problem is not None
+        assert problem["code"] == code
+
+    async def test_leave_to_read_only_is_not_enough(self, desk: Desk) -> None:
+        desk.connections.token = token_with(["Mail.Read", "Mail.Send"])
+        desk.graph.draft = answered(403, "ErrorAccessDenied")
+        await desk.add()
+        problem = (await desk.validate()).mailbox.problem
+        assert problem is not None
+        assert problem["code"] == "cannot_write"
+
+    async def test_a_draft_that_stays_is_said_and_does_no_harm(self, desk: Desk) -> None:
+        desk.graph.deletion = answered(503, "")
+        await desk.add()
+        found = await desk.validate()
+        assert (found.ok, found.mailbox.state) == (True, MailboxState.VALIDATED)
+        assert "Delete it by hand" in (found.checks[-1].cure or "")
+
+    async def test_a_deleted_user_can_be_restored(self, desk: Desk) -> None:
+        desk.graph.user = answered(404, "Request_ResourceNotFound")
+        desk.graph.deleted = person(f"0f0f{OFFICE}")
+        await desk.add()
+        problem = (await desk.validate()).mailbox.problem
+        assert problem is not None
+        assert problem["code"] == "deleted"
 
     async def test_nothing_is_asked_after_the_first_failure(self, desk: Desk) -> None:
         desk.graph.inbox = answered(403, "ErrorAccessDenied")
@@ -212,6 +294,87 @@ class TestRefused:
         assert (await desk.validate()).mailbox.state is MailboxState.REFUSED
 
 
+class TestAliases:
+    """An address that leads to a mailbox with another one. Letters leave from the primary address whatever is asked."""
+
+    @pytest.fixture
+    def alias(self, desk: Desk) -> str:
+        desk.graph.user = answered(404, "Request_ResourceNotFound")
+        desk.graph.by_alias = person(OFFICE)
+        return "enrolments@school.example"
+
+    async def test_the_mailbox_is_kept_under_its_primary_address(self, desk: Desk, alias: str) -> None:
+        added = await desk.add(alias)
+        found = await desk.validate(alias)
+        assert (found.ok, found.mailbox.id, found.mailbox.address) == (True, added.id, OFFICE)
+        assert await desk.store.read(mailboxes.aliases_of, added.id) == [alias]
+        assert f"{alias} is another address of the mailbox {OFFICE}" in found.checks[1].found
+
+    async def test_a_letter_from_the_alias_is_told_which_address_to_use(self, desk: Desk, alias: str) -> None:
+        await desk.add(alias)
+        await desk.validate(alias)
+        with pytest.raises(UnknownMailbox, match=f"Post the letter from {OFFICE}"):
+            await send_test_message_from(desk, alias)
+        with pytest.raises(storage.NotFound, match=f"another address of the mailbox {OFFICE}"):
+            await desk.mailbox(alias)
+
+    async def test_a_mailbox_that_is_there_already_stays_the_one(self, desk: Desk, alias: str) -> None:
+        desk.graph.user, known = None, await desk.add()
+        await desk.validate()
+        desk.graph.user = answered(404, "Request_ResourceNotFound")
+        await desk.add(alias)
+        assert (await desk.validate(alias)).mailbox.id == known.id
+        assert [one.address for one in await desk.store.read(mailboxes.list_mailboxes, desk.account_id)] == [OFFICE]
+
+    async def test_one_that_was_removed_comes_back_with_its_threads(self, desk: Desk, alias: str) -> None:
+        first = await desk.add()
+        await desk.mailboxes.remove(desk.account_id, OFFICE)
+        await desk.add(alias)
+        found = (await desk.validate(alias)).mailbox
+        assert (found.id, found.state) == (first.id, MailboxState.VALIDATED)
+
+    async def test_two_that_were_both_in_use_stay_two(self, desk: Desk) -> None:
+        both = [await desk.add(OFFICE), await desk.add("enrolments@school.example")]
+        for one in both:
+            await desk.validate(one.address)
+        desk.graph.mail = OFFICE
+        found = (await desk.validate("enrolments@school.example")).mailbox
+        assert (found.id, found.address, found.state) == (both[1].id, both[1].address, MailboxState.VALIDATED)
+
+    async def test_an_alias_that_becomes_a_mailbox_of_its_own_is_one(self, desk: Desk, alias: str) -> None:
+        await desk.add(alias)
+        await desk.validate(alias)
+        desk.graph.user = None
+        await desk.add(alias)
+        assert (await desk.validate(alias)).mailbox.address == alias
+        assert await desk.store.read(mailboxes.by_alias, desk.account_id, alias) is None
+
+    async def test_a_name_to_sign_in_with_leads_to_the_primary_address_too(self, desk: Desk) -> None:
+        desk.graph.mail = OFFICE
+        await desk.add("office@school.onmicrosoft.example")
+        assert (await desk.validate("office@school.onmicrosoft.example")).mailbox.address == OFFICE
+
+    async def test_an_outage_while_an_alias_is_looked_for_decides_nothing(self, desk: Desk, alias: str) -> None:
+        desk.graph.by_mail = answered(503, "")
+        await desk.add(alias)
+        assert (await desk.validate(alias)).mailbox.state is MailboxState.ADDED
+
+
+async def send_test_message_from(desk: Desk, address: str) -> None:
+    letter = NewLetter(
+        sender=address,
+        to=(Address(name=None, address="maia@student.example"),),
+        subject="Your enrolment",
+        body_type=BodyType.TEXT,
+        body="Kia ora",
+    )
+    await desk.store.write(accept, desk.account_id, letter, idempotency_key=None, now=desk.clock.now())
+
+
+def person(address: str) -> User:
+    return User(id="user-object-id", display_name="Office", mail=address, user_principal_name=address)
+
+
 NO_VERDICTS = [
     answered(429, "ApplicationThrottled"),
     answered(503, ""),
@@ -226,7 +389,7 @@ NO_VERDICTS = [
 
 class TestNothingDecided:
     @pytest.mark.parametrize("error", NO_VERDICTS, ids=lambda error: type(error).__name__)
-    @pytest.mark.parametrize("step", ["user", "inbox", "sentitems", "delta_page"])
+    @pytest.mark.parametrize("step", ["user", "inbox", "sentitems", "delta_page", "draft"])
     @pytest.mark.parametrize("before", ["added", "validated"])
     async def test_trouble_that_says_nothing_of_the_mailbox_leaves_it_as_it_was(
         self, desk: Desk, error: GraphError, step: str, before: str

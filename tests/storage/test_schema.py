@@ -24,12 +24,14 @@ from storage import (
     gaps,
     hints,
     idempotency_keys,
+    mailboxes,
     messages,
     read_marks,
     rich_troubles,
     spending,
     threads,
     tombstones,
+    validations,
     webhooks,
 )
 from storage.database import Transaction
@@ -81,6 +83,8 @@ def scene(tx: Transaction) -> Scene:
     encryption_certificates.add(
         tx, scene.account_id, id="c", certificate="MII", private_key="k", not_after=A_MONDAY, key=KEY, now=A_MONDAY
     )
+    mailboxes.add_alias(tx, scene.account_id, "enrolments@school.example", of=scene.mailbox_id, now=A_MONDAY)
+    validations.insert(tx, scene.account_id, ["enrolments@school.example"], now=A_MONDAY)
     trouble = RichTrouble(folder_id=scene.inbox_id, plain_until=A_MONDAY, reason="Graph refused it.")
     rich_troubles.save(tx, trouble)
     webhook = webhooks.add(
@@ -174,6 +178,14 @@ NONSENSE = [
     ("mailboxes", {"state": "refused"}),
     ("mailboxes", {"problem": "{}"}),
     ("mailboxes", {"state": "refused", "problem": "no json"}),
+    ("mailbox_aliases", {"address": ""}),
+    ("mailbox_aliases", {"mailbox_id": "mbx_of_nobody"}),
+    ("validations", {"account_id": "acc_of_nobody"}),
+    ("validation_items", {"address": ""}),
+    ("validation_items", {"position": -1}),
+    ("validation_items", {"outcome": "validated"}),
+    ("validation_items", {"outcome": "lost", "done_at": 1}),
+    ("validation_items", {"checks": "no json"}),
     # folders
     ("folders", {"well_known": "drafts"}),
     ("folders", {"bounded_items": -1}),

@@ -69,12 +69,14 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
         "/settings/check": (page.check, does("account.check")),
         "/settings/mailboxes": (page.add_mailbox, does("mailbox.add")),
         "/settings/mailboxes/validate": (page.validate_mailbox, does("mailbox.validate")),
+        "/settings/mailboxes/several": (page.several.ask, does("mailbox.validate_many")),
         "/settings/mailboxes/remove": (page.remove_mailbox, does("mailbox.remove")),
         "/settings/completeness": (page.check_completeness, does("completeness.check")),
         "/settings/test-message": (page.send_test, does("mailbox.test")),
     }
     fetched = {
         "/settings/mailboxes/{id}/watching": page.watching,
+        "/settings/mailboxes/validations/{id}": page.several.progress,
         "/settings/test-message/{id}": page.test_status,
     }
     return [

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 import storage
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError
+from gateway.http.mailboxes import validation_view
 from gateway.http.pages import credential_forms
 from gateway.http.pages.account_form import CLOUDS, FIELDS, AccountForm, read_form, time_zones
 from gateway.http.pages.confinement_form import ConfinementForm
@@ -19,6 +20,7 @@ from gateway.http.pages.errors import no_such_page
 from gateway.http.pages.guard import Visit
 from gateway.http.pages.rendering import Renderer
 from gateway.http.pages.settings_view import read_mailbox, read_settings, read_test_letter
+from gateway.http.pages.several_form import SeveralForm
 from gateway.http.services import Services
 from gateway.sending.posted import LetterRefused
 from gateway.setup.account import BadConfiguration
@@ -39,7 +41,7 @@ LONGEST_ADDRESS: Final = 320
 
 
 class Settings:
-    """`/settings` and what its forms do. `credentials` and `confinement` have their own."""
+    """`/settings` and what its forms do. `credentials`, `confinement` and `several` have their own."""
 
     def __init__(self, services: Services, renderer: Renderer) -> None:
         self._services = services
@@ -47,6 +49,7 @@ class Settings:
         self._time_zones = time_zones()
         self.credentials = CredentialForms(services, self._page)
         self.confinement = ConfinementForm(services, self._page)
+        self.several = SeveralForm(services, renderer, self._page)
         self._watch: dict[str, Any] = {
             "public": services.settings.public_url is not None,
             "sweeps": services.settings.sweep_interval,
@@ -59,7 +62,10 @@ class Settings:
         test = None
         if query.get("test"):
             test = await self._services.store.read(read_test_letter, visit.account.id, query["test"])
-        return await self._page(visit, said=SAID.get(query.get("said", "")), test=test)
+        bulk = None
+        if query.get("validation"):
+            bulk = await self._services.store.read(validation_view, visit.account.id, query["validation"])
+        return await self._page(visit, said=SAID.get(query.get("said", "")), test=test, bulk=bulk)
 
     async def save_account(self, visit: Visit) -> Response:
         """`POST /settings/account`."""
@@ -179,6 +185,8 @@ class Settings:
             "test": None,
             "confinement": {"address": "", "problem": None},
             "rotation": {"problems": {}, "new_expires_at": "", "assertion_file": ""},
+            "bulk": None,
+            "several": {"addresses": "", "problems": []},
         }
         return self._renderer.page(
             "settings.html",

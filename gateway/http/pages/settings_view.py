@@ -73,6 +73,7 @@ class MailboxView:
     watching: Watching | None
     completeness: Completeness | None = None
     budget: BudgetView | None = None
+    aliases: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,13 +280,14 @@ def _mailbox_view(
     tx: Transaction, mailbox: Mailbox, *, public: bool, sweeps: timedelta, rich: bool, now: datetime
 ) -> MailboxView:
     if mailbox.state is not MailboxState.VALIDATED:
-        return MailboxView(mailbox=mailbox, watching=None)
+        return MailboxView(mailbox=mailbox, watching=None, aliases=mailboxes.aliases_of(tx, mailbox.id))
     watched = folders.of_mailbox(tx, mailbox.id)
     found = subscriptions.open_of_mailbox(tx, mailbox.id)
     return MailboxView(
         mailbox=mailbox,
         watching=watching(watched, found, public=public, sweeps=sweeps, rich=_rich_line(tx, watched, found, rich, now)),
         completeness=read_completeness(tx, mailbox, now),
+        aliases=mailboxes.aliases_of(tx, mailbox.id),
     )
 
 
