@@ -17,6 +17,7 @@ from storage import (
     files,
     gaps,
     hints,
+    round_trips,
     validations,
     webhooks,
 )
@@ -27,6 +28,7 @@ CHORE: Final = "housekeeping"
 EVERY: Final = timedelta(hours=1)
 # Long enough to see in the file why a reply was late; of mail that is not ours nothing, not even an id, is to stay.
 CLOSED_HINTS_KEPT: Final = timedelta(days=1)
+ROUND_TRIPS_KEPT: Final = timedelta(days=400)
 VALIDATIONS_KEPT: Final = timedelta(days=7)
 GAPS_KEPT: Final = timedelta(days=365)
 DELIVERIES_KEPT: Final = timedelta(days=30)
@@ -59,6 +61,7 @@ def _tidy(tx: Transaction, *, now: datetime) -> int:
         forgotten += gaps.prune(tx, account_id, now - GAPS_KEPT)
         forgotten += deliveries.forget(tx, account_id, before=now - DELIVERIES_KEPT)
         forgotten += webhooks.forget_old_secrets(tx, account_id, now=now)
+        round_trips.prune(tx, account_id, now - ROUND_TRIPS_KEPT)
         validations.prune(tx, account_id, now - VALIDATIONS_KEPT)
         attachments.let_go(tx, account_id, states=OVER, before=now - FILES_KEPT)
         forgotten += files.forget_expired(tx, account_id, now=now)

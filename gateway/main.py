@@ -133,6 +133,7 @@ class Gateway:
             ("chores", self._do_chores, CHORE_TICK),
             ("webhooks", self.deliverer.run, WEBHOOK_TICK),
             ("completeness", self.completeness.run, CHORE_TICK),
+            ("round trips", self.setup.round_trips.run, CHORE_TICK),
             ("validations", self.setup.validating.run, CHORE_TICK),
             ("indexing", self.indexer.run, CHORE_TICK),
             ("merging", self.merger.run, MERGE_TICK),

@@ -68,6 +68,7 @@ SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL AND retry
 """
 OPEN_ABOUT = "SELECT * FROM hints WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL"
 TOLD = "SELECT message_id FROM hints WHERE folder_id = :folder_id AND change_type = :change_type"
+TOLD_OF = "SELECT min(received_at) AS at FROM hints WHERE folder_id = :folder_id AND message_id = :message_id"
 NEXT_RETRY = "SELECT min(retry_at) AS at FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL"
 CLOSE = """
 UPDATE hints SET outcome = :outcome, closed_at = :now
@@ -110,6 +111,12 @@ def _pull_now(tx: Transaction, folder_ids: Iterable[str], now: datetime) -> None
             {"id": folder_id, "now": now},
         )
         tx.announce("folders")
+
+
+def told_of(tx: Transaction, folder_id: str, message_id: str) -> datetime | None:
+    """When the first hint about this message came, open or closed; None if there is none, or none any more."""
+    row = tx.execute(TOLD_OF, {"folder_id": folder_id, "message_id": message_id}).fetchone()
+    return moment_or_none(row["at"])
 
 
 def look_now(tx: Transaction, folder_id: str, message_ids: Iterable[str], *, now: datetime) -> None:

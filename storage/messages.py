@@ -211,6 +211,7 @@ HELD = (
     SELECT_MESSAGE
     + """
  WHERE messages.account_id = :account_id AND messages.placement = 'held'
+   AND NOT EXISTS (SELECT 1 FROM threads WHERE threads.id = messages.thread_id AND threads.self_test = 1)
    AND (messages.message_at, messages.id) < (:before_at, :before_id)
    AND (:type IS NULL OR EXISTS (SELECT 1 FROM thread_objects
                                   WHERE thread_objects.thread_id = messages.thread_id AND thread_objects.type = :type

@@ -50,6 +50,7 @@ RENAME_THREAD: Final = "UPDATE threads SET subject = :subject WHERE id = :id"
 FORGET_NAMES: Final = (
     "UPDATE batches SET name = NULL WHERE account_id = :account_id AND instr(lower(name), :lowered)",
     "UPDATE letter_attachments SET name = :erased WHERE account_id = :account_id AND instr(lower(name), :lowered)",
+    "UPDATE round_trips SET recipient = :erased WHERE account_id = :account_id AND instr(lower(recipient), :lowered)",
     "UPDATE files SET name = :erased WHERE account_id = :account_id AND instr(lower(name), :lowered)",
     "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(lower(key), :lowered)",
 )
@@ -62,6 +63,10 @@ SELECT EXISTS (SELECT 1 FROM messages WHERE {_NAMES} OR instr(lower(from_address
                                              OR instr(lower(problem), :lowered))
        OR EXISTS (SELECT 1 FROM searched WHERE instr(lower(text), :lowered) OR instr(lower(files), :lowered))
        OR EXISTS (SELECT 1 FROM mailboxes WHERE instr(lower(address), :lowered) OR instr(lower(display_name), :lowered))
+       OR EXISTS (SELECT 1 FROM mailbox_aliases WHERE instr(lower(address), :lowered))
+       OR EXISTS (SELECT 1 FROM validation_items WHERE instr(lower(address), :lowered))
+       OR EXISTS (SELECT 1 FROM preferences WHERE instr(lower(alert_address), :lowered))
+       OR EXISTS (SELECT 1 FROM round_trips WHERE instr(lower(recipient), :lowered))
        OR EXISTS (SELECT 1 FROM letter_attachments WHERE instr(lower(name), :lowered))
        OR EXISTS (SELECT 1 FROM files WHERE instr(lower(name), :lowered)) AS lives
 """

@@ -154,7 +154,7 @@ _LOOKED_UP = """
        CROSS JOIN threads ON threads.id = messages.thread_id
 """
 _FITS = """
-messages.account_id = :account_id AND messages.placement = 'placed'
+messages.account_id = :account_id AND messages.placement = 'placed' AND threads.self_test = 0
    AND messages.message_at >= :since AND messages.message_at < :until
    AND (:direction IS NULL OR messages.direction = :direction)
    AND (:unanswered IS NULL OR (threads.last_direction IS 'in') = :unanswered)

@@ -130,6 +130,7 @@ NEWEST = (
     SELECT_THREAD
     + """
  WHERE threads.account_id = :account_id AND (threads.last_message_at, threads.id) < (:before_at, :before_id)
+   AND threads.self_test = 0
  ORDER BY threads.last_message_at DESC, threads.id DESC
  LIMIT :limit
 """
@@ -146,9 +147,10 @@ NEWEST_OF: Final = {
 }
 BY_ID = SELECT_THREAD + " WHERE threads.account_id = :account_id AND threads.id IN (SELECT value FROM json_each(:ids))"
 INSERT = """
-INSERT INTO threads (id, account_id, mailbox_id, subject, last_message_at, created_at)
-VALUES (:id, :account_id, :mailbox_id, :subject, :now, :now)
+INSERT INTO threads (id, account_id, mailbox_id, subject, self_test, last_message_at, created_at)
+VALUES (:id, :account_id, :mailbox_id, :subject, :self_test, :now, :now)
 """
+IS_SELF_TEST = "SELECT 1 FROM threads WHERE id = :thread_id AND self_test = 1"
 LINK = """
 INSERT INTO thread_objects (account_id, type, object_id, thread_id)
 VALUES (:account_id, :type, :object_id, :thread_id) ON CONFLICT DO NOTHING
@@ -221,14 +223,28 @@ UPDATE threads
 """
 
 
-def create(tx: Transaction, account_id: str, mailbox_id: str, *, subject: str, now: datetime) -> str:
-    """A new, empty thread; its id."""
+def create(
+    tx: Transaction, account_id: str, mailbox_id: str, *, subject: str, self_test: bool = False, now: datetime
+) -> str:
+    """A new, empty thread; its id. One of a `self_test` is in no list and not found by a search."""
     thread_id = new_id("thr", now)
     tx.execute(
         INSERT,
-        {"id": thread_id, "account_id": account_id, "mailbox_id": mailbox_id, "subject": subject, "now": now},
+        {
+            "id": thread_id,
+            "account_id": account_id,
+            "mailbox_id": mailbox_id,
+            "subject": subject,
+            "self_test": self_test,
+            "now": now,
+        },
     )
     return thread_id
+
+
+def is_self_test(tx: Transaction, thread_id: str) -> bool:
+    """Whether its letter only tried the way."""
+    return tx.execute(IS_SELF_TEST, {"thread_id": thread_id}).fetchone() is not None
 
 
 def get(tx: Transaction, account_id: str, thread_id: str) -> Thread:

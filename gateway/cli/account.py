@@ -9,6 +9,7 @@ import typer
 from gateway.cli import credentials as credentials_commands
 from gateway.cli.common import AccountName, AsJson, Exit, print_json, print_table, run, tools, when
 from gateway.cli.least_privilege import least_privilege
+from gateway.cli.wishes import wishes
 from gateway.graph import Cloud
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
@@ -23,6 +24,7 @@ app.command("credentials")(credentials_commands.show_credentials)
 app.command("rotate")(credentials_commands.rotate)
 app.command("forget")(credentials_commands.forget)
 app.command("least-privilege")(least_privilege)
+app.command("wishes")(wishes)
 
 
 @app.command("set")

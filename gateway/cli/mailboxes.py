@@ -8,8 +8,9 @@ import typer
 from gateway.cli.common import AccountName, AsJson, Exit, Tools, give_up, print_json, print_table, run, tools, when
 from gateway.connections import NotConnected
 from gateway.setup.validating import AT_ONCE
-from storage import StorageError, mailboxes
+from storage import NotFound, StorageError, Transaction, mailboxes, round_trips
 from storage.mailboxes import Mailbox, MailboxState
+from storage.round_trips import RoundTrip
 
 app = typer.Typer(no_args_is_help=True, help="Mailboxes: add, list, validate, test, remove.")
 
@@ -109,6 +110,41 @@ async def _test(address: str, to: str | None, account: str | None) -> str:
         message_id = await at.setup.send_test_message(at.account.id, address, to)
         await at.did("mailbox.test", message_id=message_id)
         return message_id
+
+
+@app.command("round-trip")
+def round_trip(
+    address: str,
+    to: Annotated[str | None, typer.Option(help="Where the letter goes; the mailbox itself by default.")] = None,
+    start: Annotated[bool, typer.Option("--start/--show", help="Begin one, or show how far the newest is.")] = True,
+    account: AccountName = None,
+    json: AsJson = False,
+) -> None:
+    """Send a letter and follow it back; a running gateway does so. Exit code 1 when the newest is late or failed."""
+    trip = run(_round_trip(address, to, start, account))
+    if json:
+        print_json({"id": trip.id, "state": trip.state, **{step: trip.at(step) for step in trip.steps}})
+    else:
+        rows = [[step, when(trip.at(step))] for step in trip.steps]
+        print_table(["step", "seen"], rows, empty="")
+        typer.echo(f"{trip.state}. Look again: selma-gateway mailboxes round-trip {address} --show")
+    if trip.missed is not None:
+        raise typer.Exit(Exit.WANTING)
+
+
+async def _round_trip(address: str, to: str | None, start: bool, account: str | None) -> RoundTrip:
+    def newest(tx: Transaction, account_id: str) -> RoundTrip:
+        found = round_trips.newest(tx, mailboxes.get_by_address(tx, account_id, address).id)
+        if not found:
+            raise NotFound("There was no round trip of this mailbox yet.")
+        return found[0]
+
+    async with tools(account) as at:
+        if start:
+            trip = await at.setup.start_round_trip(at.account.id, address, to)
+            await at.did("mailbox.round_trip", mailbox_id=trip.mailbox_id, message_id=trip.message_id)
+            return trip
+        return await at.store.read(newest, at.account.id)
 
 
 @app.command()

@@ -31,6 +31,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "mailbox.validated": "A mailbox was proved to work.",
     "mailbox.refused": "A mailbox was tried and did not work.",
     "mailbox.removed": "A mailbox was removed.",
+    "mailbox.unhealthy": "A letter of a mailbox to itself is late: what leaves or comes in there may be late too.",
+    "mailbox.healthy": "Such a letter came back in time again.",
     "credential.added": "A credential was added; it serves nothing before it was tried.",
     "credential.used": "Another credential serves from now on.",
     "credential.removed": "A credential was removed, or its time is over.",

@@ -14,7 +14,8 @@ from gateway.http.credentials import CredentialView
 from gateway.http.routing import Call, Operation, json_response
 from gateway.setup.expiry import standing
 from gateway.setup.report import Check, Report
-from storage import Transaction, accounts, credentials
+from gateway.setup.wishes import wish
+from storage import Transaction, accounts, credentials, preferences
 from storage.accounts import TokenState
 from storage.api_keys import Scope
 from storage.credentials import CredentialState
@@ -26,6 +27,8 @@ class AccountView:
 
     `token_state` is what the last attempt to get a token showed; `token_problem` says what was wrong and the cure. No
     letter leaves before `outbox_paused_until`; without a token it is put off again and again, with one it is gone.
+
+    `alert_address` gets letters of warning. `self_test`: each validated mailbox writes to itself daily.
     """
 
     id: str
@@ -42,6 +45,8 @@ class AccountView:
     token_problem: dict[str, Any] | None
     token_checked_at: datetime | None
     outbox_paused_until: datetime | None
+    alert_address: str | None
+    self_test: bool
     created_at: datetime
     updated_at: datetime
     credentials: Sequence[CredentialView]
@@ -62,7 +67,7 @@ class ReportView:
 
 def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView:
     """The account as it stands at `now`."""
-    account = accounts.get(tx, account_id)
+    account, wished = accounts.get(tx, account_id), preferences.get(tx, account_id)
     slots = credentials.slots(tx, account_id)
     secret = next((one for one in slots if one.state is CredentialState.ACTIVE), None)
     stands = None if secret is None else standing(secret.expires_at, now, kind=secret.kind)
@@ -81,6 +86,8 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
         token_problem=account.token_problem,
         token_checked_at=account.token_checked_at,
         outbox_paused_until=account.outbox_paused_until,
+        alert_address=wished.alert_address,
+        self_test=wished.self_test,
         created_at=account.created_at,
         updated_at=account.updated_at,
         credentials=[CredentialView.of(one, now) for one in slots],
@@ -93,6 +100,7 @@ async def show(call: Call[schemas.Nothing]) -> Response:
 
 async def configure(call: Call[schemas.AccountSettings]) -> Response:
     await call.services.setup.configure_account(call.account_id, call.given.configuration())
+    await call.services.store.write(wish, call.account_id, **call.given.wishes())
     return json_response(await call.services.store.read(account_view, call.account_id, call.now))
 
 

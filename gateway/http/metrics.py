@@ -22,12 +22,13 @@ from starlette.routing import BaseRoute, Route
 from gateway.budgets import calls_left
 from gateway.graph import Limits
 from gateway.http import auth
+from gateway.http.round_trips import seconds
 from gateway.http.services import Services
 from gateway.sending import budget
 from gateway.sending.machine import LOOP, SHOWN, shown
 from gateway.sending.rules import Allowance
 from gateway.threads.standing import read_completeness
-from storage import Transaction, accounts, batches, mailboxes, outbox
+from storage import Transaction, accounts, batches, mailboxes, outbox, round_trips
 from storage.api_keys import Scope
 
 NAMESPACE: Final = "selma_gateway"
@@ -191,7 +192,36 @@ def completeness_of_mail(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
     )
 
 
-GROUPS: Final[Sequence[Group]] = (letters, budgets, calls, queues, batches_open, completeness_of_mail)
+def round_trips_of_mailboxes(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
+    """Whether mail leaves each mailbox and comes back, as the last letter to itself showed."""
+    found = {
+        one.address: round_trips.last_verdict(tx, one.id) for one in mailboxes.list_validated(tx, scrape.account_id)
+    }
+    known = {address: trip for address, trip in found.items() if trip is not None}
+    yield _by(
+        "mailbox",
+        "mailbox_healthy",
+        "1 when the last round trip came back in time, 0 when a step of it was late; none before the first.",
+        {address: int(trip.missed is None) for address, trip in known.items()},
+    )
+    took = {address: seconds(trip) for address, trip in known.items()}
+    yield _by(
+        "mailbox",
+        "round_trip_seconds",
+        "How long the last round trip took; none for one that did not come back.",
+        {address: time for address, time in took.items() if time is not None},
+    )
+
+
+GROUPS: Final[Sequence[Group]] = (
+    letters,
+    budgets,
+    calls,
+    queues,
+    batches_open,
+    completeness_of_mail,
+    round_trips_of_mailboxes,
+)
 
 
 def _lies_ahead(until: datetime | None, scrape: Scrape) -> bool:

@@ -357,6 +357,19 @@ class AccountSettings(Taken):
     )
     cloud: Annotated[Cloud, Field(strict=False)] = Cloud.GLOBAL
     time_zone: values.TimeZone = "UTC"
+    alert_address: values.MailAddress | None = Field(
+        default=None, description="Who gets letters of warning; null: nobody. Not given, it stays as it was."
+    )
+    self_test: bool | None = Field(
+        default=None, description="Whether each validated mailbox writes to itself daily. Not given, it stays."
+    )
+
+    def wishes(self) -> dict[str, Any]:
+        """What was given of what is to be done by itself, as `gateway.setup.wishes.wish` takes it."""
+        given: dict[str, Any] = {"self_test": self.self_test}
+        if "alert_address" in self.model_fields_set:
+            given["alert_address"] = self.alert_address or ""
+        return given
 
     def configuration(self) -> AccountConfiguration:
         """The same, with the expiry as a moment: a bare date counts from its first second, to warn rather early."""

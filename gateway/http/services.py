@@ -21,6 +21,7 @@ from gateway.threads.attachments import PLACED, Download
 from storage import Store
 from storage.mailboxes import Mailbox
 from storage.messages import Placement
+from storage.round_trips import RoundTrip
 from storage.threads import Object
 from subscriptions.receiver import Receipt
 
@@ -76,6 +77,10 @@ class Setup(Protocol):
 
     async def send_test_message(self, account_id: str, address: str, to: str | None) -> str:
         """Put a test letter into the outbox, by default to the mailbox itself; its message id."""
+        ...
+
+    async def start_round_trip(self, account_id: str, address: str, to: str | None) -> RoundTrip:
+        """Send a letter and follow it back. Raises `MailboxNotValidated`, `BadConfiguration`."""
         ...
 
 

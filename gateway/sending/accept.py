@@ -199,7 +199,9 @@ def _thread(tx: Transaction, mailbox: Mailbox, letter: NewLetter, original: Mess
     """The thread that the letter stands in: its own, or that of the mail it answers."""
     account_id = mailbox.account_id
     if original is None:
-        thread_id = threads.create(tx, account_id, mailbox.id, subject=letter.subject or "", now=now)
+        thread_id = threads.create(
+            tx, account_id, mailbox.id, subject=letter.subject or "", self_test=letter.self_test, now=now
+        )
     else:
         thread_id = original.thread_id
     threads.link(tx, account_id, thread_id, letter.objects)

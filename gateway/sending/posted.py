@@ -74,6 +74,8 @@ class NewLetter:
     `send_at` is aware; None, or a time that has passed, means now. Only with `in_reply_to`, the id of a message of a
     thread, may there be no `subject` and no recipient: then they are those of an answer. `fingerprint` is what makes
     two letters the same, `plain` the body as plain text, `preview` how that begins.
+
+    The thread of a `self_test` is shown nowhere; nobody can post one.
     """
 
     sender: str
@@ -92,6 +94,7 @@ class NewLetter:
     metadata: dict[str, Any] = field(default_factory=dict)
     in_reply_to: str | None = None
     send_at: datetime | None = None
+    self_test: bool = False
     fingerprint: bytes = field(init=False, repr=False)
     plain: str = field(init=False, repr=False)
     preview: str = field(init=False, repr=False)

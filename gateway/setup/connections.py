@@ -8,7 +8,10 @@ from gateway.graph import Credential, DeltaPage, MailFolder, Message, Profile, T
 
 
 class Graph(Protocol):
-    """The questions that are asked of Graph here; `GraphClient` answers them. All but the last two change nothing."""
+    """The questions that are asked of Graph here; `GraphClient` answers them.
+
+    All but `create_draft` and `delete_message` change nothing.
+    """
 
     async def get_user(self, user: str) -> User:
         """A user by object id or userPrincipalName."""
@@ -49,6 +52,16 @@ class Graph(Protocol):
 
     async def create_draft(self, user: str, payload: Mapping[str, object]) -> Message:
         """Make a draft."""
+        ...
+
+    async def find_by_tag(self, user: str, property_id: str, value: str, *, folder: str | None = None) -> list[Message]:
+        """Messages with an extended property of this value."""
+        ...
+
+    async def find_by_internet_message_id(
+        self, user: str, internet_message_id: str, *, folder: str | None = None
+    ) -> list[Message]:
+        """Messages with this Message-ID."""
         ...
 
     async def delete_message(self, user: str, message_id: str) -> None:

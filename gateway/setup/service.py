@@ -1,6 +1,7 @@
 """Setting up, as pages, API and command line ask for it: one object in front of the rooms beside it."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from gateway.clock import Clock
@@ -12,10 +13,12 @@ from gateway.setup.mailboxes import Mailboxes, Validation
 from gateway.setup.outside import Outside
 from gateway.setup.report import Report
 from gateway.setup.rotation import Rotation
+from gateway.setup.round_trip import RoundTrips
 from gateway.setup.test_message import send_test_message
 from gateway.setup.validating import Validating, ask
 from storage import Store
 from storage.mailboxes import Mailbox
+from storage.round_trips import RoundTrip
 from storage.vault import Key
 
 
@@ -28,11 +31,14 @@ class ProcessSettings(Protocol):
     @property
     def graph_url(self) -> str | None: ...
 
+    @property
+    def sweep_interval(self) -> timedelta: ...
+
 
 class Setup:
     """Connecting an account and its mailboxes. `rotation` has the credentials, `confinement` the limits.
 
-    `validating` is to be run beside, for `validate_mailboxes`.
+    `validating` and `round_trips` are to be run beside.
     """
 
     def __init__(
@@ -60,6 +66,9 @@ class Setup:
         )
         self._mailboxes = Mailboxes(store, connections, clock)
         self.validating = Validating(store, self._mailboxes, clock)
+        self.round_trips = RoundTrips(
+            store, connections, clock, public_url=settings.public_url, sweep_interval=settings.sweep_interval
+        )
 
     async def configure_account(self, account_id: str, configuration: AccountConfiguration) -> None:
         """Store tenant, app and secret. Raises `BadConfiguration` with every problem at once."""
@@ -91,3 +100,7 @@ class Setup:
     async def send_test_message(self, account_id: str, address: str, to: str | None = None) -> str:
         """Put a test email into the outbox, to the mailbox itself by default; its message id."""
         return await send_test_message(self._store, self._clock, account_id, address, to)
+
+    async def start_round_trip(self, account_id: str, address: str, to: str | None = None) -> RoundTrip:
+        """Send a letter to be followed, to the mailbox itself by default. Raises as `send_test_message`."""
+        return await self.round_trips.ask(account_id, address, to)

@@ -72,6 +72,8 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report:
     copies = stored_copies(tx, watched, item, Direction.IN)
     if not isinstance(verdict, NotOurs):
         copies = [copy for copy in copies if verdict.thread_id in homes_of(tx, copy)]
+    if not isinstance(verdict, NotOurs) and _only_tries(tx, verdict.thread_id, read):
+        return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
     if copies:
         return _settle_copy(tx, watched, item, verdict, copies[0], now)
     match verdict:
@@ -81,6 +83,11 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report:
             return _join(tx, watched, item, verdict, read, _testimony(evidence, verdict, read), now)
         case Hold():
             return _hold(tx, watched, item, verdict, read, _testimony(evidence, verdict, read), now)
+
+
+def _only_tries(tx: Transaction, thread_id: str, read: Read) -> bool:
+    """Of a letter that only tried the way, all that matters is that it came back; a bounce tells more."""
+    return not read.is_of_a_mail_system and threads.is_self_test(tx, thread_id)
 
 
 def _read(tx: Transaction, watched: Watched, item: Item, report: Report | None) -> Read:

@@ -11,7 +11,7 @@ from gateway.threads.reports import Report
 from gateway.threads.rounds import AGAIN, HISTORY, Page, count_unannounced, is_unannounced, turn
 from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
-from storage import Conflict, Transaction, folders, hints, messages, threads
+from storage import Conflict, Transaction, folders, hints, messages, round_trips, threads
 from storage.hints import HintOutcome, NewHint
 
 # Notifications overtake the mail they are about; what is not there after this long has been deleted or moved on.
@@ -98,6 +98,8 @@ def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
         (ends.stored if settled.outcome is Outcome.STORED else ends.unrelated).add(item.id)
         if settled.thread_id:
             touched.add(settled.thread_id)
+            if watched.is_inbox:
+                round_trips.arrived(tx, settled.thread_id, graph_id=item.id, now=now)
             ends.unannounced += is_unannounced(tx, watched.folder, item, now)
         if settled.remembered:
             _take_in_history(tx, watched, item, sifted, now)

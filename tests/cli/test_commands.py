@@ -149,6 +149,20 @@ def test_a_test_email_goes_into_the_outbox(connected: Shell, sandbox: dict[str, 
     assert [one["id"] for one in connected.json("outbox", "list")] == [letter["id"]]
 
 
+def test_a_round_trip_is_begun_and_shown(connected: Shell, sandbox: dict[str, Any]) -> None:
+    connected.json("mailboxes", "add", sandbox["mailboxes"][0])
+    begun = connected.json("mailboxes", "round-trip", sandbox["mailboxes"][0])
+    assert (begun["state"], begun["threaded"]) == ("under_way", None)
+    assert connected.json("mailboxes", "round-trip", sandbox["mailboxes"][0], "--show") == begun
+
+
+def test_who_is_warned_is_said_and_shown(shell: Shell) -> None:
+    assert shell.json("account", "wishes") == {"alert_address": None, "self_test": True}
+    wished = shell.json("account", "wishes", "--alert-address", "it@school.example", "--no-self-test")
+    assert wished == {"alert_address": "it@school.example", "self_test": False}
+    assert shell.run("account", "wishes", "--alert-address", "it").exit_code == 2
+
+
 def test_a_removed_mailbox_is_listed_no_more(connected: Shell, sandbox: dict[str, Any]) -> None:
     connected.json("mailboxes", "add", sandbox["mailboxes"][0])
     assert connected.run("mailboxes", "remove", sandbox["mailboxes"][0]).exit_code == 0

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from gateway.setup.account import AccountConfiguration, configure
 from gateway.setup.confinement import ConfinementWatch
 from gateway.setup.report import Check, Report, Verdict
 from gateway.setup.rotation import Rotation
+from gateway.setup.self_test import Noticing, begin
 from gateway.setup.test_message import send_test_message
 from gateway.setup.validating import ask
 from gateway.threads.attachments import PLACED, Download
@@ -31,6 +33,7 @@ from storage import Transaction, accounts, api_keys, mailboxes
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox
 from storage.messages import Attachment, Placement
+from storage.round_trips import Kind, RoundTrip
 from storage.vault import MasterKey
 from subscriptions.receiver import Receipt
 from tests.fakes.clock import FakeClock
@@ -100,6 +103,12 @@ class FakeSetup:
 
     async def send_test_message(self, account_id: str, address: str, to: str | None) -> str:
         return await send_test_message(self.store, self.clock, account_id, address, to)
+
+    async def start_round_trip(self, account_id: str, address: str, to: str | None) -> RoundTrip:
+        noticing = Noticing(is_live=True, sweeps=timedelta(minutes=10))
+        return await self.store.write(
+            begin, account_id, address, to, kind=Kind.ASKED, noticing=noticing, now=self.clock.now()
+        )
 
 
 class FakeReceiver:

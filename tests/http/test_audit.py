@@ -40,6 +40,8 @@ TELL_NO_MAIL = {
     "/v1/mailboxes",
     "/v1/mailboxes/validations/{id}",
     "/v1/mailboxes/{address}",
+    "/v1/mailboxes/{address}/round-trip",
+    "/v1/mailboxes/{address}/round-trips",
     "/v1/subscriptions",
     "/v1/completeness",
 }

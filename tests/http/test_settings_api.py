@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gateway.setup.report import Report
-from storage import Transaction, credentials, folders, mailboxes, subscriptions, validations
+from storage import Transaction, credentials, folders, mailboxes, round_trips, subscriptions, validations
 from storage.folders import WellKnown
 from tests.http.scene import CLIENT, MAILBOX, TENANT, UNPROVED, UNWELL, WELL, Scene
 from tests.http.shape import assert_bad_values, assert_problem
@@ -133,6 +133,31 @@ async def test_many_mailboxes_are_asked_for_at_once_and_followed(scene: Scene, a
     ]
     assert_problem(await api.get("/v1/mailboxes/validations/val_of_nobody"), 404, "not-found")
     assert_bad_values(await api.post("/v1/mailboxes/validate", json={"addresses": []}), "/addresses")
+
+
+async def test_a_round_trip_is_begun_and_followed(scene: Scene, api: httpx.AsyncClient) -> None:
+    assert_problem(await api.get(f"/v1/mailboxes/{MAILBOX}/round-trip"), 404, "not-found")
+    begun = await api.post(f"/v1/mailboxes/{MAILBOX}/round-trip", json={})
+    assert (begun.status_code, begun.json()["state"], begun.json()["to"]) == (202, "under_way", None)
+    found = (await api.get(begun.headers["location"])).json()
+    assert found == begun.json()
+    assert [step["name"] for step in found["steps"]] == list(round_trips.STEPS)
+    assert [step["at"] for step in found["steps"]] == ["2026-03-02T09:00:00Z", *[None] * 6]
+    assert (await api.get(f"/v1/mailboxes/{MAILBOX}/round-trips")).json()["items"] == [found]
+    assert (await api.get("/v1/threads?q=round")).json()["items"] == []
+    refused = await api.post(f"/v1/mailboxes/{UNPROVED}/round-trip", json={})
+    assert_problem(refused, 422, "mailbox-not-validated")
+
+
+async def test_wishes_stay_when_they_are_not_given(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/v1/account")).json()["self_test"] is True
+    wished = ACCOUNT | {"alert_address": "it@school.example", "self_test": False}
+    saved = (await api.put("/v1/account", json=wished)).json()
+    assert (saved["alert_address"], saved["self_test"]) == ("it@school.example", False)
+    again = (await api.put("/v1/account", json=ACCOUNT)).json()
+    assert (again["alert_address"], again["self_test"]) == ("it@school.example", False)
+    assert (await api.put("/v1/account", json=ACCOUNT | {"alert_address": None})).json()["alert_address"] is None
+    assert_bad_values(await api.put("/v1/account", json=ACCOUNT | {"alert_address": "it"}), "/alert_address")
 
 
 async def test_an_alias_shows_the_mailbox_that_it_leads_to_and_sends_nothing(

@@ -24,7 +24,9 @@ from storage import (
     mailboxes,
     messages,
     outbox,
+    preferences,
     rich_troubles,
+    round_trips,
     subscriptions,
     validations,
 )
@@ -231,6 +233,49 @@ async def test_a_list_that_will_not_do_is_told_and_stays_in_its_field(
     assert sentence in answer.text
     assert typed in answer.text
     assert await scene.store.read(validations.to_do, limit=9) == []
+
+
+async def test_a_round_trip_shows_its_stations_and_a_month_of_them(desk: Desk, scene: Scene) -> None:
+    await desk.open("/settings")
+    assert "Try a round trip" in desk.text
+    answer = await desk.send("/settings/mailboxes/round-trip", address=MAILBOX)
+    assert answer.status_code == 303
+    assert "Under way" in desk.text
+    mailbox = await scene.store.read(mailboxes.get_by_address, scene.account_id, MAILBOX)
+    [trip] = await scene.store.read(round_trips.newest, mailbox.id)
+    for outcome, missed in (("passed", None), ("failed", "notified")):
+        now = scene.clock.now()
+        await scene.store.write(round_trips.arrived, trip.thread_id, graph_id="AAMk", now=now)
+        fields = {"drafted_at": now, "submitted_at": now, "sent_at": now, "ended_at": now, "missed": missed}
+        state = round_trips.State(outcome)
+        notified = None if missed else now
+        await scene.store.write(round_trips.save, replace(trip, state=state, notified_at=notified, **fields))
+        part = (await desk.open(f"/settings/mailboxes/{mailbox.id}/round-trip")).text
+        assert f'<rect class="{outcome}"' in part
+        assert "data-poll" not in part
+        assert part.count("<tr>") == 2
+    assert "Late at the step “Told of by a notification”." in part
+    assert "did not come back" in part
+
+
+async def test_a_round_trip_of_a_mailbox_that_is_not_validated_says_so(desk: Desk) -> None:
+    await desk.open("/settings")
+    answer = await desk.send("/settings/mailboxes/round-trip", address=UNPROVED)
+    assert answer.status_code == 422
+    assert "has not been validated yet" in answer.text
+
+
+async def test_who_is_warned_and_whether_mailboxes_test_themselves_is_said_there(desk: Desk, scene: Scene) -> None:
+    await desk.open("/settings")
+    refused = await desk.send("/settings/wishes", alert_address="it desk")
+    assert refused.status_code == 422
+    assert "is not a mail address" in refused.text
+    assert (await scene.store.read(preferences.get, scene.account_id)) == preferences.USUAL
+    saved = await desk.send("/settings/wishes", alert_address=" it@school.example ")
+    assert saved.status_code == 303
+    found = await scene.store.read(preferences.get, scene.account_id)
+    assert (found.alert_address, found.self_test) == ("it@school.example", False)
+    assert 'value="it@school.example"' in desk.text
 
 
 async def test_a_refused_mailbox_shows_why_and_the_cure(desk: Desk, scene: Scene) -> None:

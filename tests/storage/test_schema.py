@@ -26,8 +26,10 @@ from storage import (
     idempotency_keys,
     mailboxes,
     messages,
+    preferences,
     read_marks,
     rich_troubles,
+    round_trips,
     spending,
     threads,
     tombstones,
@@ -84,6 +86,19 @@ def scene(tx: Transaction) -> Scene:
         tx, scene.account_id, id="c", certificate="MII", private_key="k", not_after=A_MONDAY, key=KEY, now=A_MONDAY
     )
     mailboxes.add_alias(tx, scene.account_id, "enrolments@school.example", of=scene.mailbox_id, now=A_MONDAY)
+    preferences.save(tx, scene.account_id, preferences.Preferences(alert_address="head@school.example"))
+    round_trips.insert(
+        tx,
+        account_id=scene.account_id,
+        mailbox_id=scene.mailbox_id,
+        message_id="msg_1",
+        kind=round_trips.Kind.DAILY,
+        recipient=None,
+        is_live=True,
+        late_at=A_MONDAY,
+        ends_at=A_MONDAY,
+        now=A_MONDAY,
+    )
     validations.insert(tx, scene.account_id, ["enrolments@school.example"], now=A_MONDAY)
     trouble = RichTrouble(folder_id=scene.inbox_id, plain_until=A_MONDAY, reason="Graph refused it.")
     rich_troubles.save(tx, trouble)
@@ -180,6 +195,16 @@ NONSENSE = [
     ("mailboxes", {"state": "refused", "problem": "no json"}),
     ("mailbox_aliases", {"address": ""}),
     ("mailbox_aliases", {"mailbox_id": "mbx_of_nobody"}),
+    ("threads", {"self_test": 2}),
+    ("preferences", {"self_test": 2}),
+    ("preferences", {"alert_address": ""}),
+    ("round_trips", {"kind": "weekly"}),
+    ("round_trips", {"recipient": ""}),
+    ("round_trips", {"state": "passed"}),
+    ("round_trips", {"ended_at": 1}),
+    ("round_trips", {"pulled_at": 1}),
+    ("round_trips", {"missed": "luck"}),
+    ("round_trips", {"is_live": 2}),
     ("validations", {"account_id": "acc_of_nobody"}),
     ("validation_items", {"address": ""}),
     ("validation_items", {"position": -1}),

@@ -73,9 +73,12 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
         "/settings/mailboxes/remove": (page.remove_mailbox, does("mailbox.remove")),
         "/settings/completeness": (page.check_completeness, does("completeness.check")),
         "/settings/test-message": (page.send_test, does("mailbox.test")),
+        "/settings/mailboxes/round-trip": (page.round_trip, does("mailbox.round_trip")),
+        "/settings/wishes": (page.wish, does("account.wish")),
     }
     fetched = {
         "/settings/mailboxes/{id}/watching": page.watching,
+        "/settings/mailboxes/{id}/round-trip": page.round_trip_progress,
         "/settings/mailboxes/validations/{id}": page.several.progress,
         "/settings/test-message/{id}": page.test_status,
     }

@@ -51,7 +51,14 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"asset": assets.url, "when": time_tag, "size": size, "day": day, "count": count}
+        self._environment.globals |= {
+            "asset": assets.url,
+            "when": time_tag,
+            "size": size,
+            "day": day,
+            "count": count,
+            "clock": clock_tag,
+        }
 
     def page(
         self,
@@ -84,6 +91,14 @@ def time_tag(moment: datetime, zone: ZoneInfo) -> Markup:
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         f"{local:%A}, {local.day} {local:%B %Y} at {local:%H:%M:%S %Z}",
         f"{local.day} {local:%b %Y, %H:%M}" + (f" {local:%Z}" if _comes_twice(local) else ""),
+    )
+
+
+def clock_tag(moment: datetime, zone: ZoneInfo) -> Markup:
+    """The time of day to the second, where the day is said already."""
+    local = moment.astimezone(zone)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{local:%A}, {local.day} {local:%B %Y}", f"{local:%H:%M:%S}"
     )
 
 

@@ -19,6 +19,7 @@ from gateway.http.pages.credential_forms import CredentialForms
 from gateway.http.pages.errors import no_such_page
 from gateway.http.pages.guard import Visit
 from gateway.http.pages.rendering import Renderer
+from gateway.http.pages.round_trip_view import TITLES, read_part_of
 from gateway.http.pages.settings_view import read_mailbox, read_settings, read_test_letter
 from gateway.http.pages.several_form import SeveralForm
 from gateway.http.services import Services
@@ -26,6 +27,7 @@ from gateway.sending.posted import LetterRefused
 from gateway.setup.account import BadConfiguration
 from gateway.setup.answers import explain
 from gateway.setup.values import address_problem
+from gateway.setup.wishes import wish
 from gateway.threads.completeness import check_soon
 from storage import credentials, mailboxes
 from storage.mailboxes import MailboxState
@@ -34,6 +36,8 @@ SAID: Final[Mapping[str, str]] = {
     "account": "Saved. Now check the connection.",
     "mailbox": "The mailbox is validated: letters can be sent from it.",
     "completeness": "The mailboxes are compared with Microsoft 365. What is found stands with each of them.",
+    "round-trip": "The mailbox has written to itself. Its stations stand with it.",
+    "wishes": "Saved.",
     "removed": "The mailbox was removed. Its threads stay where they are.",
     **credential_forms.SAID,
 }
@@ -132,6 +136,35 @@ class Settings:
         typed = {"mailbox": mailbox, "to": to, "problems": problems}
         return await self._page(visit, status=HTTPStatus.UNPROCESSABLE_ENTITY, new_test=typed)
 
+    async def round_trip(self, visit: Visit) -> Response:
+        """`POST /settings/mailboxes/round-trip`: the mailbox writes to itself, and the page follows it."""
+        try:
+            trip = await self._services.setup.start_round_trip(visit.account.id, visit.form.get("address", ""), None)
+        except (storage.NotFound, LetterRefused) as error:
+            trouble = {"found": str(error), "cure": None}
+            validation = {"address": visit.form.get("address", ""), "report": None, "trouble": trouble}
+            return await self._page(visit, status=HTTPStatus.UNPROCESSABLE_ENTITY, validation=validation)
+        visit.deed.about(mailbox_id=trip.mailbox_id, message_id=trip.message_id)
+        return _back("mailboxes", said="round-trip")
+
+    async def round_trip_progress(self, visit: Visit) -> Response:
+        """`GET /settings/mailboxes/{id}/round-trip`: how far it is, for the script."""
+        part = await self._services.store.read(read_part_of, visit.account.id, visit.path("id"), visit.now)
+        if part is None:
+            raise no_such_page()
+        return self._renderer.page("_round_trip.html", visit=visit, part=part, titles=TITLES)
+
+    async def wish(self, visit: Visit) -> Response:
+        """`POST /settings/wishes`: who is warned, and whether mailboxes write to themselves."""
+        address = visit.form.get("alert_address", "").strip()[:LONGEST_ADDRESS]
+        tests = "self_test" in visit.form
+        try:
+            await visit.deed.write(wish, visit.account.id, self_test=tests, alert_address=address)
+        except BadConfiguration as error:
+            wishes = {"alert_address": address, "problem": error.problems["alert_address"]}
+            return await self._page(visit, status=HTTPStatus.UNPROCESSABLE_ENTITY, wishes=wishes)
+        return _back("wishes", said="wishes")
+
     async def watching(self, visit: Visit) -> Response:
         """`GET /settings/mailboxes/{id}/watching`: how it is watched now, for the script."""
         store, mailbox_id = self._services.store, visit.path("id")
@@ -186,6 +219,7 @@ class Settings:
             "confinement": {"address": "", "problem": None},
             "rotation": {"problems": {}, "new_expires_at": "", "assertion_file": ""},
             "bulk": None,
+            "wishes": {"alert_address": view.wished.alert_address or "", "problem": None},
             "several": {"addresses": "", "problems": []},
         }
         return self._renderer.page(
@@ -194,6 +228,7 @@ class Settings:
             visit=visit,
             view=view,
             states=MailboxState,
+            titles=TITLES,
             clouds=CLOUDS,
             fields=FIELDS,
             time_zones=self._time_zones,

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.http.credentials import CredentialView
 from gateway.http.pages.budget_view import BudgetView, read_budget
 from gateway.http.pages.keeping import keeping
+from gateway.http.pages.round_trip_view import RoundTripPart, read_part
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
 from gateway.setup.expiry import NOUNS, Level, standing_of
@@ -23,6 +24,7 @@ from storage import (
     mailboxes,
     messages,
     outbox,
+    preferences,
     retention,
     subscriptions,
 )
@@ -31,6 +33,7 @@ from storage.confinements import Confinement, ConfinementState
 from storage.credentials import Credential, CredentialState
 from storage.folders import Folder
 from storage.mailboxes import Mailbox, MailboxState
+from storage.preferences import Preferences
 from storage.subscriptions import Subscription, SubscriptionState
 
 
@@ -73,6 +76,7 @@ class MailboxView:
     watching: Watching | None
     completeness: Completeness | None = None
     budget: BudgetView | None = None
+    round_trip: RoundTripPart | None = None
     aliases: Sequence[str] = ()
 
 
@@ -112,6 +116,7 @@ class SettingsView:
     proof: Confinement | None
     scripts: Scripts | None
     keeping: str
+    wished: Preferences
 
     @property
     def configured(self) -> bool:
@@ -161,6 +166,7 @@ def read_settings(
         proof=proof,
         scripts=scripts(account.client_id, ours) if account.client_id is not None and ours else None,
         keeping=keeping(retention.rules(tx, account_id)),
+        wished=preferences.get(tx, account_id),
     )
 
 
@@ -273,7 +279,8 @@ def _with_budget(
 ) -> MailboxView:
     if view.mailbox.state is not MailboxState.VALIDATED:
         return view
-    return replace(view, budget=read_budget(tx, view.mailbox, account, allowance, now))
+    budget = read_budget(tx, view.mailbox, account, allowance, now)
+    return replace(view, budget=budget, round_trip=read_part(tx, view.mailbox, now))
 
 
 def _mailbox_view(
