@@ -45,6 +45,7 @@ from gateway.sending.tidy import Tidier
 from gateway.sending.worker import OutboxWorker
 from gateway.settings import Settings
 from gateway.setup.expiry import ExpiryWatch
+from gateway.setup.expiry_reader import ExpiryReader
 from gateway.setup.outside import Outside
 from gateway.setup.service import Setup
 from gateway.subscribing import SubscriptionSource
@@ -101,6 +102,7 @@ class Gateway:
     keeper: Keeper
     tidier: Tidier
     expiry: ExpiryWatch
+    expiry_reader: ExpiryReader
     housekeeping: Housekeeping
     webhooks: HostWebhooks
     deliverer: Deliverer
@@ -161,6 +163,7 @@ class Gateway:
     async def _do_chores(self, tick: asyncio.Event) -> None:
         while True:
             try:
+                await self.expiry_reader.run_due()
                 await self.expiry.run_due()
                 await self.connections.probe_due()
                 await self.setup.confinement.run_due()
@@ -280,6 +283,7 @@ async def gateway(
             keeper=keeper,
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),
+            expiry_reader=ExpiryReader(store, connections, clock),
             housekeeping=Housekeeping(store, clock),
             webhooks=webhooks,
             deliverer=Deliverer(store, poster, key, clock),

@@ -277,6 +277,11 @@ def set_expiry(tx: Transaction, account_id: str, expires_at: datetime | None) ->
     tx.execute(SET_EXPIRY, {"account_id": account_id, "expires_at": expires_at})
 
 
+def refine_expiry(tx: Transaction, account_id: str, expires_at: datetime) -> None:
+    """The same date, more exactly: warnings that were given still count."""
+    tx.execute(SET_EXPIRY, {"account_id": account_id, "expires_at": expires_at})
+
+
 def warnings_given(tx: Transaction, credential_id: str, *, latest: datetime) -> Sequence[int]:
     """The countdown steps, in days, that were told until `latest`; later ones were told by a clock that ran ahead."""
     return [row["days_left"] for row in tx.execute(WARNED, {"credential_id": credential_id, "latest": latest})]

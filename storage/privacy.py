@@ -55,6 +55,7 @@ OTHER_TABLES: Final = {
     "tombstones": "keyed hashes",
     "tombstone_keys": "random",
     "retention_rules": "settings",
+    "snoozes": "settings: why a warning was put off, and by whom of the staff",
     "preferences": "settings: where the school wants to be warned",
     "vault": "keys",
     "accounts": "settings",

@@ -9,7 +9,7 @@ import typer
 from gateway.cli import credentials as credentials_commands
 from gateway.cli.common import AccountName, AsJson, Exit, print_json, print_table, run, tools, when
 from gateway.cli.least_privilege import least_privilege
-from gateway.cli.wishes import wishes
+from gateway.cli.wishes import snooze, wishes
 from gateway.graph import Cloud
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
@@ -25,6 +25,7 @@ app.command("rotate")(credentials_commands.rotate)
 app.command("forget")(credentials_commands.forget)
 app.command("least-privilege")(least_privilege)
 app.command("wishes")(wishes)
+app.command("snooze")(snooze)
 
 
 @app.command("set")

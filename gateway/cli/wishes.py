@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AccountName, AsJson, print_json, print_table, run, tools
+from gateway.cli.common import AccountName, AsJson, print_json, print_table, run, tools, when
+from gateway.setup.snooze import snooze as put_off
 from gateway.setup.wishes import wish
 from storage import preferences
 from storage.preferences import Preferences
+from storage.snoozes import Snooze
 
 
 def wishes(
@@ -27,6 +29,20 @@ def wishes(
         return
     rows = [["Warned by email", found.alert_address or "–"], ["Daily self-test", "on" if found.self_test else "off"]]
     print_table(["", ""], rows, empty="")
+
+
+def snooze(
+    reason: Annotated[str, typer.Option(prompt="Why", help="Why the warning may wait, for those who come after you.")],
+    account: AccountName = None,
+) -> None:
+    """Put the warning that the credential ends off, until the next one. The last day's cannot be put off."""
+    found = run(_snooze(reason, account))
+    typer.echo(f"Put off until {when(found.until)}.")
+
+
+async def _snooze(reason: str, account: str | None) -> Snooze:
+    async with tools(account) as at:
+        return await at.store.write(put_off, at.account.id, reason, by=at.actor, now=at.clock.now())
 
 
 async def _wish(alert_address: str | None, self_test: bool | None, account: str | None) -> Preferences:

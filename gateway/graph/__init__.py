@@ -33,7 +33,7 @@ from .subscriptions import Encryption
 from .token import MsalTokens, TokenSource, roles_of
 from .token_errors import OF_THE_CREDENTIAL, CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
 from .transport import Call, Observer
-from .types import DeltaPage, GraphSubscription, MailFolder, Profile, Removed, Unreadable, User
+from .types import DeltaPage, GraphSubscription, MailFolder, PasswordCredential, Profile, Removed, Unreadable, User
 from .uploads import LARGEST_ATTACHMENT, SMALLEST_SESSION, UPLOAD_PIECE, UploadSession
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "Observer",
     "OutOfSpace",
     "OverBudget",
+    "PasswordCredential",
     "Profile",
     "Recipient",
     "Removed",

@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 
+from .applications import Applications
 from .attachments import Attachments
 from .budget import Budgets
 from .clock import Clock
@@ -22,7 +23,7 @@ LOGIN_TIMEOUT: Final = httpx.Timeout(15.0, connect=CONNECT_TIMEOUT_S, pool=POOL_
 LOOPBACK: Final = ("all://localhost", "all://127.0.0.1", "all://[::1]")  # never through a proxy
 
 
-class GraphClient(Directory, Mail, Attachments, Subscriptions):
+class GraphClient(Applications, Directory, Mail, Attachments, Subscriptions):
     """Graph for one connection: one token source, one server.
 
     Every method raises GraphError when Graph does not answer as documented, and TokenError when Entra gives no

@@ -112,6 +112,26 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordCredential:
+    """A client secret of an app, without its value. `hint` is how that begins.
+
+    Source: https://learn.microsoft.com/graph/api/resources/passwordcredential
+    """
+
+    key_id: str | None
+    hint: str | None
+    end_date_time: datetime | None
+
+    @classmethod
+    def from_graph(cls, payload: Json) -> Self:
+        return cls(
+            key_id=parsing.text(payload, "keyId"),
+            hint=parsing.text(payload, "hint"),
+            end_date_time=parsing.moment(payload, "endDateTime"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What more of a user only User.Read.All shows. `has_exchange_plan`: a licence for a mailbox is assigned and good.
 

@@ -37,6 +37,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "credential.used": "Another credential serves from now on.",
     "credential.removed": "A credential was removed, or its time is over.",
     "credential.expiring": "The credential expires in so many days.",
+    "credential.expiry_read": "When the client secret ends was read from Microsoft Entra, and was news.",
     "credential.refused": "Microsoft Entra refuses the credential: nothing is sent or read until that is mended.",
     "credential.recovered": "The credential is good again.",
     "confinement.proved": "The app was refused a mailbox that is not ours, as it should be.",

@@ -12,8 +12,10 @@ from gateway.http import schemas
 from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.credentials import CredentialView
 from gateway.http.routing import Call, Operation, json_response
-from gateway.setup.expiry import standing
+from gateway.http.snoozes import SnoozeView
+from gateway.setup.expiry import ending, standing
 from gateway.setup.report import Check, Report
+from gateway.setup.snooze import snoozed
 from gateway.setup.wishes import wish
 from storage import Transaction, accounts, credentials, preferences
 from storage.accounts import TokenState
@@ -29,6 +31,7 @@ class AccountView:
     letter leaves before `outbox_paused_until`; without a token it is put off again and again, with one it is gone.
 
     `alert_address` gets letters of warning. `self_test`: each validated mailbox writes to itself daily.
+    `snooze` is there while the warning of the secret's end is put off.
     """
 
     id: str
@@ -47,6 +50,7 @@ class AccountView:
     outbox_paused_until: datetime | None
     alert_address: str | None
     self_test: bool
+    snooze: SnoozeView | None
     created_at: datetime
     updated_at: datetime
     credentials: Sequence[CredentialView]
@@ -71,6 +75,7 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
     slots = credentials.slots(tx, account_id)
     secret = next((one for one in slots if one.state is CredentialState.ACTIVE), None)
     stands = None if secret is None else standing(secret.expires_at, now, kind=secret.kind)
+    quiet = snoozed(tx, ending(credentials.serving(tx, account_id)), now)
     return AccountView(
         id=account.id,
         name=account.name,
@@ -88,6 +93,7 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
         outbox_paused_until=account.outbox_paused_until,
         alert_address=wished.alert_address,
         self_test=wished.self_test,
+        snooze=None if quiet is None else SnoozeView.of(quiet),
         created_at=account.created_at,
         updated_at=account.updated_at,
         credentials=[CredentialView.of(one, now) for one in slots],

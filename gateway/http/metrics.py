@@ -27,8 +27,9 @@ from gateway.http.services import Services
 from gateway.sending import budget
 from gateway.sending.machine import LOOP, SHOWN, shown
 from gateway.sending.rules import Allowance
+from gateway.setup.expiry import standing_of
 from gateway.threads.standing import read_completeness
-from storage import Transaction, accounts, batches, mailboxes, outbox, round_trips
+from storage import Transaction, accounts, batches, credentials, mailboxes, outbox, round_trips
 from storage.api_keys import Scope
 
 NAMESPACE: Final = "selma_gateway"
@@ -213,6 +214,17 @@ def round_trips_of_mailboxes(tx: Transaction, scrape: Scrape) -> Iterable[Metric
     )
 
 
+def credentials_ending(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
+    """How long the account's credential is good for."""
+    stands = standing_of(credentials.serving(tx, scrape.account_id), scrape.now)
+    if stands is not None and stands.days_left is not None:
+        yield _one(
+            "credential_days_left",
+            "Begun days until the credential of the account ends; 0 when it has, none when its end is not known.",
+            stands.days_left,
+        )
+
+
 GROUPS: Final[Sequence[Group]] = (
     letters,
     budgets,
@@ -221,6 +233,7 @@ GROUPS: Final[Sequence[Group]] = (
     batches_open,
     completeness_of_mail,
     round_trips_of_mailboxes,
+    credentials_ending,
 )
 
 

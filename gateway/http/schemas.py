@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from gateway.graph import Cloud
 from gateway.http import values
@@ -43,6 +43,7 @@ __all__ = [
     "NewMailbox",
     "NewMessage",
     "NewReply",
+    "NewSnooze",
     "NewThread",
     "NewValidation",
     "NewWebhook",
@@ -384,6 +385,14 @@ class AccountSettings(Taken):
             cloud=self.cloud.value,
             time_zone=self.time_zone,
         )
+
+
+class NewSnooze(Taken):
+    """Why a warning is put off, by whom, and until when: by default, and at most, until the next one."""
+
+    reason: Annotated[str, StringConstraints(max_length=300)]
+    until: values.Moment | None = None
+    by: values.Staff | None = None
 
 
 class NewMailbox(Taken):

@@ -111,6 +111,7 @@ def configure(
         data = {"credential_id": added.id, "kind": added.kind}
         events.record(tx, account_id, "credential.added", data=data, now=now)
         chores.done(tx, account_id, expiry.CHORE, next_at=now)
+        chores.done(tx, account_id, expiry.READ_CHORE, next_at=now)
     elif entered.secret_expires_at is not None and stored is not None and stored.kind is CredentialKind.CLIENT_SECRET:
         correct_expiry(tx, account_id, entered.secret_expires_at, now=now)
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.clock import Clock
+from gateway.setup.alerts import warn_by_letter
 from storage import Store, Transaction, chores, credentials, events
 from storage.credentials import Credential, CredentialKind, CredentialState
 
@@ -24,6 +25,7 @@ WARNING_FROM: Final = 30
 DEGRADED_FROM: Final = 1  # a letter would soon have to wait: say so while there is a day to act
 
 CHORE: Final = "expiry"
+READ_CHORE: Final = "expiry-date"  # of `expiry_reader`
 LOOK_EVERY: Final = timedelta(days=1)
 # A look that stands further ahead than the interval and this was written by a clock that ran ahead: look now.
 SLACK: Final = timedelta(days=1)
@@ -113,15 +115,18 @@ def standing(
 
 
 def standing_of(serving: Sequence[Credential], now: datetime) -> Standing | None:
-    """Where the account stands: at the end of what serves longest, for that one takes over. None without any."""
+    """Where the account stands: where the credential does whose end is the end of all. None without any."""
+    last = ending(serving)
+    return None if last is None else standing(last.expires_at, now, kind=last.kind)
+
+
+def ending(serving: Sequence[Credential]) -> Credential | None:
+    """The one with whose end the account is without any: what serves longest, for that one takes over."""
     well = [one for one in serving if one.problem is None] or list(serving)
-    if not well:
-        return None
-    first = well[0]
-    if first.expires_at is None:
-        return standing(None, now, kind=first.kind)
-    last = max(well, key=lambda one: one.expires_at or first.expires_at or now)
-    return standing(last.expires_at, now, kind=last.kind)
+    if not well or well[0].expires_at is None:
+        return well[0] if well else None
+    end = well[0].expires_at
+    return max(well, key=lambda one: one.expires_at or end)
 
 
 def is_told_of(credential: Credential, serving: Sequence[Credential]) -> bool:
@@ -188,7 +193,7 @@ def _look(tx: Transaction, *, now: datetime) -> list[Warned]:
         ends = [one.expires_at for one in serving] or [None]
         for one in serving:
             if one.expires_at is not None and is_told_of(one, serving):
-                told += _warn(tx, one, one.expires_at, now)
+                told += _warn(tx, one, one.expires_at, now, by_letter=one == ending(serving))
         chores.done(tx, account_id, CHORE, next_at=min(next_look(end, now) for end in ends))
     return told
 
@@ -204,7 +209,10 @@ def _retire_what_ended(tx: Transaction, account_id: str, now: datetime) -> None:
     events.record(tx, account_id, "credential.removed", data=data, now=now)
 
 
-def _warn(tx: Transaction, credential: Credential, expires_at: datetime, now: datetime) -> list[Warned]:
+def _warn(
+    tx: Transaction, credential: Credential, expires_at: datetime, now: datetime, *, by_letter: bool
+) -> list[Warned]:
+    """`by_letter`, too, when the connection ends with it."""
     given = credentials.warnings_given(tx, credential.id, latest=now)
     steps = warnings_due(expires_at, given, now)
     for step in steps:
@@ -221,4 +229,7 @@ def _warn(tx: Transaction, credential: Credential, expires_at: datetime, now: da
         "expires_at": expires_at.isoformat(),
     }
     events.record(tx, credential.account_id, "credential.expiring", data=data, now=now)
+    if by_letter:
+        sentence = standing(expires_at, now, kind=credential.kind).sentence
+        warn_by_letter(tx, credential.account_id, sentence, left=left, now=now)
     return [Warned(account_id=credential.account_id, credential_id=credential.id, days_left=left)]

@@ -223,6 +223,7 @@ def _taken_over(tx: Transaction, account: Account, credential_id: str, *, now: d
     accounts.record_token(tx, account.id, accounts.TokenState.OK, now=now)
     accounts.resume_outbox(tx, account.id)
     chores.done(tx, account.id, expiry.CHORE, next_at=now)
+    chores.done(tx, account.id, expiry.READ_CHORE, next_at=now)
     return credentials.get(tx, account.id, credential_id)
 
 
@@ -232,6 +233,7 @@ def _removed(tx: Transaction, account_id: str, credential_id: str, *, now: datet
     if removed.state is CredentialState.ACTIVE:
         accounts.forget_token(tx, account_id)
     chores.done(tx, account_id, expiry.CHORE, next_at=now)
+    chores.done(tx, account_id, expiry.READ_CHORE, next_at=now)
 
 
 def _tell_removed(tx: Transaction, credential: Credential, reason: str, *, now: datetime) -> None:

@@ -21,8 +21,11 @@ from tests.http.scene import MAILBOX, UNPROVED, Scene, a_letter
 
 # What changes nothing that a school could want to know of later: everything else that is no GET is in the log.
 NOTHING_DONE: frozenset[str] = frozenset()
-# A declaration "records itself" is believed, so whoever makes one stands here; test_reviews and test_deciding try them.
+# A declaration "records itself" is believed, so whoever makes one stands here; test_reviews, test_deciding and
+# test_expiry try them.
 RECORDED_INSIDE = {
+    "POST /v1/account/snooze",
+    "DELETE /v1/account/snooze",
     "POST /v1/reviews/{id}/accept",
     "POST /v1/reviews/{id}/dismiss",
     "POST /v1/messages/{id}/move",

@@ -12,9 +12,9 @@ from prometheus_client.samples import Sample
 
 from gateway.sending import budget
 from gateway.sending.choices import cancel_batch
-from storage import Transaction, accounts, mailboxes, outbox
+from storage import Transaction, accounts, mailboxes, outbox, round_trips
 from storage.api_keys import Scope
-from tests.http.scene import MAILBOX, UNPROVED, Scene, a_letter
+from tests.http.scene import CLIENT, MAILBOX, TENANT, UNPROVED, Scene, a_letter
 from tests.http.shape import assert_problem
 from tests.http.test_batches import a_batch
 from tests.http.test_completeness import furnish, miss
@@ -170,3 +170,31 @@ async def test_what_came_unannounced_and_what_is_missing_are_numbers_too(scene: 
     assert numbers(samples, "mail_unannounced") == {MAILBOX: 3}
     assert numbers(samples, "mail_missing") == {MAILBOX: 1}
     assert numbers(samples, "delivery_gaps_open") == {MAILBOX: 1}
+
+
+async def test_how_long_the_credential_is_good_and_whether_mailboxes_come_back_are_numbers(
+    scene: Scene, api: httpx.AsyncClient, key: str
+) -> None:
+    account = {
+        "tenant_id": TENANT,
+        "client_id": CLIENT,
+        "client_secret": "Qx8~value",
+        "secret_expires_at": "2026-03-20",
+    }
+    assert (await api.put("/v1/account", json=account)).status_code == 200
+    await api.post(f"/v1/mailboxes/{MAILBOX}/round-trip", json={})
+    samples = await scraped(scene, key)
+    assert numbers(samples, "credential_days_left") == {"": 18}
+    assert not [one for one in samples if one.name == "selma_gateway_mailbox_healthy"]
+    await scene.store.write(_comes_back, scene)
+    samples = await scraped(scene, key)
+    assert numbers(samples, "mailbox_healthy") == {MAILBOX: 1}
+    assert numbers(samples, "round_trip_seconds") == {MAILBOX: 4}
+
+
+def _comes_back(tx: Transaction, scene: Scene) -> None:
+    [trip] = round_trips.under_way(tx)
+    at = scene.clock.now() + timedelta(seconds=4)
+    round_trips.arrived(tx, trip.thread_id, graph_id="AAMk", now=at)
+    seen = {"drafted_at": at, "submitted_at": at, "sent_at": at, "notified_at": at, "ended_at": at}
+    round_trips.save(tx, replace(trip, state=round_trips.State.PASSED, **seen))

@@ -160,6 +160,19 @@ async def test_wishes_stay_when_they_are_not_given(api: httpx.AsyncClient) -> No
     assert_bad_values(await api.put("/v1/account", json=ACCOUNT | {"alert_address": "it"}), "/alert_address")
 
 
+async def test_a_warning_is_put_off_with_a_reason_and_said_again(scene: Scene, api: httpx.AsyncClient) -> None:
+    assert_problem(await api.post("/v1/account/snooze", json={"reason": "x"}), 409, "conflict")
+    ends = {"secret_expires_at": "2026-03-20"}
+    assert (await api.put("/v1/account", json=ACCOUNT | ends)).status_code == 200
+    put_off = await api.post("/v1/account/snooze", json={"reason": "It is ordered.", "by": "Jane Doe"})
+    assert put_off.status_code == 201
+    assert (await api.get("/v1/account")).json()["snooze"] == put_off.json()
+    assert (put_off.json()["by"], put_off.json()["until"]) == ("Jane Doe", "2026-03-05T11:00:00Z")
+    assert_bad_values(await api.post("/v1/account/snooze", json={"reason": " "}), "/reason")
+    assert (await api.delete("/v1/account/snooze?by=Jane%20Doe")).status_code == 204
+    assert (await api.get("/v1/account")).json()["snooze"] is None
+
+
 async def test_an_alias_shows_the_mailbox_that_it_leads_to_and_sends_nothing(
     scene: Scene, api: httpx.AsyncClient
 ) -> None:

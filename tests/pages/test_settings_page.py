@@ -278,6 +278,17 @@ async def test_who_is_warned_and_whether_mailboxes_test_themselves_is_said_there
     assert 'value="it@school.example"' in desk.text
 
 
+async def test_a_warning_is_put_off_on_the_page_and_becomes_one_quiet_line(desk: Desk, scene: Scene) -> None:
+    await configured(desk, secret_expires_at=(scene.clock.now() + timedelta(days=20)).date().isoformat())
+    refused = await desk.send("/settings/snooze", reason=" ")
+    assert refused.status_code == 422
+    assert "Say why" in refused.text
+    await desk.send("/settings/snooze", reason=HOSTILE)
+    assert "put this warning off until" in desk.text
+    assert HOSTILE not in desk.text
+    assert "Put it off" not in desk.text
+
+
 async def test_a_refused_mailbox_shows_why_and_the_cure(desk: Desk, scene: Scene) -> None:
     found = await scene.store.read(mailboxes.get_by_address, scene.account_id, UNPROVED)
     problem = {"code": "no_mailbox", "explanation": f"No mailbox {HOSTILE}.", "cure": "Assign a licence."}

@@ -10,10 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import storage
-from gateway.setup.expiry import CHORE, STEPS, ExpiryWatch, Level, standing, warnings_due
-from storage import accounts, chores, credentials, events
+from gateway.graph import PasswordCredential
+from gateway.setup.account import BadConfiguration
+from gateway.setup.expiry import CHORE, READ_CHORE, STEPS, ExpiryWatch, Level, standing, warnings_due
+from gateway.setup.expiry_reader import end_of
+from gateway.setup.snooze import snooze, snoozed, wake
+from gateway.setup.wishes import wish
+from gateway.threads.search import ask, search
+from storage import accounts, audit, chores, credentials, events, mailboxes, messages
+from storage.audit import SYSTEM
+from storage.messages import Message
+from storage.snoozes import Snooze
 from storage.vault import MasterKey
 from tests.fakes.clock import FakeClock
+from tests.fire.one_clock import site
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 ENDS = datetime(2028, 3, 1, 0, 0, tzinfo=UTC)
@@ -111,6 +121,20 @@ class School:
         (account,) = await self.store.read(accounts.all_of_them)
         found = await self.store.read(events.after, account.id, 0, limit=1000)
         return [event.data["step"] for event in found if event.type == "credential.expiring"]
+
+    async def letters(self) -> list[Message]:
+        """The oldest first."""
+        (account,) = await self.store.read(accounts.all_of_them)
+        return (await self.store.read(messages.letters, account.id, limit=100))[::-1]
+
+    async def snooze(self, reason: str, until: datetime | None = None) -> Snooze:
+        (account,) = await self.store.read(accounts.all_of_them)
+        return await self.store.write(snooze, account.id, reason, until=until, by=SYSTEM, now=self.clock.now())
+
+    async def is_quiet(self) -> bool:
+        (account,) = await self.store.read(accounts.all_of_them)
+        credential = await self.store.read(credentials.active, account.id)
+        return await self.store.read(snoozed, credential, self.clock.now()) is not None
 
     async def steps_marked(self) -> list[int]:
         (account,) = await self.store.read(accounts.all_of_them)
@@ -219,6 +243,155 @@ class TestCountdownOverTwoYears:
         school.told.clear()
         await school.go_on(until=ENDS + 300 * DAY, every=DAY)
         assert school.steps_told == [90]
+
+
+class TestLetters:
+    """The same countdown, as letters to the address that an admin gave."""
+
+    @pytest.fixture
+    async def warned(self, school: School) -> School:
+        await school.store.write(give_address, school.clock.now())
+        return school
+
+    async def test_each_step_but_the_last_is_one_letter_though_the_gateway_restarts_all_the_time(
+        self, warned: School
+    ) -> None:
+        await warned.go_on(until=ENDS + 10 * DAY, every=21 * HOUR)
+        letters = await warned.letters()
+        assert [letter.subject for letter in letters] == [
+            f"SELMA’s connection to Microsoft 365 ends {when} unless it is renewed"
+            for when in [*(f"in {step} days" for step in STEPS if step > 1), "within a day"]
+        ]
+        assert {one.address for letter in letters for one in letter.recipients.to} == {"it@school.example"}
+
+    async def test_a_clock_that_is_set_back_by_some_hours_writes_no_letter_twice(self, warned: School) -> None:
+        warned.nothing_happens_until(ENDS - 100 * DAY)
+        while warned.clock.now() < ENDS:
+            warned.clock.advance(DAY)
+            await warned.look()
+            warned.clock.advance(-5 * HOUR)
+            await warned.look()
+            warned.clock.advance(5 * HOUR)
+        assert len(await warned.letters()) == len(STEPS) - 1
+
+    async def test_after_an_absence_there_is_one_letter_for_all_that_passed(self, warned: School) -> None:
+        warned.nothing_happens_until(ENDS - 12 * DAY)
+        await warned.look()
+        assert len(await warned.letters()) == 1
+
+    async def test_it_is_on_nobodys_tab_and_in_no_search(self, warned: School) -> None:
+        warned.nothing_happens_until(ENDS - 12 * DAY)
+        await warned.look()
+        (account,) = await warned.store.read(accounts.all_of_them)
+        assert not (await warned.store.read(search, account.id, ask("connection"), limit=9)).threads
+        assert not (await warned.store.read(search, account.id, ask(), limit=9)).threads
+
+    async def test_without_an_address_nobody_is_written_to(self, school: School) -> None:
+        await school.go_on(until=ENDS, every=DAY)
+        assert await school.letters() == []
+
+
+class TestSnoozing:
+    async def test_it_keeps_one_warning_quiet_until_the_next_and_silences_none_to_come(self, school: School) -> None:
+        school.nothing_happens_until(ENDS - 29 * DAY)
+        await school.look()
+        found = await school.snooze("The new one is ordered.")
+        assert (found.until, found.reason) == (ENDS - 14 * DAY, "The new one is ordered.")
+        school.nothing_happens_until(ENDS - 14 * DAY - MINUTE)
+        await school.restart()
+        assert await school.is_quiet()
+        await school.go_on(until=ENDS + DAY, every=DAY)
+        assert school.steps_told == [30, 14, 7, 3, 1, 0]
+        assert not await school.is_quiet()
+
+    async def test_never_beyond_the_next_step(self, school: School) -> None:
+        school.nothing_happens_until(ENDS - 29 * DAY)
+        with pytest.raises(BadConfiguration) as refused:
+            await school.snooze(" ", until=ENDS - 14 * DAY + MINUTE)
+        assert set(refused.value.problems) == {"reason", "until"}
+        assert not await school.is_quiet()
+
+    @pytest.mark.parametrize("left", [DAY, HOUR, -DAY, 100 * DAY])
+    async def test_not_in_the_last_day_nor_without_a_warning(self, school: School, left: timedelta) -> None:
+        school.nothing_happens_until(ENDS - left)
+        with pytest.raises(storage.Conflict):
+            await school.snooze("Later.")
+
+    async def test_it_ends_with_the_last_day_whatever_it_says(self, school: School) -> None:
+        school.nothing_happens_until(ENDS - 2 * DAY)
+        await school.snooze("Tomorrow.")
+        school.nothing_happens_until(ENDS - DAY)
+        assert not await school.is_quiet()
+
+    async def test_another_date_or_a_clock_set_back_ends_it(self, school: School) -> None:
+        school.nothing_happens_until(ENDS - 29 * DAY)
+        await school.snooze("Later.")
+        school.clock.advance(-DAY)
+        assert not await school.is_quiet()
+        school.clock.advance(DAY)
+        assert await school.is_quiet()
+        (account,) = await school.store.read(accounts.all_of_them)
+        await school.store.write(credentials.set_expiry, account.id, ENDS - DAY)
+        assert not await school.is_quiet()
+
+    async def test_who_and_why_stands_in_the_audit_log_without_the_words(self, school: School) -> None:
+        school.nothing_happens_until(ENDS - 29 * DAY)
+        await school.snooze("Later.")
+        (account,) = await school.store.read(accounts.all_of_them)
+        await school.store.write(wake, account.id, by=SYSTEM, now=school.clock.now())
+        assert not await school.is_quiet()
+        acts = [record.act for record in await school.store.read(audit.newest, account.id, limit=9)]
+        assert acts == ["expiry.wake", "expiry.snooze"]
+
+
+class TestReading:
+    """The date from Entra, where the app may read it."""
+
+    def secret(self, hint: str, end: datetime) -> PasswordCredential:
+        return PasswordCredential(key_id="k", hint=hint, end_date_time=end)
+
+    async def stored(self, school: School) -> credentials.Credential:
+        (account,) = await school.store.read(accounts.all_of_them)
+        found = await school.store.read(credentials.active, account.id)
+        assert found is not None
+        return found
+
+    async def test_ours_is_known_by_its_hint_and_by_having_been_good(self, school: School) -> None:
+        ours = await self.stored(school)
+        before, later = ours.created_at - DAY, ours.created_at + 300 * DAY
+        others = [self.secret("xyz", later - DAY), self.secret(ours.hint, before)]
+        assert end_of(ours, others) is None
+        twins = [self.secret(ours.hint, later + DAY), self.secret(ours.hint, later)]
+        assert end_of(ours, [*others, *twins]) == later
+
+    async def test_it_is_read_once_the_permission_is_there_and_the_same_day_repeats_no_warning(
+        self, tmp_path: Path
+    ) -> None:
+        async with site(tmp_path, seed=1) as built:
+            app = built.sandbox.world.directory.apps[built.school.client_id]
+            (account,) = await built.gateway.store.read(accounts.all_of_them)
+            entered = built.school.secret_expires_at - timedelta(hours=30)
+            await built.gateway.store.write(credentials.set_expiry, account.id, entered)
+            await built.gateway.store.write(chores.done, account.id, READ_CHORE, next_at=built.clock.now())
+            assert await built.gateway.expiry_reader.run_due() == 0
+            built.clock.advance(built.school.secret_expires_at - built.clock.now() - 29 * DAY)
+            app.roles |= {"Application.Read.All"}
+            await built.gateway.connections.forget(account.id)
+            assert await built.gateway.expiry.run_due() == 1
+            assert await built.gateway.expiry_reader.run_due() == 1
+            found = await built.gateway.store.read(credentials.active, account.id)
+            assert found is not None
+            assert found.expires_at == built.school.secret_expires_at
+            assert await built.gateway.expiry.run_due() == 0
+            built.clock.advance(2 * DAY)
+            assert await built.gateway.expiry_reader.run_due() == 0
+
+
+def give_address(tx: storage.Transaction, now: datetime) -> None:
+    (account,) = accounts.all_of_them(tx)
+    mailbox = mailboxes.add(tx, account.id, "office@school.example", now=now)
+    mailboxes.mark_validated(tx, mailbox.id, user_id="u", display_name=None, now=now)
+    wish(tx, account.id, alert_address="it@school.example")
 
 
 class TestWatch:

@@ -30,6 +30,7 @@ from storage import (
     read_marks,
     rich_troubles,
     round_trips,
+    snoozes,
     spending,
     threads,
     tombstones,
@@ -86,6 +87,16 @@ def scene(tx: Transaction) -> Scene:
         tx, scene.account_id, id="c", certificate="MII", private_key="k", not_after=A_MONDAY, key=KEY, now=A_MONDAY
     )
     mailboxes.add_alias(tx, scene.account_id, "enrolments@school.example", of=scene.mailbox_id, now=A_MONDAY)
+    nap = snoozes.Snooze(
+        account_id=scene.account_id,
+        credential_id=credential.id,
+        expires_at=A_MONDAY,
+        until=A_MONDAY,
+        reason="It is ordered.",
+        snoozed_by="Jane Doe",
+        created_at=A_MONDAY,
+    )
+    snoozes.save(tx, nap)
     preferences.save(tx, scene.account_id, preferences.Preferences(alert_address="head@school.example"))
     round_trips.insert(
         tx,
@@ -195,6 +206,8 @@ NONSENSE = [
     ("mailboxes", {"state": "refused", "problem": "no json"}),
     ("mailbox_aliases", {"address": ""}),
     ("mailbox_aliases", {"mailbox_id": "mbx_of_nobody"}),
+    ("snoozes", {"reason": ""}),
+    ("snoozes", {"snoozed_by": ""}),
     ("threads", {"self_test": 2}),
     ("preferences", {"self_test": 2}),
     ("preferences", {"alert_address": ""}),

@@ -75,6 +75,7 @@ def _settings_routes(guard: Guard, page: Settings) -> list[BaseRoute]:
         "/settings/test-message": (page.send_test, does("mailbox.test")),
         "/settings/mailboxes/round-trip": (page.round_trip, does("mailbox.round_trip")),
         "/settings/wishes": (page.wish, does("account.wish")),
+        "/settings/snooze": (page.snooze, records_itself("expiry.snooze")),
     }
     fetched = {
         "/settings/mailboxes/{id}/watching": page.watching,

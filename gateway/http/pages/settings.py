@@ -26,6 +26,7 @@ from gateway.http.services import Services
 from gateway.sending.posted import LetterRefused
 from gateway.setup.account import BadConfiguration
 from gateway.setup.answers import explain
+from gateway.setup.snooze import snooze
 from gateway.setup.values import address_problem
 from gateway.setup.wishes import wish
 from gateway.threads.completeness import check_soon
@@ -38,6 +39,7 @@ SAID: Final[Mapping[str, str]] = {
     "completeness": "The mailboxes are compared with Microsoft 365. What is found stands with each of them.",
     "round-trip": "The mailbox has written to itself. Its stations stand with it.",
     "wishes": "Saved.",
+    "snooze": "The warning is put off until the next one.",
     "removed": "The mailbox was removed. Its threads stay where they are.",
     **credential_forms.SAID,
 }
@@ -165,6 +167,16 @@ class Settings:
             return await self._page(visit, status=HTTPStatus.UNPROCESSABLE_ENTITY, wishes=wishes)
         return _back("wishes", said="wishes")
 
+    async def snooze(self, visit: Visit) -> Response:
+        """`POST /settings/snooze`: the warning comes back with the next step of the countdown."""
+        reason = visit.form.get("reason", "")
+        try:
+            await self._services.store.write(snooze, visit.account.id, reason, by=visit.deed.actor, now=visit.now)
+        except (BadConfiguration, storage.Conflict) as error:
+            snoozing = {"reason": reason[:300], "problem": str(error)}
+            return await self._page(visit, status=HTTPStatus.UNPROCESSABLE_ENTITY, snoozing=snoozing)
+        return _back("main", said="snooze")
+
     async def watching(self, visit: Visit) -> Response:
         """`GET /settings/mailboxes/{id}/watching`: how it is watched now, for the script."""
         store, mailbox_id = self._services.store, visit.path("id")
@@ -219,6 +231,7 @@ class Settings:
             "confinement": {"address": "", "problem": None},
             "rotation": {"problems": {}, "new_expires_at": "", "assertion_file": ""},
             "bulk": None,
+            "snoozing": {"reason": "", "problem": None},
             "wishes": {"alert_address": view.wished.alert_address or "", "problem": None},
             "several": {"addresses": "", "problems": []},
         }

@@ -12,8 +12,9 @@ from gateway.http.pages.keeping import keeping
 from gateway.http.pages.round_trip_view import RoundTripPart, read_part
 from gateway.sending.machine import UNSENT, shown
 from gateway.sending.rules import Allowance
-from gateway.setup.expiry import NOUNS, Level, standing_of
+from gateway.setup.expiry import NOUNS, Level, ending, standing_of
 from gateway.setup.least_privilege import Scripts, scripts
+from gateway.setup.snooze import snoozed
 from gateway.threads.standing import Completeness, read_completeness, why_plain
 from storage import (
     Transaction,
@@ -34,6 +35,7 @@ from storage.credentials import Credential, CredentialState
 from storage.folders import Folder
 from storage.mailboxes import Mailbox, MailboxState
 from storage.preferences import Preferences
+from storage.snoozes import Snooze
 from storage.subscriptions import Subscription, SubscriptionState
 
 
@@ -49,12 +51,13 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
-    """Something that an admin should know before anything else."""
+    """Something that an admin should know before anything else. `can_wait`: it may be put off for a while."""
 
     tone: Tone
     title: str
     detail: str
     cure: str | None = None
+    can_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,10 +161,13 @@ def read_settings(
         account=account,
         credential=next((one for one in slots if one.state is CredentialState.ACTIVE), None),
         slots=[CredentialView.of(one, now) for one in slots],
-        banners=[
-            *confinement_banners(proof),
-            *banners(account, slots, waiting=waiting, public=public, sweeps=sweeps, now=now),
-        ],
+        banners=quieted(
+            [
+                *confinement_banners(proof),
+                *banners(account, slots, waiting=waiting, public=public, sweeps=sweeps, now=now),
+            ],
+            snoozed(tx, ending(credentials.serving(tx, account_id)), now),
+        ),
         mailboxes=[_with_budget(tx, one, account, allowance, now) for one in views],
         proof=proof,
         scripts=scripts(account.client_id, ours) if account.client_id is not None and ours else None,
@@ -234,7 +240,7 @@ def _credential_banners(account: Account, serving: Sequence[Credential], now: da
         noun = NOUNS[serving[0].kind]
         tone = {Level.NOTICE: Tone.QUIET, Level.WARNING: Tone.WARN, Level.EXPIRED: Tone.BAD}[stands.level]
         title = f"The {noun} has expired" if stands.level is Level.EXPIRED else f"The {noun} ends soon"
-        said.append(Banner(tone=tone, title=title, detail=stands.sentence))
+        said.append(Banner(tone=tone, title=title, detail=stands.sentence, can_wait=not stands.degraded))
     first = serving[0] if serving else None
     if first is not None and first.problem is not None and account.token_state is TokenState.OK:
         said.append(
@@ -260,6 +266,16 @@ def confinement_banners(proof: Confinement | None) -> list[Banner]:
             cure="Run the commands under Least privilege; Exchange may take two hours to follow.",
         )
     ]
+
+
+def quieted(said: Sequence[Banner], snooze: Snooze | None) -> list[Banner]:
+    """What was put off is one quiet line, behind all that was not."""
+    if snooze is None:
+        return list(said)
+    until = f"{snooze.until.day} {snooze.until:%B %Y}"
+    why = f"{snooze.snoozed_by} put this warning off until {until}: {snooze.reason}"
+    quiet = [replace(one, tone=Tone.QUIET, detail=why, cure=None, can_wait=False) for one in said if one.can_wait]
+    return [*(one for one in said if not one.can_wait), *quiet]
 
 
 def token_trouble(problem: Mapping[str, Any]) -> str:

@@ -178,11 +178,12 @@ class Route:
 
 def split_path(path: str) -> list[str]:
     """Segments, decoded after splitting, so that an encoded slash stays part of an id. The key form counts as two
-    (`mailFolders('inbox')`), the brackets of a function as none (`delta()`), a namespace neither."""
+    (`mailFolders('inbox')`, `applications(appId='…')`), the brackets of a function as none (`delta()`), a namespace
+    neither."""
     segments: list[str] = []
     for raw in path.strip("/").split("/"):
         segment = unquote(raw)
-        head, bracket, key = segment.partition("('")
+        head, bracket, key = segment.replace("(appId='", "('").partition("('")
         if bracket and key.endswith("')"):
             segments += [head, key[:-2].replace("''", "'")]
         else:

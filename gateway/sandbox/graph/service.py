@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.sandbox.faults import ConnectionReset, Effect, Fault, Faults
 from gateway.sandbox.graph import (
+    applications,
     attachments,
     delta,
     errors,
@@ -27,6 +28,7 @@ from gateway.sandbox.world import World
 
 ROUTES: Final = (
     *users.ROUTES,
+    *applications.ROUTES,
     *folders.ROUTES,
     *delta.ROUTES,
     *messages.ROUTES,
