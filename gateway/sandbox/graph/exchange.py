@@ -71,6 +71,8 @@ class Call:
     world: World
     notifier: "Notifier"
     uploads: "Uploads"
+    is_scoped: bool = False
+    """Whether what is asked for was granted by RBAC for Applications alone, so that its scope counts."""
 
     @property
     def immutable_ids(self) -> bool:
@@ -100,7 +102,7 @@ class Call:
         allowed, scoped = self.app.allowed_mailboxes, self.app.scoped_mailboxes
         if allowed is not None and user.mail.lower() not in allowed:
             raise errors.blocked_by_policy()
-        if not self.roles & MAIL_ROLES and scoped is not None and user.mail.lower() not in scoped:
+        if self.is_scoped and scoped is not None and user.mail.lower() not in scoped:
             raise errors.access_denied()
         if not user.is_licensed:
             raise errors.mailbox_not_enabled()

@@ -159,12 +159,13 @@ class GraphService:
             return await batch(self._call(request, caller, {}), self.answer)
         await self._take_time()
         route, params = _route(request.method, segments)
-        given = caller.roles
-        if self._world.directory.apps[caller.app_id].scoped_mailboxes is not None:
-            given |= MAIL_ROLES
-        if route.roles and not route.roles & given:
+        is_scoped = self._has_scope(caller) and not (route.roles or MAIL_ROLES) & caller.roles
+        if route.roles and not route.roles & (caller.roles | (MAIL_ROLES if is_scoped else frozenset())):
             raise errors.insufficient_privileges() if route.is_directory else errors.access_denied()
-        return await route.handler(self._call(request, caller, params))
+        return await route.handler(replace(self._call(request, caller, params), is_scoped=is_scoped))
+
+    def _has_scope(self, caller: Caller) -> bool:
+        return self._world.directory.apps[caller.app_id].scoped_mailboxes is not None
 
     def _call(self, request: Request, caller: Caller, params: dict[str, str]) -> Call:
         return Call(

@@ -49,6 +49,11 @@
           if (came && came.outerHTML !== element.outerHTML && !isInUse(element)) {
             next = document.importNode(came, true);
             element.replaceWith(next);
+            // What it was about stands elsewhere on the page too; but nobody is to lose what they are typing.
+            if (element.dataset.then === "reload" && !next.dataset.poll && !document.activeElement.matches("input, textarea")) {
+              location.reload();
+              return;
+            }
           }
         }
       } catch {
