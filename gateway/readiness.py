@@ -81,7 +81,7 @@ def _credential_parts(tx: storage.Transaction, now: datetime) -> list[Part]:
 def _credential_part(tx: storage.Transaction, account: Account, now: datetime) -> Part:
     name = f"credential of {account.name}"
     serving = credentials.serving(tx, account.id)
-    expiry = standing_of(serving, now)
+    expiry = standing_of(serving, now, time_zone=account.time_zone)
     if account.tenant_id is None or expiry is None:
         return Part(name=name, ok=False, detail="Not connected yet: enter tenant ID, client ID and client secret.")
     if account.token_state is TokenState.REFUSED and account.token_problem is not None:

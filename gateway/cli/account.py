@@ -13,6 +13,7 @@ from gateway.cli.wishes import snooze, wishes
 from gateway.graph import Cloud
 from gateway.setup.account import AccountConfiguration
 from gateway.setup.report import Report
+from gateway.setup.values import day_of
 from storage import accounts, credentials
 from storage.accounts import Account
 from storage.credentials import Credential
@@ -86,12 +87,12 @@ def show(account: AccountName = None, json: AsJson = False) -> None:
             }
         )
         return
-    problem = stored.token_problem
+    problem, ends = stored.token_problem, None if credential is None else credential.expires_at
     rows = [
         ["Directory (tenant) ID", stored.tenant_id or "–"],
         ["Application (client) ID", stored.client_id or "–"],
         ["Client secret", "–" if credential is None else f"{credential.hint}… set {when(credential.created_at)}"],
-        ["Secret expires", "–" if credential is None else when(credential.expires_at)],
+        ["Secret expires", "–" if ends is None else day_of(ends, stored.time_zone)],
         ["Cloud", stored.cloud],
         ["Time zone", stored.time_zone],
         ["Last token", stored.token_state if problem is None else f"{problem['explanation']} {problem['cure']}"],

@@ -12,6 +12,7 @@ from gateway.graph import TokenError
 from gateway.setup import certificates
 from gateway.setup.answers import explain
 from gateway.setup.rotation import AssertionFile, CredentialNotTaken, Offer, Secret
+from gateway.setup.values import day_of
 from storage.credentials import Credential, CredentialKind
 
 SECRET_VARIABLE = "SELMA_CLIENT_SECRET"  # noqa: S105 - its name
@@ -19,18 +20,18 @@ SECRET_VARIABLE = "SELMA_CLIENT_SECRET"  # noqa: S105 - its name
 
 def show_credentials(account: AccountName = None, json: AsJson = False) -> None:
     """List the credentials: the one in use, the one that stands by, the one that waits to be tried."""
-    found = run(_slots(account))
+    found, time_zone = run(_slots(account))
     if json:
         print_json([_as_json(one) for one in found])
         return
-    rows = [[one.id, one.kind, _hint(one), one.state, *_dates(one), _trouble(one)] for one in found]
+    rows = [[one.id, one.kind, _hint(one), one.state, *_dates(one, time_zone), _trouble(one)] for one in found]
     columns = ["id", "kind", "hint", "state", "set", "expires", "problem"]
     print_table(columns, rows, empty="No credentials yet. Enter one: selma-gateway account set")
 
 
-async def _slots(account: str | None) -> list[Credential]:
+async def _slots(account: str | None) -> tuple[list[Credential], str]:
     async with tools(account) as at:
-        return await at.setup.rotation.slots(at.account.id)
+        return await at.setup.rotation.slots(at.account.id), at.account.time_zone
 
 
 def rotate(
@@ -136,8 +137,8 @@ def _hint(one: Credential) -> str:
     return f"{one.hint}…" if one.hint else one.public_part or ""
 
 
-def _dates(one: Credential) -> tuple[str, str]:
-    return when(one.created_at), when(one.expires_at)
+def _dates(one: Credential, time_zone: str) -> tuple[str, str]:
+    return when(one.created_at), "–" if one.expires_at is None else day_of(one.expires_at, time_zone)
 
 
 def _trouble(one: Credential) -> str:

@@ -74,7 +74,7 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
     account, wished = accounts.get(tx, account_id), preferences.get(tx, account_id)
     slots = credentials.slots(tx, account_id)
     secret = next((one for one in slots if one.state is CredentialState.ACTIVE), None)
-    stands = None if secret is None else standing(secret.expires_at, now, kind=secret.kind)
+    stands = None if secret is None else standing(secret.expires_at, now, time_zone=account.time_zone, kind=secret.kind)
     quiet = snoozed(tx, ending(credentials.serving(tx, account_id)), now)
     return AccountView(
         id=account.id,
@@ -96,7 +96,7 @@ def account_view(tx: Transaction, account_id: str, now: datetime) -> AccountView
         snooze=None if quiet is None else SnoozeView.of(quiet),
         created_at=account.created_at,
         updated_at=account.updated_at,
-        credentials=[CredentialView.of(one, now) for one in slots],
+        credentials=[CredentialView.of(one, now, account.time_zone) for one in slots],
     )
 
 

@@ -112,9 +112,9 @@ class CredentialView:
     assertion_file: str | None
 
     @classmethod
-    def of(cls, one: Credential, now: datetime) -> "CredentialView":
+    def of(cls, one: Credential, now: datetime, time_zone: str) -> "CredentialView":
         """As the API shows it."""
-        stands = standing(one.expires_at, now, kind=one.kind)
+        stands = standing(one.expires_at, now, time_zone=time_zone, kind=one.kind)
         is_certificate = one.kind is CredentialKind.CERTIFICATE
         return cls(
             id=one.id,
@@ -137,7 +137,7 @@ class CredentialView:
 async def add(call: Call[NewCredential]) -> Response:
     """201 with what took over, or with the certificate that is to be uploaded."""
     rotation, offer = call.services.setup.rotation, call.given.offer()
-    await call.services.store.read(accounts.get, call.account_id)
+    account = await call.services.store.read(accounts.get, call.account_id)
     try:
         if offer is None:
             added = await rotation.make_certificate(call.account_id)
@@ -145,16 +145,17 @@ async def add(call: Call[NewCredential]) -> Response:
             added = await rotation.add(call.account_id, offer, keep_if_refused=call.given.keep_if_refused)
     except CredentialNotTaken as error:
         raise Problem(CREDENTIAL_REFUSED, str(error)) from error
-    return json_response(CredentialView.of(added, call.now), HTTPStatus.CREATED)
+    return json_response(CredentialView.of(added, call.now, account.time_zone), HTTPStatus.CREATED)
 
 
 async def try_pending(call: Call[Nothing]) -> Response:
     """The credential as it serves now."""
+    account = await call.services.store.read(accounts.get, call.account_id)
     try:
         tried = await call.services.setup.rotation.try_pending(call.account_id, call.path("id"))
     except CredentialNotTaken as error:
         raise Problem(CREDENTIAL_REFUSED, str(error)) from error
-    return json_response(CredentialView.of(tried, call.now))
+    return json_response(CredentialView.of(tried, call.now, account.time_zone))
 
 
 async def remove(call: Call[Nothing]) -> Response:

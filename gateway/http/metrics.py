@@ -216,7 +216,8 @@ def round_trips_of_mailboxes(tx: Transaction, scrape: Scrape) -> Iterable[Metric
 
 def credentials_ending(tx: Transaction, scrape: Scrape) -> Iterable[Metric]:
     """How long the account's credential is good for."""
-    stands = standing_of(credentials.serving(tx, scrape.account_id), scrape.now)
+    serving, time_zone = credentials.serving(tx, scrape.account_id), accounts.get(tx, scrape.account_id).time_zone
+    stands = standing_of(serving, scrape.now, time_zone=time_zone)
     if stands is not None and stands.days_left is not None:
         yield _one(
             "credential_days_left",

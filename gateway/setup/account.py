@@ -79,7 +79,12 @@ def _expires_problem(entered: AccountConfiguration, stored: credentials.Credenti
     expires_at = entered.secret_expires_at
     if expires_at is None or (entered.client_secret is None and stored is not None and stored.expires_at == expires_at):
         return None
-    return expires_problem(expires_at, now)
+    return expires_problem(expires_at, now, time_zone=_zone(entered.time_zone))
+
+
+def _zone(entered: str) -> str:
+    """What is no time zone has a problem of its own."""
+    return "UTC" if time_zone_problem(entered) else entered
 
 
 def configure(
@@ -132,7 +137,8 @@ def correct_expiry(tx: Transaction, account_id: str, expires_at: datetime | None
         raise Conflict("There is no client secret to give a date to. Enter the secret first.")
     if stored.expires_at == expires_at:
         return
-    problem = None if expires_at is None else expires_problem(expires_at, now)
+    time_zone = accounts.get(tx, account_id).time_zone
+    problem = None if expires_at is None else expires_problem(expires_at, now, time_zone=time_zone)
     if problem is not None:
         raise BadConfiguration({"secret_expires_at": problem})
     credentials.set_expiry(tx, account_id, expires_at)

@@ -66,8 +66,15 @@ class ConnectionCheck:
             checks.append(await self._graph(account_id, stored.somebody))
         checks += await self._clocks(stored.account)
         if stored.credential is not None:
-            ends, kind = stored.credential.expires_at, stored.credential.kind
-            checks.append(secret_expiry(ends, self._clock.now(), token_given=token_given, kind=kind))
+            checks.append(
+                secret_expiry(
+                    stored.credential.expires_at,
+                    self._clock.now(),
+                    token_given=token_given,
+                    time_zone=stored.account.time_zone,
+                    kind=stored.credential.kind,
+                )
+            )
         checks.append(await self._notifications())
         return Report(checks=tuple(checks))
 
@@ -149,10 +156,11 @@ def secret_expiry(
     now: datetime,
     *,
     token_given: bool,
+    time_zone: str,
     kind: CredentialKind = CredentialKind.CLIENT_SECRET,
 ) -> Check:
     """The date is a person's word: when it has passed and Entra still gives tokens, the date is what is wrong."""
-    stands = expiry.standing(expires_at, now, kind=kind)
+    stands = expiry.standing(expires_at, now, time_zone=time_zone, kind=kind)
     verdict, found, cure = Verdict.WARN, stands.sentence, f"{expiry.CURES[kind]}."
     if stands.days_left is None and stands.level is not expiry.Level.OK:
         cure = "Enter the date from the column Expires, in Entra under Certificates & secrets."

@@ -14,7 +14,8 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.setup.alerts import warn_by_letter
-from storage import Store, Transaction, chores, credentials, events
+from gateway.setup.values import day_of
+from storage import Store, Transaction, accounts, chores, credentials, events
 from storage.credentials import Credential, CredentialKind, CredentialState
 
 log = logging.getLogger(__name__)
@@ -83,9 +84,13 @@ def days_left(expires_at: datetime, now: datetime) -> int:
 
 
 def standing(
-    expires_at: datetime | None, now: datetime, *, kind: CredentialKind = CredentialKind.CLIENT_SECRET
+    expires_at: datetime | None,
+    now: datetime,
+    *,
+    time_zone: str,
+    kind: CredentialKind = CredentialKind.CLIENT_SECRET,
 ) -> Standing:
-    """Where a credential stands at `now`."""
+    """Where a credential stands at `now`, with days as the account's `time_zone` has them."""
     noun, cure = NOUNS[kind], CURES[kind]
     if kind is CredentialKind.FEDERATED and expires_at is None:
         sentence = "The federated credential has no end: its assertions are made anew by whoever issues them."
@@ -97,7 +102,7 @@ def standing(
             sentence=f"It is not known when the {noun} expires. Enter the date that Entra shows beside it, and "
             "the gateway will warn in time.",
         )
-    left, day = days_left(expires_at, now), f"{expires_at.day} {expires_at:%B %Y}"
+    left, day = days_left(expires_at, now), day_of(expires_at, time_zone)
     if left == 0:
         return Standing(
             days_left=0,
@@ -114,10 +119,10 @@ def standing(
     )
 
 
-def standing_of(serving: Sequence[Credential], now: datetime) -> Standing | None:
+def standing_of(serving: Sequence[Credential], now: datetime, *, time_zone: str) -> Standing | None:
     """Where the account stands: where the credential does whose end is the end of all. None without any."""
     last = ending(serving)
-    return None if last is None else standing(last.expires_at, now, kind=last.kind)
+    return None if last is None else standing(last.expires_at, now, time_zone=time_zone, kind=last.kind)
 
 
 def ending(serving: Sequence[Credential]) -> Credential | None:
@@ -230,6 +235,7 @@ def _warn(
     }
     events.record(tx, credential.account_id, "credential.expiring", data=data, now=now)
     if by_letter:
-        sentence = standing(expires_at, now, kind=credential.kind).sentence
+        time_zone = accounts.get(tx, credential.account_id).time_zone
+        sentence = standing(expires_at, now, time_zone=time_zone, kind=credential.kind).sentence
         warn_by_letter(tx, credential.account_id, sentence, left=left, now=now)
     return [Warned(account_id=credential.account_id, credential_id=credential.id, days_left=left)]

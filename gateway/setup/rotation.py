@@ -90,8 +90,8 @@ class Rotation:
         Raises `BadConfiguration` for what cannot be right, `CredentialNotTaken` when Entra refuses it, and
         `EntraUnavailable` when nobody could be asked: then nothing is stored, unless `keep_if_refused`.
         """
-        new = await asyncio.to_thread(self._read, offer)
         account = await self._store.read(accounts.get, account_id)
+        new = await asyncio.to_thread(self._read, offer, account.time_zone)
         await self._check_is_new(account_id, new)
         try:
             await self._trying.try_out(account_id, as_given(new))
@@ -125,22 +125,20 @@ class Rotation:
         """Forget one. Raises `NotFound`, and `Conflict` for the only one that serves."""
         await self._store.write(_removed, account_id, credential_id, now=self._clock.now())
 
-    def _read(self, offer: Offer) -> NewCredential:
+    def _read(self, offer: Offer, time_zone: str) -> NewCredential:
         """Raises `BadConfiguration`."""
         match offer:
             case Secret():
-                return self._secret(offer)
+                return self._secret(offer, time_zone)
             case OwnCertificate():
                 return self._pair(offer)
             case AssertionFile():
                 return _assertion(offer.path.strip())
 
-    def _secret(self, offer: Secret) -> NewCredential:
+    def _secret(self, offer: Secret, time_zone: str) -> NewCredential:
         value, ends = offer.value.strip(), offer.expires_at
-        problems = {
-            "client_secret": secret_problem(value),
-            "expires_at": None if ends is None else expires_problem(ends, self._clock.now()),
-        }
+        late = None if ends is None else expires_problem(ends, self._clock.now(), time_zone=time_zone)
+        problems = {"client_secret": secret_problem(value), "expires_at": late}
         found = {name: problem for name, problem in problems.items() if problem is not None}
         if found:
             raise BadConfiguration(found)

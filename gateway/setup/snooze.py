@@ -9,7 +9,8 @@ from typing import Final
 
 from gateway.setup.account import BadConfiguration
 from gateway.setup.expiry import DAY, DEGRADED_FROM, NOTICE_FROM, STEPS, days_left, ending
-from storage import Conflict, Transaction, audit, credentials, snoozes
+from gateway.setup.values import day_of
+from storage import Conflict, Transaction, accounts, audit, credentials, snoozes
 from storage.audit import Actor
 from storage.credentials import Credential
 from storage.snoozes import Snooze
@@ -37,7 +38,7 @@ def snooze(
     if days_left(credential.expires_at, now) <= DEGRADED_FROM:
         raise Conflict("The credential ends within a day, or has ended: that cannot be put off. Replace it now.")
     last = latest_end(credential.expires_at, now)
-    problems = _problems(reason, until, last, now)
+    problems = _problems(reason, until, last, now, accounts.get(tx, account_id).time_zone)
     if problems:
         raise BadConfiguration(problems)
     found = Snooze(
@@ -70,12 +71,12 @@ def snoozed(tx: Transaction, credential: Credential | None, now: datetime) -> Sn
     return found if is_its and counts and days_left(credential.expires_at, now) > DEGRADED_FROM else None
 
 
-def _problems(reason: str, until: datetime | None, last: datetime, now: datetime) -> dict[str, str]:
+def _problems(reason: str, until: datetime | None, last: datetime, now: datetime, time_zone: str) -> dict[str, str]:
     problems: dict[str, str] = {}
     if not reason.strip():
         problems["reason"] = "Say why, for those who come after you."
     if len(reason) > LONGEST_REASON:
         problems["reason"] = f"Say it in {LONGEST_REASON} characters at most."
     if until is not None and not now < until <= last:
-        problems["until"] = f"Choose a time between now and {last.day} {last:%B %Y}: then comes the next warning."
+        problems["until"] = f"Choose a time between now and {day_of(last, time_zone)}: then comes the next warning."
     return problems

@@ -84,17 +84,17 @@ def secret_problem(text: str) -> str | None:
     return None
 
 
-def expires_problem(expires_at: datetime, now: datetime) -> str | None:
+def expires_problem(expires_at: datetime, now: datetime, *, time_zone: str) -> str | None:
     """The day a secret ends lies ahead, and not beyond all reason."""
     if expires_at <= now:
         return (
-            f"{_day(expires_at)} has passed. Enter the date in the column Expires beside the secret in Entra, "
-            "or add a new secret if it has expired."
+            f"{day_of(expires_at, time_zone)} has passed. Enter the date in the column Expires beside the secret in "
+            "Entra, or add a new secret if it has expired."
         )
     if expires_at - now > LONGEST_LIFE:
         return (
-            f"{_day(expires_at)} is more than ten years ahead. Check the year; leave the date empty if the secret "
-            "really has no end."
+            f"{day_of(expires_at, time_zone)} is more than ten years ahead. Check the year; leave the date empty if "
+            "the secret really has no end."
         )
     return None
 
@@ -131,14 +131,16 @@ def start_of_day(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time.min, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
 
 
+def day_of(moment: datetime, time_zone: str) -> str:
+    """The date that a moment falls on, for people who live in this time zone: the one that the pages show, too."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    return f"{local.day} {local:%B %Y}"
+
+
 def _short(value: str) -> str:
     """Enough to recognise what was typed."""
     printable = "".join(character if character.isprintable() else "�" for character in value)
     return printable if len(printable) <= 80 else printable[:79] + "…"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
 
 
 @cache

@@ -40,6 +40,17 @@ async def test_a_new_secret_takes_over_and_the_old_one_stands_by(connected: Desk
     assert NEW not in connected.text
 
 
+@pytest.mark.parametrize("time_zone", ["UTC", "Pacific/Auckland", "America/New_York"])
+async def test_when_it_ends_is_said_once_and_on_the_day_that_was_entered(
+    connected: Desk, scene: Scene, time_zone: str
+) -> None:
+    fields = {"tenant_id": TENANT, "client_id": CLIENT, "cloud": "global", "secret_expires_at": "2026-12-30"}
+    await connected.send("/settings/account", client_secret=NEW, time_zone=time_zone, **fields)
+    [ours] = [one for one in await scene.store.read(credentials.slots, scene.account_id) if one.state == "active"]
+    assert connected.text.count(f"<code>{ours.hint}…</code>") == 1
+    assert "expires on 30 December 2026" in connected.text
+
+
 async def test_a_refused_one_is_explained_on_the_page_and_changes_nothing(connected: Desk, scene: Scene) -> None:
     scene.setup.entra.refuses = WRONG
     answer = await connected.send("/settings/credentials", kind="client_secret", new_secret=NEW)

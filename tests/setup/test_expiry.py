@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import storage
 from gateway.graph import PasswordCredential
 from gateway.setup.account import BadConfiguration
+from gateway.setup.check import secret_expiry
 from gateway.setup.expiry import CHORE, READ_CHORE, STEPS, ExpiryWatch, Level, standing, warnings_due
 from gateway.setup.expiry_reader import end_of
 from gateway.setup.snooze import snooze, snoozed, wake
@@ -48,20 +49,30 @@ class TestStanding:
         ],
     )
     def test_counts_begun_days_and_gets_louder(self, left: timedelta, days_left: int, level: Level) -> None:
-        found = standing(ENDS, ENDS - left)
+        found = standing(ENDS, ENDS - left, time_zone="UTC")
         assert (found.days_left, found.level) == (days_left, level)
 
     def test_the_gateway_is_degraded_from_the_last_day_on(self) -> None:
-        degraded = [standing(ENDS, ENDS - left).degraded for left in (DAY + MINUTE, DAY, MINUTE, -DAY)]
+        degraded = [standing(ENDS, ENDS - left, time_zone="UTC").degraded for left in (DAY + MINUTE, DAY, MINUTE, -DAY)]
         assert degraded == [False, True, True, True]
 
     def test_the_sentence_says_the_day_and_the_cure(self) -> None:
-        sentence = standing(ENDS, ENDS - 7 * DAY).sentence
+        sentence = standing(ENDS, ENDS - 7 * DAY, time_zone="UTC").sentence
         assert "in 7 days, on 1 March 2028" in sentence
         assert "new client secret" in sentence
 
+    @pytest.mark.parametrize(
+        ("time_zone", "day"),
+        [("UTC", "1 March 2028"), ("America/New_York", "29 February 2028"), ("Pacific/Auckland", "1 March 2028")],
+    )
+    def test_every_sentence_names_the_day_that_the_account_lives_in(self, time_zone: str, day: str) -> None:
+        for left in (200 * DAY, 7 * DAY, HOUR, -DAY):
+            assert f"on {day}" in standing(ENDS, ENDS - left, time_zone=time_zone).sentence
+        told = secret_expiry(ENDS, ENDS - 7 * DAY, token_given=True, time_zone=time_zone)
+        assert f"on {day}" in told.found
+
     def test_a_date_that_is_not_known_is_asked_for(self) -> None:
-        found = standing(None, ENDS)
+        found = standing(None, ENDS, time_zone="UTC")
         assert (found.days_left, found.level, found.degraded) == (None, Level.NOTICE, False)
         assert "Enter the date" in found.sentence
 

@@ -91,7 +91,7 @@ def test_no_sentence_repeats_what_was_entered_as_an_id_or_a_secret(value: str) -
     ],
 )
 def test_a_secret_ends_in_the_future_and_within_reason(ahead: timedelta, sentence: str | None) -> None:
-    found = expires_problem(A_MONDAY + ahead, A_MONDAY)
+    found = expires_problem(A_MONDAY + ahead, A_MONDAY, time_zone="UTC")
     assert found is None if sentence is None else sentence in (found or "")
 
 

@@ -15,6 +15,7 @@ from gateway.sending.rules import Allowance
 from gateway.setup.expiry import NOUNS, Level, ending, standing_of
 from gateway.setup.least_privilege import Scripts, scripts
 from gateway.setup.snooze import snoozed
+from gateway.setup.values import day_of
 from gateway.threads.standing import Completeness, read_completeness, why_plain
 from storage import (
     Transaction,
@@ -160,13 +161,14 @@ def read_settings(
     return SettingsView(
         account=account,
         credential=next((one for one in slots if one.state is CredentialState.ACTIVE), None),
-        slots=[CredentialView.of(one, now) for one in slots],
+        slots=[CredentialView.of(one, now, account.time_zone) for one in slots],
         banners=quieted(
             [
                 *confinement_banners(proof),
                 *banners(account, slots, waiting=waiting, public=public, sweeps=sweeps, now=now),
             ],
             snoozed(tx, ending(credentials.serving(tx, account_id)), now),
+            account.time_zone,
         ),
         mailboxes=[_with_budget(tx, one, account, allowance, now) for one in views],
         proof=proof,
@@ -235,7 +237,7 @@ def banners(
 
 def _credential_banners(account: Account, serving: Sequence[Credential], now: datetime) -> list[Banner]:
     said: list[Banner] = []
-    stands = standing_of(serving, now)
+    stands = standing_of(serving, now, time_zone=account.time_zone)
     if stands is not None and stands.days_left is not None and stands.level is not Level.OK:
         noun = NOUNS[serving[0].kind]
         tone = {Level.NOTICE: Tone.QUIET, Level.WARNING: Tone.WARN, Level.EXPIRED: Tone.BAD}[stands.level]
@@ -268,11 +270,11 @@ def confinement_banners(proof: Confinement | None) -> list[Banner]:
     ]
 
 
-def quieted(said: Sequence[Banner], snooze: Snooze | None) -> list[Banner]:
+def quieted(said: Sequence[Banner], snooze: Snooze | None, time_zone: str) -> list[Banner]:
     """What was put off is one quiet line, behind all that was not."""
     if snooze is None:
         return list(said)
-    until = f"{snooze.until.day} {snooze.until:%B %Y}"
+    until = day_of(snooze.until, time_zone)
     why = f"{snooze.snoozed_by} put this warning off until {until}: {snooze.reason}"
     quiet = [replace(one, tone=Tone.QUIET, detail=why, cure=None, can_wait=False) for one in said if one.can_wait]
     return [*(one for one in said if not one.can_wait), *quiet]
