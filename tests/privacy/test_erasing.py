@@ -9,7 +9,7 @@ import pytest
 import storage
 from gateway.privacy import proof
 from gateway.privacy.erasing import Eraser, Order, carry_out
-from storage import Conflict, Store, Transaction, erasures, messages, persons, privacy, threads
+from storage import Conflict, Store, Transaction, erasures, messages, persons, privacy, round_trips, threads
 from storage.audit import Actor
 from storage.ids import before_ids, new_id
 from storage.threads import Object, ObjectType
@@ -183,6 +183,35 @@ async def test_of_a_person_goes_what_they_wrote_and_their_address_in_the_mail_of
     assert [one.address for one in await store.read(threads.participants, school.shared_id)] == [PARENT]
     assert await store.read(_found, school, "shirts") == 2
     assert await store.read(_found, school, "canaryaddress") == 0
+
+
+async def test_round_trips_go_with_their_thread_and_others_forget_the_address(
+    store: Store, school: School, eraser: Eraser, actor: Actor
+) -> None:
+    for message_id in ("msg_letter", "msg_kept"):
+        await store.write(_round_trip, school, message_id)
+    receipt = await eraser.erase(school.account_id, PERSON, by=actor)
+    assert receipt.removed["rows"]["round_trips"] == 1
+    assert await store.read(_recipients) == [persons.ERASED]
+
+
+def _round_trip(tx: Transaction, school: School, message_id: str) -> None:
+    round_trips.insert(
+        tx,
+        account_id=school.account_id,
+        mailbox_id=school.base.mailbox_id,
+        message_id=message_id,
+        kind=round_trips.Kind.ASKED,
+        recipient=ADDRESS,
+        is_live=False,
+        late_at=A_MONDAY,
+        ends_at=A_MONDAY,
+        now=A_MONDAY,
+    )
+
+
+def _recipients(tx: Transaction) -> list[str]:
+    return [row["recipient"] for row in tx.execute("SELECT recipient FROM round_trips")]
 
 
 async def test_what_comes_between_the_look_and_the_transaction_goes_too(store: Store, school: School) -> None:

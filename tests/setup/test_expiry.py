@@ -297,6 +297,18 @@ class TestLetters:
         assert not (await warned.store.read(search, account.id, ask("connection"), limit=9)).threads
         assert not (await warned.store.read(search, account.id, ask(), limit=9)).threads
 
+    async def test_of_two_credentials_the_letters_and_a_snooze_are_about_the_one_that_serves_longest(
+        self, warned: School
+    ) -> None:
+        warned.nothing_happens_until(ENDS - 100 * DAY)
+        (account,) = await warned.store.read(accounts.all_of_them)
+        await warned.store.write(store_secret, account.id, ENDS - 30 * DAY, warned.clock.now())
+        await warned.go_on(until=ENDS - 32 * DAY, every=DAY)
+        assert sorted(warned.steps_told, reverse=True) == [90, 90, 60, 60, 30, 14, 7, 3]
+        subjects = [letter.subject for letter in await warned.letters()]
+        assert ["in 90 days" in subjects[0], "in 60 days" in subjects[1], len(subjects)] == [True, True, 2]
+        assert (await warned.snooze("The new one is ordered.")).expires_at == ENDS
+
     async def test_without_an_address_nobody_is_written_to(self, school: School) -> None:
         await school.go_on(until=ENDS, every=DAY)
         assert await school.letters() == []
