@@ -390,6 +390,10 @@ class AccountSettings(Taken):
 class NewSnooze(Taken):
     """Why a warning is put off, by whom, and until when: by default, and at most, until the next one."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "The new one comes on Friday", "by": "Jane Doe"}]}
+    )
+
     reason: Annotated[str, StringConstraints(max_length=300)]
     until: values.Moment | None = None
     by: values.Staff | None = None
@@ -436,6 +440,10 @@ class NewKey(Taken):
 
 class NewValidation(Taken):
     """Mailboxes to be added, where they are not there yet, and validated."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"addresses": ["registry@school.example", "bursar@school.example"]}]}
+    )
 
     addresses: Annotated[list[values.MailAddress], Field(min_length=1, max_length=200)]
 

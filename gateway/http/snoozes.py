@@ -37,7 +37,7 @@ async def put_off(call: Call[schemas.NewSnooze]) -> Response:
     found = await call.services.store.write(
         snooze, call.account_id, given.reason, until=given.until, by=by, now=call.now
     )
-    return json_response(SnoozeView.of(found), HTTPStatus.CREATED)
+    return json_response(SnoozeView.of(found))
 
 
 async def end(call: Call[schemas.StaffQuery]) -> Response:
@@ -55,7 +55,6 @@ OPERATIONS: Final = (
         does=put_off,
         audit=records_itself("expiry.snooze"),
         gives=SnoozeView,
-        status=HTTPStatus.CREATED,
         problems=(CONFLICT,),
     ),
     Operation(

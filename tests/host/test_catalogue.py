@@ -11,7 +11,7 @@ from gateway.host.catalogue import EVENTS
 
 KINDS = {name.partition(".")[0] for name in EVENTS}
 EVENT = re.compile(rf"(?:{'|'.join(sorted(KINDS))})\.[a-z_]+")
-ACTS = {"thread.link", "thread.unlink"}  # what the audit log calls them
+ACTS = {"thread.link", "thread.unlink", "review.accept"}  # what the audit log calls them
 AUDITING = {"does", "reads", "records_itself", "audit.record", "at.did", "at.write", "call.deed.is_called"}
 NOT_EVENTS = re.compile(r".*\.(db|html|json|css|js)")
 

@@ -116,6 +116,8 @@ MATRIX: Final[Mapping[str, Entry]] = {
         limited=SETTINGS,
     ),
     "POST /v1/account/check": Entry(good=200, limited=SETTINGS),
+    "POST /v1/account/snooze": Entry(good=409, body=_just({"reason": "Asked for a new one"}), limited=SETTINGS),
+    "DELETE /v1/account/snooze": Entry(good=204, limited=SETTINGS),
     "POST /v1/account/credentials": Entry(
         good=201, body=_just({"kind": "client_secret", "client_secret": "s~4"}), limited=SETTINGS
     ),
@@ -129,6 +131,11 @@ MATRIX: Final[Mapping[str, Entry]] = {
     "POST /v1/mailboxes": Entry(good=201, body=lambda stage: {"address": f"a{stage['n']}@b.example"}, limited=SETTINGS),
     "GET /v1/mailboxes/{address}": Entry(good=200, names="mailbox", limited=SETTINGS),
     "DELETE /v1/mailboxes/{address}": Entry(good=204, names="mailbox", limited=SETTINGS),
+    "POST /v1/mailboxes/validate": Entry(good=202, body=_just({"addresses": ["a@b.example"]}), limited=SETTINGS),
+    "GET /v1/mailboxes/validations/{id}": Entry(good=200, names="validation", limited=SETTINGS),
+    "POST /v1/mailboxes/{address}/round-trip": Entry(good=202, names="mailbox", body=_just({}), limited=SETTINGS),
+    "GET /v1/mailboxes/{address}/round-trip": Entry(good=200, names="mailbox", limited=SETTINGS),
+    "GET /v1/mailboxes/{address}/round-trips": Entry(good=200, names="mailbox", limited=SETTINGS),
     "POST /v1/mailboxes/{address}/validate": Entry(good=200, names="mailbox", limited=SETTINGS),
     "POST /v1/mailboxes/{address}/test-message": Entry(
         good=202, names="mailbox", body=_just({"to": "a@b.example"}), limited=SETTINGS
@@ -215,6 +222,8 @@ async def set_stage(scene: Scene, number: int = 0) -> dict[str, str]:
         hook = hooks[0] if hooks else await _made(api, "/v1/webhooks", json=HOOK)
         mailbox = f"bursar-{number}@school.example"
         await scene.store.write(_validated, scene, mailbox)
+        await _made(api, f"/v1/mailboxes/{mailbox}/round-trip", json={})
+        validation = await _made(api, "/v1/mailboxes/validate", json={"addresses": [mailbox]})
     scene.attachments.holds[(sent, ATTACHMENT)] = (AN_ATTACHMENT, [b"%PDF"])
     return {
         "n": str(number),
@@ -232,6 +241,7 @@ async def set_stage(scene: Scene, number: int = 0) -> dict[str, str]:
         "event": await scene.store.write(_to_be_delivered, scene, hook["id"]),
         "erasure": await scene.store.write(_erased, scene),
         "mailbox": mailbox,
+        "validation": validation["id"],
         "student": "S1001",
     }
 

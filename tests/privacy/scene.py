@@ -21,6 +21,7 @@ from storage import (
     messages,
     outbox,
     read_marks,
+    round_trips,
     threads,
     webhooks,
 )
@@ -215,6 +216,9 @@ def _traces(tx: Transaction, school: School) -> None:
     read_marks.mark_read(tx, base.account_id, thread_id, "Jane Doe", up_to=None, now=A_MONDAY)
     hint = NewHint(account_id=base.account_id, folder_id=base.inbox_id, change_type="created", message_id=CANARIES[14])
     hints.insert(tx, [hint], now=A_MONDAY)
+    trip = {"message_id": "msg_letter", "kind": round_trips.Kind.ASKED, "recipient": ADDRESS, "is_live": False}
+    mailbox = {"account_id": base.account_id, "mailbox_id": base.mailbox_id}
+    round_trips.insert(tx, **mailbox, **trip, late_at=A_MONDAY, ends_at=A_MONDAY, now=A_MONDAY)
     missing = [NewMissing(graph_id=CANARIES[14], folder_id=base.inbox_id, came_at=A_MONDAY)]
     completeness.checked(tx, base.mailbox_id, compared=1, missing=1, which=missing, now=A_MONDAY)
 
