@@ -78,7 +78,7 @@ async def test_of_the_secret_only_its_beginning_its_age_and_its_end_are_ever_sho
         assert SECRET not in page
         assert SECRET[3:] not in page
         assert "Zx9…" in page
-        assert "entered 2 March 2026" in page
+        assert "Set 2 March 2026" in page
         assert "1 March 2027" in page
     await desk.send("/settings/account", **entered(tenant_id="wrong"))
     assert SECRET not in desk.text
