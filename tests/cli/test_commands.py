@@ -1,7 +1,9 @@
 """The command line, as an admin types it: what it prints, and with which exit code it ends."""
 
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,14 @@ def test_a_key_is_shown_once_and_can_be_revoked(shell: Shell) -> None:
     assert shell.run("keys", "revoke", made["id"]).exit_code == 0
     [listed] = shell.json("keys", "list")
     assert listed["revoked_at"] is not None
+
+
+def test_who_made_and_revoked_a_key_is_once_in_the_audit_log(shell: Shell) -> None:
+    made = shell.json("keys", "create", "--scope", "send")
+    assert shell.run("keys", "revoke", made["id"]).exit_code == 0
+    with closing(sqlite3.connect(shell.env["GATEWAY_DATABASE"])) as file:
+        records = file.execute("SELECT act, via, targets ->> 'key_id' FROM audit ORDER BY seq").fetchall()
+    assert records == [("key.create", "command", made["id"]), ("key.revoke", "command", made["id"])]
 
 
 def test_a_key_can_be_held_to_mailboxes_networks_and_a_day(connected: Shell, sandbox: dict[str, Any]) -> None:
