@@ -35,6 +35,7 @@ from gateway.http.services import Services
 from gateway.main import Gateway, gateway
 from gateway.pace import Pace
 from gateway.settings import Settings
+from gateway.threads.attachments import AttachmentReader
 from gateway.threads.linking import Linking
 from storage import Store, mailboxes
 from storage.audit import Entry
@@ -194,10 +195,12 @@ class _Bench:
             settings=Settings(),
             linking=Linking(built.store, built.connections, built.clock),
             receiver=Receiver(built.store, built.clock),
+            attachments=AttachmentReader(built.store, built.connections),
             door=GraphsDoor(Pace()),
             trail=trail,
             privacy=built.privacy,
             setup=built.setup,
+            webhooks=built.webhooks,
             readiness=built.health,
             session_key=built.session_key,
             stopping=built.stopping,
