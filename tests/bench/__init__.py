@@ -1,6 +1,6 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [notifications|opening|accepting|sending|latency|replies|backfill|reading|all] …
+    .venv/bin/python -m tests.bench [NAME|all] …
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
 ratios to the yardstick that ran right beside.
@@ -14,6 +14,9 @@ ratios to the yardstick that ran right beside.
 
     replies         replies: notification sent → can be read; a burst of them, against a bare loop that reads the same
     backfill        a mailbox in which 100,000 mails have gathered; against a bare loop, and a bulk load of its rows
+
+    auditing        the audit log: what a request costs with it; against the same without
+    fanout          events pushed to webhooks; against a loop that posts the same and keeps nothing
 
     load            the load generator; loads: what came of it, over all rounds; queues: one round of sending
     host            what SELMA does; uncommitted, senders, bare_reading, bulk: the yardsticks

@@ -14,6 +14,7 @@ from tests.bench import (
     accepting,
     auditing,
     backfill,
+    fanout,
     latency,
     notifications,
     opening,
@@ -37,6 +38,7 @@ BENCHMARKS = (
     "backfill",
     "reading",
     "auditing",
+    "fanout",
 )
 
 
@@ -54,6 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mails", type=int, default=backfill.MESSAGES, help="in the mailbox (%(default)s)")
     parser.add_argument("--times", type=int, default=reading.TIMES, help="each question is asked (%(default)s)")
     parser.add_argument("--requests", type=int, default=auditing.REQUESTS, help="one at a time (%(default)s)")
+    parser.add_argument("--events", type=int, default=fanout.EVENTS, help="to be pushed (%(default)s)")
     parser.add_argument("--school", type=Path, metavar="FILE", help="made by tests.bench.corpus, for the large size")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     return parser.parse_args()
@@ -78,6 +81,8 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return reading.measure(times=given.times, school=given.school)
         case "auditing":
             return auditing.measure(requests=given.requests, rounds=given.rounds)
+        case "fanout":
+            return fanout.measure(count=given.events, rounds=given.rounds)
         case _:
             return latency.measure(letters=given.letters, burst=given.burst)
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from tests.bench.accepting import Accepting
 from tests.bench.auditing import Auditing
 from tests.bench.backfill import Backfill
+from tests.bench.fanout import Fanout
 from tests.bench.latency import Letters
 from tests.bench.loads import Row
 from tests.bench.machine import Machine
@@ -39,6 +40,7 @@ class Report:
     backfill: Backfill | None = None
     reading: Reading | None = None
     auditing: Auditing | None = None
+    fanout: Fanout | None = None
 
 
 def as_json(report: Report) -> bytes:
@@ -67,6 +69,8 @@ def show(report: Report, console: Console) -> None:
         _show_reading(report.reading, console)
     if report.auditing is not None:
         _show_auditing(report.auditing, console)
+    if report.fanout is not None:
+        _show_fanout(report.fanout, console)
 
 
 def _show_machine(machine: Machine, console: Console) -> None:
@@ -284,6 +288,14 @@ def _show_auditing(found: Auditing, console: Console) -> None:
     for row in found.rows:
         table.add_row(row.request, row.door, _spread(row.milliseconds, ".2f"), _spread(row.of_none, ".2f"))
     console.print(table)
+
+
+def _show_fanout(found: Fanout, console: Console) -> None:
+    table = Table("webhooks", "sender", "events a second", "÷ bare loop", title=f"{found.events} events to each")
+    for row in found.rows:
+        table.add_row(str(row.receivers), row.sender, _spread(row.per_second, ",.0f"), _spread(row.of_bare, ".2f"))
+    console.print(table)
+    console.print(f"  {found.received:,} of {found.received:,} came.", highlight=False)
 
 
 def _calls(per_letter: Mapping[str, float]) -> str:

@@ -12,6 +12,7 @@ from tests.bench import (
     accepting,
     auditing,
     backfill,
+    fanout,
     latency,
     notifications,
     opening,
@@ -72,6 +73,15 @@ def test_every_record_of_the_audit_log_is_there(tmp_path: Path) -> None:
     assert found.recorded >= 12
     assert all(row.of_none.low > 0 for row in found.rows)
     assert can_be_read(tmp_path, auditing=found)
+
+
+def test_every_event_comes_to_every_webhook(tmp_path: Path) -> None:
+    found = fanout.measure(count=20, rounds=1, receivers=(1, 2))
+
+    assert found.received == 2 * 20 * (1 + 2)
+    assert [(row.receivers, row.sender) for row in found.rows] == [(n, s) for n in (1, 2) for s in fanout.Sender]
+    assert all(row.of_bare.low > 0 for row in found.rows)
+    assert can_be_read(tmp_path, fanout=found)
 
 
 def test_every_letter_of_a_queue_is_sent_once(tmp_path: Path) -> None:
