@@ -7,7 +7,7 @@ from playwright.async_api import Browser, Page, expect
 
 from gateway.demo import Demo
 from gateway.sandbox.model import Address
-from storage import messages, outbox, threads
+from storage import Transaction, messages, outbox, threads
 from storage.threads import Object, ObjectType, Thread
 from tests.browser.conftest import PATIENCE_MS, Witness
 from tests.browser.posting import post, tab
@@ -73,6 +73,34 @@ async def test_a_strangers_mail_is_accepted_undone_and_begins_a_thread_by_keyboa
     await page.get_by_role("button", name="Accept it there").press("Enter")
     await expect(page.get_by_role("status")).to_contain_text("was accepted")
     assert len(await threads_of_the_first_student(school)) == 2
+
+
+async def test_a_mail_in_the_wrong_thread_is_sent_back_moved_and_taken_back_again(
+    page: Page, school: Demo, api: httpx.AsyncClient
+) -> None:
+    student = school.school.students[0]
+    await post(school, api, student, subject="Your enrolment")
+    await until(school, lambda tx: bool(replies_to(tx, school)))
+    await page.goto(tab(school, student))
+    await page.get_by_text("Does it not belong here?").click()
+    assert await violations(page) == []
+    await page.locator("form[action='/reviews/unlink']").get_by_label("Your name").fill("Jane Doe")
+    await page.get_by_role("button", name="Send it back for review").click()
+    said = page.get_by_role("status")
+    await expect(said).to_contain_text("was sent back for review")
+    await page.get_by_text("Accept into another thread").click()
+    await page.get_by_label("Thread").select_option("new")
+    await page.get_by_role("button", name="Accept it there").click()
+    await expect(said).to_contain_text("was accepted and stands in the thread")
+    assert len(await threads_of_the_first_student(school)) == 2
+    await said.get_by_role("button", name="Undo").click()
+    await expect(said).to_contain_text("is where it was")
+
+
+def replies_to(tx: Transaction, school: Demo) -> list[Thread]:
+    """The threads of the first student in which the other side had the last word."""
+    what = Object(type=ObjectType.STUDENT, id=school.school.students[0].student_id)
+    return [one for one in threads.of_object(tx, school.key.account_id, what, limit=10) if one.message_count > 1]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1200, "light")])

@@ -120,11 +120,15 @@ PAGES: Final[Mapping[str, Page]] = {
         Scope.SETTINGS, *(f"GET /settings/letters/{part}" for part in ("way", "budgets", "waiting")), fetched=True
     ),
     **_signed_in(
-        Scope.READ, "GET /objects", "GET /reviews", *(f"GET /reviews/{one}" for one in ("accept", "dismiss", "undo"))
+        Scope.READ,
+        "GET /objects",
+        "GET /reviews",
+        *(f"GET /reviews/{one}" for one in ("accept", "dismiss", "unlink", "undo")),
     ),
     **_signed_in(
         Scope.SEND, "POST /reviews/accept", "POST /reviews/dismiss", names={"id": "held"}, form={"by": "Jane"}
     ),
+    **_signed_in(Scope.SEND, "POST /reviews/unlink", names={"id": "reply"}, form={"by": "Jane"}),
     **_signed_in(Scope.SEND, "POST /reviews/undo", names={"id": "act"}, form={"by": "Jane"}),
     **_signed_in(Scope.READ, f"GET {OF_MESSAGE}/body", names={"message_id": "reply"}, fetched=True),
     **_signed_in(

@@ -126,6 +126,7 @@ def _reviews_routes(guard: Guard, page: Reviews) -> list[BaseRoute]:
     posts = {
         "/reviews/accept": (page.accept, records_itself("review.accept")),
         "/reviews/dismiss": (page.dismiss, records_itself("review.dismiss")),
+        "/reviews/unlink": (page.unlink, records_itself("message.unlink")),
         "/reviews/undo": (page.undo, records_itself("review.undo")),
     }
     return [

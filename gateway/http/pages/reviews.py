@@ -60,6 +60,12 @@ class Reviews:
         act = await self._services.store.write(deciding.dismiss, visit.account.id, message_id, by=by, now=visit.now)
         return _back(visit, act)
 
+    async def unlink(self, visit: Visit) -> Response:
+        """`POST …/unlink`, from an Events page: a mail that stands in the wrong thread comes back into the tray."""
+        message_id, by = visit.form.get("id", ""), _person(visit)
+        act = await self._services.store.write(deciding.unlink, visit.account.id, message_id, by=by, now=visit.now)
+        return _back(visit, act)
+
     async def undo(self, visit: Visit) -> Response:
         """`POST …/undo`: of any act, also of those that were done elsewhere."""
         act_id, by = visit.form.get("id", ""), _person(visit)
