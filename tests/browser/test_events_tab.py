@@ -1,6 +1,7 @@
 """The Events tab as staff use it: reading, answering, what is new, on a phone, on paper, and in SELMA's frame."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -81,7 +82,9 @@ class TestReading:
         pupil = office.pupil("A long answer.\n\n" + "And one thing more.\n\n" * 30)
         await office.corresponded(pupil, subject="First")
         page = await office.signed_in(context, pupil)
-        await page.evaluate("document.querySelector('.whole').open = true; scrollTo({ top: 700, behavior: 'instant' })")
+        await page.evaluate("document.querySelector('.whole').open = true")
+        await expect(page.locator(".whole iframe").first).to_have_attribute("style", re.compile("height"))  # measured
+        await page.evaluate("scrollTo({ top: 700, behavior: 'instant' })")
         read = page.locator(".message.in").first
         before = await read.bounding_box()
         await office.write_to(pupil, subject="Second")
