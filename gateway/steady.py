@@ -1,7 +1,8 @@
 """The store as workers need it: what Graph has done is not forgotten because the file cannot be written now."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -35,3 +36,20 @@ class SteadyStore:
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Store.read`."""
         return await self._store.read(work, *args, **kwargs)
+
+
+async def in_small_steps(
+    what: str, step: Callable[[], Awaitable[bool]], tick: asyncio.Event, clock: Clock, *, pause: timedelta
+) -> None:
+    """Step until there is nothing to do, with a `pause` after each step; then wait for the `tick`. Never returns.
+
+    `step` says whether it did something. `what` is the work's name in the log, when the store is not to be had.
+    """
+    while True:
+        tick.clear()
+        try:
+            while await step():
+                await clock.sleep(pause)
+        except StorageUnavailable:
+            log.warning("%s put off: the store is not to be had", what)
+        await tick.wait()

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.clock import Clock
+from gateway.steady import in_small_steps
 from gateway.threads.html import html_as_text
-from storage import StorageUnavailable, Store, Transaction, search
+from storage import Store, Transaction, search
 from storage.messages import BodyType
 from storage.search import Backlog
 
@@ -26,14 +27,7 @@ class Indexer:
 
     async def run(self, tick: asyncio.Event) -> None:
         """For ever: what is there to do, with breath between the steps."""
-        while True:
-            tick.clear()
-            try:
-                while await self.step():
-                    await self._clock.sleep(PAUSE)
-            except StorageUnavailable:
-                log.warning("indexing put off: the store is not to be had")
-            await tick.wait()
+        await in_small_steps("indexing", self.step, tick, self._clock, pause=PAUSE)
 
     async def step(self) -> bool:
         """Index some messages; False when there was nothing to do. Raises `StorageUnavailable`."""

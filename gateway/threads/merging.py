@@ -5,14 +5,12 @@ turned off (`storage/migrations/…_search_merging.sql`).
 """
 
 import asyncio
-import logging
 from datetime import timedelta
 from typing import Final
 
 from gateway.clock import Clock
-from storage import StorageUnavailable, Store, search
-
-log = logging.getLogger(__name__)
+from gateway.steady import in_small_steps
+from storage import Store, search
 
 # Pages of the index (4 KB) written in one transaction: a few milliseconds of the one writer. FTS5 stops between words
 # only, so that the most frequent of a million messages takes a tenth of a second, in the rare merge of nearly all.
@@ -29,14 +27,7 @@ class Merger:
 
     async def run(self, tick: asyncio.Event) -> None:
         """For ever: what is there to do, with breath between the steps."""
-        while True:
-            tick.clear()
-            try:
-                while await self.step():
-                    await self._clock.sleep(PAUSE)
-            except StorageUnavailable:
-                log.warning("merging put off: the store is not to be had")
-            await tick.wait()
+        await in_small_steps("merging", self.step, tick, self._clock, pause=PAUSE)
 
     async def step(self) -> bool:
         """Merge some; False when there was nothing to do. Raises `StorageUnavailable`."""
