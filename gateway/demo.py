@@ -18,9 +18,10 @@ import orjson
 
 from gateway.http.pages import ticket_url
 from gateway.http.services import AccountConfiguration
-from gateway.main import Gateway, gateway, listen, run, server_for, stop_signal
+from gateway.main import Gateway, gateway, run
 from gateway.sandbox import Sandbox, school
 from gateway.sandbox.school import School
+from gateway.serving import listen, server_for, stop_signal
 from gateway.settings import Settings
 from storage import accounts, api_keys
 from storage.api_keys import ApiKey, Scope

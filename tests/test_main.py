@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.main import gateway, listen, run
+from gateway.main import gateway, run
 from gateway.sending.worker import OutboxWorker
+from gateway.serving import listen
 from gateway.settings import Settings
 from storage import Transaction, accounts, folders, gaps, mailboxes
 from storage.folders import WellKnown

@@ -216,7 +216,7 @@ class Transport:
                 if whole or not request.succeeded(response.status_code):
                     await response.aread()
                     # httpx lets a response and its stream hold each other: a page of a delta would stay in memory
-                    # until the garbage collector comes, which is seldom (`gateway.main.collect_seldom`).
+                    # until the garbage collector comes, which is seldom (`gateway.serving.collect_seldom`).
                     response.stream = httpx.ByteStream(b"")
             except BaseException:
                 await response.aclose()

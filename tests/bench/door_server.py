@@ -31,7 +31,8 @@ from starlette.routing import Route
 
 import storage
 from gateway.clock import SystemClock
-from gateway.main import gateway, listen
+from gateway.main import gateway
+from gateway.serving import listen
 from gateway.settings import Settings
 from storage import accounts, folders, hints, mailboxes, subscriptions
 from storage.folders import WellKnown

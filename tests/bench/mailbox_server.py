@@ -15,9 +15,9 @@ from typing import Final
 import httpx
 import uvloop
 
-from gateway.main import listen
 from gateway.sandbox import Sandbox, school
 from gateway.sandbox.school import STUDENT_DOMAIN, School
+from gateway.serving import listen
 from tests.bench.machine import stay_on
 from tests.bench.processes import orders, plan_from_stdin, say
 from tests.bench.sandbox_server import behaviour

@@ -14,9 +14,9 @@ import uvloop
 
 from gateway.clock import SystemClock
 from gateway.graph import Cloud
-from gateway.main import collect_seldom, hand_over_soon
 from gateway.rich import KeySource, Opener, issuers_of
 from gateway.sandbox.rich import encrypt
+from gateway.serving import collect_seldom, hand_over_soon
 from subscriptions.addresses import METADATA
 from subscriptions.rich import EncryptionCertificate
 from tests.bench.processes import plan_from_stdin, say

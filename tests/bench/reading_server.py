@@ -14,8 +14,9 @@ import uvloop
 
 from gateway.clock import Clock
 from gateway.http.pages.sessions import ticket_url
-from gateway.main import MERGE_TICK, Gateway, gateway, listen
+from gateway.main import MERGE_TICK, Gateway, gateway
 from gateway.schedule import Schedule
+from gateway.serving import listen
 from gateway.settings import Settings
 from storage import Transaction, api_keys, messages, threads
 from storage.ids import new_id

@@ -8,9 +8,9 @@ from typing import Final
 
 import uvloop
 
-from gateway.main import listen
 from gateway.sandbox import Behaviour, Correspondent, Sandbox, school
 from gateway.sandbox.school import DOMAIN, STUDENT_DOMAIN, School, Student
+from gateway.serving import listen
 from tests.bench.machine import stay_on
 from tests.bench.processes import plan_from_stdin, say, told_to_stop
 from tests.bench.serving import served, url_of

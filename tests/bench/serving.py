@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from gateway.main import collect_seldom, hand_over_soon, server_for
+from gateway.serving import collect_seldom, hand_over_soon, server_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

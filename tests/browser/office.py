@@ -19,10 +19,10 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from gateway.demo import Demo
-from gateway.main import listen, server_for
 from gateway.sandbox.correspondents import Correspondent
 from gateway.sending.reasons import problem
 from gateway.sending.record import write_down
+from gateway.serving import listen, server_for
 from storage import Transaction, accounts, api_keys, outbox
 from storage.api_keys import Scope
 from tests.browser.conftest import PATIENCE_MS, Witness, launched

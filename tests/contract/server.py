@@ -14,7 +14,7 @@ from typing import IO
 
 import orjson
 
-from gateway.main import listen, server_for
+from gateway.serving import listen, server_for
 from storage import open_store
 from tests.fakes.clock import FakeClock
 from tests.http.matrix import set_stage

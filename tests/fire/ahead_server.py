@@ -13,7 +13,8 @@ import uvloop
 
 from gateway import logs
 from gateway.clock import SystemClock
-from gateway.main import gateway, listen, run
+from gateway.main import gateway, run
+from gateway.serving import listen
 from gateway.settings import from_env
 from storage import Store, Transaction
 from tests.bench.processes import plan_from_stdin, say

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import uvloop
 
 from gateway import logs
-from gateway.main import gateway, listen, run
+from gateway.main import gateway, run
+from gateway.serving import listen
 from gateway.settings import from_env
 from storage import Transaction
 from tests.bench.processes import plan_from_stdin, say
