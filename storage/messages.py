@@ -256,9 +256,9 @@ NAMED_BY_REFERENCES = (
  ORDER BY messages.created_at DESC, messages.id DESC
 """
 )
-THREADS_WITH_CONVERSATION = """
-SELECT DISTINCT thread_id FROM messages
- WHERE mailbox_id = :mailbox_id AND conversation_id = :conversation_id AND placement = 'placed'
+THREADS_WITH_LETTERS_IN = """
+SELECT DISTINCT messages.thread_id FROM messages JOIN outbox ON outbox.message_id = messages.id
+ WHERE messages.mailbox_id = :mailbox_id AND conversation_id = :conversation_id AND placement = 'placed'
  ORDER BY thread_id
 """
 INSERT = """
@@ -447,10 +447,10 @@ def named_by(tx: Transaction, account_id: str, references: Sequence[str]) -> lis
     return [Message.from_row(row) for row in tx.execute(NAMED_BY_REFERENCES, question)]
 
 
-def threads_with_conversation(tx: Transaction, mailbox_id: str, conversation_id: str) -> list[str]:
-    """The threads that have mail of this Graph conversation: several, where Exchange threw letters together."""
+def threads_with_letters_in(tx: Transaction, mailbox_id: str, conversation_id: str) -> list[str]:
+    """The threads that have letters of this Graph conversation: several, where Exchange threw them together."""
     question = {"mailbox_id": mailbox_id, "conversation_id": conversation_id}
-    return [row["thread_id"] for row in tx.execute(THREADS_WITH_CONVERSATION, question)]
+    return [row["thread_id"] for row in tx.execute(THREADS_WITH_LETTERS_IN, question)]
 
 
 def identify(

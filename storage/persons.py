@@ -46,12 +46,15 @@ THREADS_NAMING: Final = """
 SELECT id, subject FROM threads WHERE account_id = :account_id AND instr(lower(subject), :lowered)
 """
 RENAME_THREAD: Final = "UPDATE threads SET subject = :subject WHERE id = :id"
-# Whatever else may be called by it. A key that is gone recognises no letter that is posted again.
+# Whatever else may be called by it. A key that is gone recognises no letter that is posted again, a report that is gone
+# turns no letter when it is accepted.
 FORGET_NAMES: Final = (
     "UPDATE batches SET name = NULL WHERE account_id = :account_id AND instr(lower(name), :lowered)",
     "UPDATE letter_attachments SET name = :erased WHERE account_id = :account_id AND instr(lower(name), :lowered)",
     "UPDATE round_trips SET recipient = :erased WHERE account_id = :account_id AND instr(lower(recipient), :lowered)",
     "UPDATE files SET name = :erased WHERE account_id = :account_id AND instr(lower(name), :lowered)",
+    "DELETE FROM held_reports WHERE account_id = :account_id AND (instr(lower(report), :lowered) "
+    "OR instr(lower(before), :lowered) OR instr(lower(after), :lowered))",
     "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(lower(key), :lowered)",
 )
 LIVES: Final = f"""
@@ -68,6 +71,8 @@ SELECT EXISTS (SELECT 1 FROM messages WHERE {_NAMES} OR instr(lower(from_address
        OR EXISTS (SELECT 1 FROM preferences WHERE instr(lower(alert_address), :lowered))
        OR EXISTS (SELECT 1 FROM round_trips WHERE instr(lower(recipient), :lowered))
        OR EXISTS (SELECT 1 FROM letter_attachments WHERE instr(lower(name), :lowered))
+       OR EXISTS (SELECT 1 FROM held_reports WHERE instr(lower(report), :lowered) OR instr(lower(before), :lowered)
+                                                   OR instr(lower(after), :lowered))
        OR EXISTS (SELECT 1 FROM files WHERE instr(lower(name), :lowered)) AS lives
 """
 HAS_WORD: Final = "SELECT EXISTS (SELECT 1 FROM search WHERE search MATCH :match) AS found"

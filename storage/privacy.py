@@ -28,6 +28,7 @@ PARTS: Final = {
     f"OR message_id IN {_M}))",
     "events": f"account_id = :account_id AND (thread_id IN {_T} OR message_id IN {_M})",
     "departures": f"message_id IN {_M}",
+    "held_reports": f"message_id IN {_M} OR letter_id IN {_M}",
     "idempotency_keys": f"account_id = :account_id AND (message_id IN {_M} OR batch_id IN "
     "(SELECT value FROM json_each(:batches)))",
     "letter_attachments": f"message_id IN {_M}",

@@ -1,9 +1,11 @@
 """The states of a letter on its way, and every decision about what follows. Pure: values and the time in, values out.
 
-    ACCEPTED ─▶ DRAFTING ─201─▶ DRAFTED ─▶ SUBMITTING ─202─▶ SUBMITTED ─seen in Sent─▶ SENT ─▶ BOUNCED
+    ACCEPTED ─▶ DRAFTING ─201─▶ DRAFTED ─▶ SUBMITTING ─202─▶ SUBMITTED ─seen in Sent─▶ SENT ◀─▶ BOUNCED
                                    ▲           │ any other end    │ not seen in time
                                    │           ▼                  │
                                    └─a draft─ UNKNOWN ◀───────────┘ ─no proof in time─▶ NEEDS_REVIEW
+
+BOUNCED becomes SENT again only when a person takes back that the report was about it.
 
 A row that a restored backup brought back is UNKNOWN first, whatever it was: what it says of the mailbox is old.
 
@@ -51,7 +53,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     S.SUBMITTED: frozenset({S.UNKNOWN, S.SENT, S.BOUNCED}),
     S.UNKNOWN: frozenset({S.ACCEPTED, S.DRAFTED, S.FAILED, S.NEEDS_REVIEW, S.SENT, S.BOUNCED}),
     S.SENT: frozenset({S.BOUNCED}),
-    S.BOUNCED: frozenset(),
+    S.BOUNCED: frozenset({S.SENT}),
     S.FAILED: frozenset({S.ACCEPTED, S.SENT}),
     S.NEEDS_REVIEW: frozenset({S.ACCEPTED, S.CANCELLED, S.SENT, S.BOUNCED}),
     S.CANCELLED: frozenset({S.SENT}),
@@ -346,6 +348,17 @@ def bounced_further(letter: Letter, why: Mapping[str, Any]) -> Letter:
     """Another report came of the same letter, about another of its recipients."""
     _expect(letter, S.BOUNCED)
     return replace(letter, problem=dict(why))
+
+
+def unreported(letter: Letter, before: State, why: Mapping[str, Any] | None, now: datetime) -> Letter:
+    """A person took back that a report is about this letter. That it left is proved by its copy in Sent Items or,
+    where only the report said so, by nothing: then it stays what it is.
+    """
+    _expect(letter, S.SENT, S.BOUNCED)
+    if before not in (S.SENT, S.BOUNCED):
+        return letter
+    told = None if why is None else dict(why)
+    return replace(letter, problem=told) if letter.state == before else _to(letter, before, now, problem=told)
 
 
 def delayed(letter: Letter, why: Mapping[str, Any]) -> Letter:

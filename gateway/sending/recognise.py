@@ -118,6 +118,11 @@ def mark_delayed(tx: Transaction, letter: Letter, why: Mapping[str, Any], *, now
     tell_that(tx, late, "message.delayed", now, **_numbers(why))
 
 
+def take_back(tx: Transaction, letter: Letter, before: State, why: Mapping[str, Any] | None, *, now: datetime) -> None:
+    """A person took back that a report is about this letter, which stood so before that: see `machine.unreported`."""
+    write_down(tx, letter, machine.unreported(letter, before, why, now), now)
+
+
 def _numbers(why: Mapping[str, Any]) -> dict[str, Any]:
     """How many of how many it is about: an event names nobody."""
     return {"concerned": len(why.get("recipients", ())), "recipients": why["of"]} if "of" in why else {}

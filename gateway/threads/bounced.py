@@ -17,11 +17,14 @@ Problem = dict[str, Any]
 MOST_NAMED: Final = 3
 
 
-def letter_about(tx: Transaction, thread_id: str, named: Sequence[Message], report: Report | None) -> Message | None:
+def letter_about(
+    tx: Transaction, thread_id: str, named: Sequence[Message], report: Report | None, *, vouched: bool = False
+) -> Message | None:
     """The letter of ours that a report is about. `named`: the messages it names, the surest first.
 
     Of several, those that went to a recipient whom it names; if that leaves more than one, none: the report stands in
-    the thread, and people see themselves.
+    the thread, and people see themselves. `vouched`: a person said that it belongs to this thread, so it may name
+    somebody whom nobody knows here, such as a recipient's forwarding address.
     """
     letters = [one for one in named if one.status is not None]
     if not named:
@@ -29,7 +32,8 @@ def letter_about(tx: Transaction, thread_id: str, named: Sequence[Message], repo
     if len(letters) == 1 and named:
         return letters[0]
     if report is not None and any(one.addresses for one in report.deliveries):
-        letters = [one for one in letters if concerns(report, recipients_of(one))]
+        concerned = [one for one in letters if concerns(report, recipients_of(one))]
+        letters = concerned if concerned or not vouched else letters
     return letters[0] if len(letters) == 1 else None
 
 

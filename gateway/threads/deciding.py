@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gateway.threads.belonging import forget, learn
 from gateway.threads.incoming import EVENTS
+from gateway.threads.turning import turn_after_all, turn_back
 from storage import Conflict, Transaction, acts, audit, events, messages, outbox, threads
 from storage.acts import Act, ActKind, Place
 from storage.audit import Actor
@@ -185,8 +186,10 @@ def _change(
     messages.move(tx, message.id, thread_id=after.thread_id, placement=after.placement, evidence=evidence)
     if message.placement is Placement.PLACED:
         forget(tx, message)
+        turn_back(tx, message, now)
     if after.placement is Placement.PLACED:
         learn(tx, moved, now)
+        turn_after_all(tx, moved, now)
     for thread_id in {message.thread_id, after.thread_id}:
         threads.summarise(tx, thread_id)
     for event, thread_id in what_to_tell(message, after, is_first=is_first):

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.graph import Message as Item
-from gateway.sending.recognise import mark_bounced, mark_delayed
 from gateway.threads.belonging import let_in, take_part
-from gateway.threads.bounced import concerns, letter_about, names_nobody, recipients_of, why_bounced, why_delayed
+from gateway.threads.bounced import concerns, names_nobody, recipients_of
 from gateway.threads.erased import is_erased
 from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
 from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
@@ -25,7 +24,8 @@ from gateway.threads.storing import (
     store,
     stored_copies,
 )
-from storage import Transaction, acts, answerers, events, messages, outbox, threads
+from gateway.threads.turning import About, keep_for_later, turn_after_all, turn_letter
+from storage import Transaction, acts, answerers, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 EVENTS: Final = {Kind.MAIL: "reply.received", Kind.AUTOMATIC: "reply.automatic"}
@@ -50,6 +50,11 @@ class Read:
     def kind(self) -> Kind:
         """What lists show."""
         return self.sort.kind
+
+    @property
+    def about(self) -> About:
+        """What it tells of letters."""
+        return About(kind=self.kind, what=self.sort.what, report=self.report, letters=self.letters)
 
     @property
     def is_of_a_mail_system(self) -> bool:
@@ -182,7 +187,7 @@ def _join(
     for one in (message, *let_in(tx, message.thread_id, now)):
         tell(tx, one, EVENTS.get(one.kind, "thread.updated"), now)
     _count_answer(tx, message, read, now)
-    _turn_letter(tx, verdict.thread_id, read, now)
+    turn_letter(tx, verdict.thread_id, read.about, now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id, remembered=remembered)
 
 
@@ -206,6 +211,7 @@ def _hold(
         now=now,
     )
     store(tx, message)
+    keep_for_later(tx, message, read.about)
     tell(tx, message, "review.opened", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 
@@ -218,6 +224,7 @@ def _settle_copy(
     if isinstance(verdict, Join) and stored.placement is Placement.HELD and not acts.of_message(tx, stored.id):
         messages.place(tx, stored.id, Placement.PLACED)
         take_part(tx, stored)
+        turn_after_all(tx, stored, now)
         for one in let_in(tx, stored.thread_id, now):
             tell(tx, one, EVENTS.get(one.kind, "thread.updated"), now)
         news = True
@@ -264,20 +271,6 @@ def _count_answer(tx: Transaction, message: Message, read: Read, now: datetime) 
         alone = [people[0].address for people in answered if len(people) == 1]
         for address in {one.strip().casefold() for one in (message.sender.address, *alone)}:
             answerers.answered_by_machine(tx, message.account_id, address, now=now)
-
-
-def _turn_letter(tx: Transaction, thread_id: str, read: Read, now: datetime) -> None:
-    """Let the letter that a report is about say so; one that is about no one letter for sure just stands there."""
-    if read.kind is not Kind.BOUNCE and read.sort.what is not What.DELAYED:
-        return
-    message = letter_about(tx, thread_id, read.letters, read.report)
-    letter = None if message is None else outbox.find(tx, message.id)
-    if message is None or letter is None:
-        return
-    if read.kind is Kind.BOUNCE:
-        mark_bounced(tx, letter, why_bounced(letter, message, read.report), now=now)
-    else:
-        mark_delayed(tx, letter, why_delayed(message, read.report), now=now)
 
 
 def tell(tx: Transaction, message: Message, event: str, now: datetime) -> None:

@@ -59,7 +59,7 @@ def _judge(tx: Transaction, watched: Watched, item: Item) -> Verdict:
     conversation = threads.by_conversation(tx, mailbox_id, item.conversation_id) if item.conversation_id else None
     if conversation is None or item.conversation_id is None:
         return NotOurs()
-    sharing = {conversation, *messages.threads_with_conversation(tx, mailbox_id, item.conversation_id)}
+    sharing = {conversation, *messages.threads_with_letters_in(tx, mailbox_id, item.conversation_id)}
     return judge_written(
         conversation,
         {thread_id: frozenset(one.address for one in threads.participants(tx, thread_id)) for thread_id in sharing},

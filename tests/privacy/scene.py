@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from storage import (
     Transaction,
     acts,
@@ -16,6 +18,7 @@ from storage import (
     deliveries,
     events,
     files,
+    held_reports,
     hints,
     idempotency_keys,
     messages,
@@ -189,6 +192,7 @@ def _mail(tx: Transaction, school: School) -> None:
         "evidence": {"reason": "stranger", "letters": ["msg_letter"]},
     }
     messages.insert(tx, rows.a_message(school.base, "msg_held", **received | held))
+    held_reports.insert(tx, school.account_id, "msg_held", orjson.dumps({"of": ADDRESS}).decode())
     threads.summarise(tx, school.thread_id)
 
 

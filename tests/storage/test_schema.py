@@ -22,6 +22,7 @@ from storage import (
     erasures,
     events,
     gaps,
+    held_reports,
     hints,
     idempotency_keys,
     mailboxes,
@@ -80,6 +81,7 @@ def scene(tx: Transaction) -> Scene:
     completeness.checked(tx, scene.mailbox_id, compared=1, missing=0, which=[lost], now=A_MONDAY)
     answerers.answered_by_machine(tx, scene.account_id, "aroha@student.example", now=A_MONDAY)
     answerers.leaves(tx, scene.account_id, "msg_1", ["aroha@student.example"], now=A_MONDAY)
+    held_reports.insert(tx, scene.account_id, "msg_2", "{}")
     acts.insert(tx, an_act(scene, "msg_2"))
     audit.record(tx, scene.account_id, audit.SYSTEM, "review.accept", {}, now=A_MONDAY)
     tx.execute("INSERT INTO search_backlogs (account_id) VALUES (?)", (scene.account_id,))
@@ -305,6 +307,12 @@ NONSENSE = [
     ("answerers", {"in_a_row": 0}),
     ("departures", {"recipient": b"short"}),
     ("departures", {"message_id": "msg_of_nobody"}),
+    # reports that wait for a person
+    ("held_reports", {"report": "no json"}),
+    ("held_reports", {"before": "no json"}),
+    ("held_reports", {"after": "no json"}),
+    ("held_reports", {"letter_id": "msg_of_nobody", "before": "{}", "after": "{}"}),
+    ("held_reports", {"letter_id": "msg_1"}),
     # keys and events
     ("idempotency_keys", {"fingerprint": b"short"}),
     ("idempotency_keys", {"message_id": "msg_of_nobody"}),

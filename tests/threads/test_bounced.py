@@ -7,8 +7,11 @@ import pytest
 from gateway.graph import AccessDenied, Unavailable
 from gateway.sending.accept import accept
 from gateway.sending.posted import NewLetter
+from gateway.threads import deciding
+from gateway.threads.deciding import Into
 from gateway.threads.views import message_view
 from storage import answerers, events, messages, outbox, threads
+from storage.audit import Actor, Via
 from storage.messages import BodyType, Kind, Placement
 from storage.outbox import Letter as Sending
 from storage.threads import Address
@@ -17,6 +20,7 @@ from tests.threads.conftest import ADMISSIONS, AROHA, STRANGER, TANE, Letter, Sc
 NDR = "REPORT.IPM.Note.NDR"
 THEIR_SYSTEM = "mailer-daemon@mx.student.example"
 MUM = "mum@home.example"
+JANE = Actor(via=Via.SYSTEM, staff="Jane Doe")
 
 
 def report(
@@ -297,3 +301,69 @@ class TestWhoAnswersByMachine:
         )
         await school.sweep()
         assert await self.in_a_row(school, AROHA) == 1
+
+
+async def held_report(school: School, letter: Letter, **about: Any) -> str:
+    """One that names a letter by its conversation, of somebody who is no recipient: it waits. Its message id."""
+    arrives(school, "b1", report(recipients=("nobody@elsewhere.example",), **about), conversation=letter.conversation)
+    await school.sweep()
+    (held,) = [one for one in await school.stored() if one.graph_id == "b1"]
+    assert held.placement is Placement.HELD
+    return held.id
+
+
+async def decides(school: School, what: Any, *given: Any, **more: Any) -> Any:
+    return await school.store.write(what, school.account_id, *given, by=JANE, now=school.clock.now(), **more)
+
+
+async def test_a_report_that_waited_turns_its_letter_when_a_person_accepts_it(school: School) -> None:
+    letter = await sent(school)
+    held = await held_report(school, letter)
+    assert (await sending(school, letter)).state == "sent"
+    await decides(school, deciding.accept, held)
+    assert (await sending(school, letter)).state == "bounced"
+    assert "message.bounced" in await school.told()
+
+
+async def test_and_the_letter_is_sent_again_when_that_is_taken_back(school: School) -> None:
+    letter = await sent(school)
+    held = await held_report(school, letter)
+    act = await decides(school, deciding.accept, held)
+    await decides(school, deciding.undo, act.id)
+    assert (await sending(school, letter)).state == "sent"
+    assert await problem_of(school, letter) == {}
+    await decides(school, deciding.accept, held)
+    assert (await sending(school, letter)).state == "bounced"
+
+
+async def test_a_report_of_lateness_that_waited_says_so_too(school: School) -> None:
+    letter = await sent(school)
+    act = await decides(school, deciding.accept, await held_report(school, letter, action="delayed", status="4.4.7"))
+    late = await sending(school, letter)
+    assert (late.state, (late.problem or {})["code"]) == ("sent", "delayed")
+    await decides(school, deciding.undo, act.id)
+    assert await problem_of(school, letter) == {}
+
+
+async def test_accepted_into_another_thread_it_turns_the_letter_there(school: School) -> None:
+    letter, other = await sent(school), await sent(school, TANE)
+    held = await held_report(school, letter)
+    await decides(school, deciding.accept, held, into=Into(thread_id=other.thread_id))
+    assert (await sending(school, letter)).state == "sent"
+    assert (await sending(school, other)).state == "bounced"
+
+
+async def test_taking_it_back_leaves_what_another_report_says_too(school: School) -> None:
+    letter = await sent(school)
+    act = await decides(school, deciding.accept, await held_report(school, letter))
+    arrives(school, "b2", report(letter, status="5.2.2"))
+    await school.sweep()
+    await decides(school, deciding.undo, act.id)
+    still = await sending(school, letter)
+    assert (still.state, (still.problem or {})["recipients"][0]["address"]) == ("bounced", AROHA)
+
+
+async def test_a_report_that_is_dismissed_turns_nothing(school: School) -> None:
+    letter = await sent(school)
+    await decides(school, deciding.dismiss, await held_report(school, letter))
+    assert (await sending(school, letter)).state == "sent"

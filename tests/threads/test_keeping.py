@@ -10,7 +10,9 @@ from gateway.graph import (
     Body,
     BodyType,
 )
+from gateway.threads import deciding
 from storage import outbox, threads
+from storage.audit import Actor, Via
 from storage.messages import Kind, Placement
 from tests.threads.conftest import ADMISSIONS, AROHA, OFFICE, STRANGER, TANE, School
 
@@ -357,6 +359,23 @@ async def test_mail_that_staff_wrote_in_outlook_joins_its_thread(school: School)
     school.arrive("f1", sender="father@home.example", conversation=letter.conversation)
     await school.sweep()
     assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["o1", "f1"]
+
+
+async def test_a_mail_that_was_moved_lends_its_conversation_to_no_other_thread(school: School) -> None:
+    """Or what staff write in the conversation afterwards would belong to two threads of one student, and wait."""
+    first = await school.write_to(AROHA, conversation="shared")
+    elsewhere = await school.write_to(TANE)
+    school.arrive("a1", sender=AROHA, conversation="shared")
+    await school.sweep()
+    (reply,) = await school.thread(first.thread_id)
+    now = school.clock.now()
+    await school.store.write(
+        deciding.move, school.account_id, reply.id, elsewhere.thread_id, by=Actor(via=Via.SYSTEM, staff="Jane"), now=now
+    )
+    second = await school.write_to(TANE, conversation="shared")
+    school.arrive("o1", folder="sentitems", sender=ADMISSIONS, conversation="shared", to=[TANE])
+    await school.sweep()
+    assert [one.graph_id for one in await school.thread(second.thread_id)] == ["o1"]
 
 
 async def test_mail_to_one_student_never_goes_to_another_whose_letter_shares_the_conversation(school: School) -> None:
