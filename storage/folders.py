@@ -1,12 +1,12 @@
 """Watched folders: where each delta stands and when it is due."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment, moment_or_none
+from storage.database import Transaction, microseconds, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
 
@@ -80,10 +80,19 @@ VALUES (:id, :account_id, :mailbox_id, :well_known, :folder_id, :watch_since, :n
 """
 GET = "SELECT * FROM folders WHERE id = :id"
 OF_MAILBOX = "SELECT * FROM folders WHERE mailbox_id = :mailbox_id ORDER BY well_known"
-CLAIM_DUE = """
+# Sent Items need not be looked at for every letter while more are about to leave: the copies of a while are gathered.
+# Not after a clock that ran ahead was set back.
+DUE_AT = """
+CASE WHEN well_known = 'sentitems' AND last_pulled_at BETWEEN :now - :gather AND :now
+          AND EXISTS (SELECT 1 FROM outbox WHERE outbox.mailbox_id = folders.mailbox_id AND lane IN (1, 2)
+                         AND next_attempt_at <= :now + :gather)
+     THEN max(next_pull_at, last_pulled_at + :gather)
+     ELSE next_pull_at END
+"""
+CLAIM_DUE = f"""
 UPDATE folders SET lease_owner = :owner, lease_ends_at = :lease_ends_at, next_pull_at = :lease_ends_at
  WHERE id IN (SELECT folders.id FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_id
-               WHERE next_pull_at <= :now AND (lease_ends_at IS NULL OR lease_ends_at <= :now)
+               WHERE next_pull_at <= :now AND {DUE_AT} <= :now AND (lease_ends_at IS NULL OR lease_ends_at <= :now)
                  AND mailboxes.state = 'validated'
                ORDER BY next_pull_at LIMIT :limit)
 RETURNING *
@@ -117,8 +126,8 @@ UPDATE folders
        next_pull_at = :next_pull_at
  WHERE id = :id AND lease_owner = :owner
 """
-NEXT_DUE = """
-SELECT min(max(next_pull_at, coalesce(lease_ends_at, next_pull_at))) AS at
+NEXT_DUE = f"""
+SELECT min(max({DUE_AT}, coalesce(lease_ends_at, next_pull_at))) AS at
   FROM folders JOIN mailboxes ON mailboxes.id = folders.mailbox_id
  WHERE mailboxes.state = 'validated'
 """
@@ -169,12 +178,21 @@ def of_mailbox(tx: Transaction, mailbox_id: str) -> list[Folder]:
     return [Folder.from_row(row) for row in tx.execute(OF_MAILBOX, {"mailbox_id": mailbox_id})]
 
 
-def claim_due(tx: Transaction, *, owner: str, now: datetime, lease_ends_at: datetime, limit: int) -> list[Folder]:
+def claim_due(
+    tx: Transaction,
+    *,
+    owner: str,
+    now: datetime,
+    lease_ends_at: datetime,
+    limit: int,
+    gather: timedelta = timedelta(0),
+) -> list[Folder]:
     """Take the folders whose pull is due and that nobody else is pulling; each is ours until the lease ends.
 
-    Until then it is not due, so that whatever makes it due again meanwhile can be told apart: see `pulled`.
+    Until then it is not due, so that whatever makes it due again meanwhile can be told apart: see `pulled`. Sent Items
+    from which letters are still to leave are due only `gather` after they were last pulled.
     """
-    claim = {"owner": owner, "now": now, "lease_ends_at": lease_ends_at, "limit": limit}
+    claim = {"owner": owner, "lease_ends_at": lease_ends_at, "limit": limit, **_when(now, gather)}
     return [Folder.from_row(row) for row in tx.execute(CLAIM_DUE, claim).fetchall()]
 
 
@@ -254,9 +272,13 @@ def pull_failed(tx: Transaction, folder: Folder, *, owner: str, problem: str, ne
     tx.execute(PULL_FAILED, {"id": folder.id, "owner": owner, "problem": problem, "next_pull_at": next_pull_at})
 
 
-def next_due(tx: Transaction) -> datetime | None:
+def next_due(tx: Transaction, *, now: datetime, gather: timedelta = timedelta(0)) -> datetime | None:
     """When the next folder can be claimed."""
-    return moment_or_none(tx.execute(NEXT_DUE).fetchone()["at"])
+    return moment_or_none(tx.execute(NEXT_DUE, _when(now, gather)).fetchone()["at"])
+
+
+def _when(now: datetime, gather: timedelta) -> dict[str, int]:
+    return {"now": microseconds(now), "gather": gather // timedelta(microseconds=1)}
 
 
 def release_all(tx: Transaction) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import storage
 from storage import Transaction, accounts, chores, claims, folders, hints, idempotency_keys, mailboxes, outbox
+from storage.folders import WellKnown
 from storage.hints import HintOutcome, NewHint
 from tests.fakes.clock import A_MONDAY as NOW
 from tests.storage.scene import Scene, build, post
@@ -149,12 +150,23 @@ class TestIdempotencyKeys:
         assert idempotency_keys.recall(tx, scene.account_id, "K") is None
 
 
-def claim_folders(tx: Transaction, owner: str = "me", *, now: datetime = NOW) -> list[folders.Folder]:
-    return folders.claim_due(tx, owner=owner, now=now, lease_ends_at=now + LEASE, limit=10)
+def claim_folders(
+    tx: Transaction, owner: str = "me", *, now: datetime = NOW, gather: timedelta = timedelta(0)
+) -> list[folders.Folder]:
+    return folders.claim_due(tx, owner=owner, now=now, lease_ends_at=now + LEASE, limit=10, gather=gather)
 
 
 def hint_of(scene: Scene, message_id: str = "AAMk1") -> NewHint:
     return NewHint(account_id=scene.account_id, folder_id=scene.inbox_id, change_type="created", message_id=message_id)
+
+
+def all_pulled(tx: Transaction, scene: Scene, *, at: datetime = NOW) -> None:
+    """The Inbox and Sent Items, which are both due again."""
+    folders.watch(
+        tx, scene.account_id, scene.mailbox_id, WellKnown.SENT_ITEMS, folder_id="AAMkSent", since=NOW, now=NOW
+    )
+    for folder in claim_folders(tx):
+        folders.pulled(tx, folder, owner="me", next_pull_at=NOW, now=at)
 
 
 class TestFolders:
@@ -212,11 +224,37 @@ class TestFolders:
         assert len(claim_folders(tx, "me")) == 1
 
     def test_the_next_one_due_is_known_to_whoever_sleeps(self, tx: Transaction, scene: Scene) -> None:
-        assert folders.next_due(tx) == NOW
+        assert folders.next_due(tx, now=NOW) == NOW
         claim_folders(tx)
-        assert folders.next_due(tx) == NOW + LEASE
+        assert folders.next_due(tx, now=NOW) == NOW + LEASE
         mailboxes.mark_removed(tx, scene.mailbox_id)
-        assert folders.next_due(tx) is None
+        assert folders.next_due(tx, now=NOW) is None
+
+    def test_sent_items_are_left_alone_while_more_letters_are_about_to_leave(
+        self, tx: Transaction, scene: Scene
+    ) -> None:
+        post(tx, scene, due=NOW + MINUTE)
+        all_pulled(tx, scene)
+        soon = NOW + MINUTE / 2
+        assert [one.well_known for one in claim_folders(tx, now=soon, gather=MINUTE)] == ["inbox"]
+        assert folders.next_due(tx, now=soon, gather=MINUTE) == NOW + MINUTE
+        assert [one.well_known for one in claim_folders(tx, now=NOW + MINUTE, gather=MINUTE)] == ["sentitems"]
+
+    @pytest.mark.parametrize("due", [NOW + 3 * MINUTE, None], ids=["the next is far off", "none is left"])
+    def test_the_copy_of_a_letter_that_is_the_last_is_looked_for_at_once(
+        self, tx: Transaction, scene: Scene, due: datetime | None
+    ) -> None:
+        if due is not None:
+            post(tx, scene, due=due)
+        all_pulled(tx, scene)
+        assert len(claim_folders(tx, now=NOW + MINUTE / 2, gather=MINUTE)) == 2
+
+    def test_a_pull_in_the_future_of_a_clock_that_was_set_back_gathers_nothing(
+        self, tx: Transaction, scene: Scene
+    ) -> None:
+        post(tx, scene, due=NOW)
+        all_pulled(tx, scene, at=NOW + 90 * MINUTE)
+        assert len(claim_folders(tx, gather=MINUTE)) == 2
 
     def test_a_delta_that_died_begins_again_where_it_is_told(self, tx: Transaction, scene: Scene) -> None:
         folders.advance(tx, scene.inbox_id, "https://graph/delta?1", unrelated=2)

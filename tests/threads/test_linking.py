@@ -61,4 +61,4 @@ async def test_a_folder_with_history_to_fetch_is_due_at_once(school: School, lin
         await linking.link(school.account_id, ADMISSIONS, [STUDENT], conversation_id="theirs")
         assert due.is_set()
     assert (await school.folder()).next_pull_at <= school.clock.now()
-    assert await school.store.read(folders.next_due) is not None
+    assert await school.store.read(folders.next_due, now=school.clock.now()) is not None

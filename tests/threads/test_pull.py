@@ -16,7 +16,7 @@ from gateway.graph import (
     Unavailable,
     UnexpectedAnswer,
 )
-from gateway.threads.pull import Puller
+from gateway.threads.pull import GATHER, Puller
 from storage import StorageUnavailable, Store, Transaction, folders, messages
 from storage.folders import WellKnown
 from tests.fakes.mail import FakeMail
@@ -311,6 +311,7 @@ async def test_the_sent_folder_is_pulled_like_the_inbox(school: School) -> None:
     letter = await school.write_to(AROHA)
     letter.seen_in_sent_items()
     await school.hint(letter.graph_id, folder=WellKnown.SENT_ITEMS)
+    school.clock.advance(GATHER)
     await school.pull()
     assert await school.outcomes() == ["stored"]
     stored = await school.store.read(messages.get, school.account_id, letter.id)
