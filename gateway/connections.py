@@ -12,7 +12,9 @@ from datetime import timedelta
 import httpx
 
 import storage
+from gateway import tracing
 from gateway.budgets import BudgetBook
+from gateway.calls import followed_by
 from gateway.clock import Clock
 from gateway.graph import (
     Cloud,
@@ -139,8 +141,9 @@ class Connections:
             tokens,
             endpoints.graph_url,
             clock=self._clock,
-            observer=self._observer,
+            observer=followed_by(self._observer),
             budgets=self._budgets.of(account.id),
+            new_request_id=tracing.client_request_id,
         )
         return Connection(made_from=made_from, tokens=tokens, graph=graph)
 

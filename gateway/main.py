@@ -14,6 +14,7 @@ import httpx
 from starlette.applications import Starlette
 
 import storage
+from gateway import tracing
 from gateway.alive import give_sign
 from gateway.budgets import BudgetBook
 from gateway.clock import Clock, SystemClock
@@ -154,12 +155,16 @@ class Gateway:
     async def _do_chores(self, tick: asyncio.Event) -> None:
         while True:
             try:
-                await self.expiry_reader.run_due()
-                await self.expiry.run_due()
-                await self.connections.probe_due()
-                await self.setup.confinement.run_due()
-                await self.tidier.run_due()
-                await self.housekeeping.run_due()
+                for chore in (
+                    self.expiry_reader.run_due,
+                    self.expiry.run_due,
+                    self.connections.probe_due,
+                    self.setup.confinement.run_due,
+                    self.tidier.run_due,
+                    self.housekeeping.run_due,
+                ):
+                    with tracing.begun():
+                        await chore()
             except storage.StorageUnavailable:
                 log.warning("chores put off: the store is not to be had")
             tick.clear()
@@ -232,6 +237,7 @@ async def gateway(
             settings.public_url,
             certificates=certificates,
             rich=settings.rich_notifications,
+            unit=tracing.begun,
         )
         callers = Callers()
         app = create_app(

@@ -24,6 +24,7 @@ import aiosqlite
 
 from storage.errors import InUse, StorageUnavailable
 from storage.migrate import bring_up_to_date, is_up_to_date
+from storage.origins import NOWHERE, ORIGIN
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,12 +40,13 @@ LONG_LOG_BYTES = 32 * 1024 * 1024
 
 
 class Transaction(sqlite3.Connection):
-    """An open transaction, as the functions of this package see it."""
+    """An open transaction, as the functions of this package see it. `origin` is what its work was begun by."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.row_factory = sqlite3.Row
         self.announced: set[str] = set()
+        self.origin = NOWHERE
 
     def announce(self, topic: str) -> None:
         """Tell whoever watches `topic` that something new is there, once this is committed."""
@@ -114,7 +116,13 @@ class Store:
         if self._closing or len(self._waiting) >= QUEUE_LIMIT:
             raise StorageUnavailable("The store takes no more writes now. Try again in a moment.")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work=lambda tx: work(tx, *args, **kwargs), done=done))
+        origin = ORIGIN.get()
+
+        def for_whom_it_is(tx: Transaction) -> T:
+            tx.origin = origin
+            return work(tx, *args, **kwargs)
+
+        self._waiting.append(_Waiting(work=for_whom_it_is, done=done))
         self._work_came.set()
         return await done
 

@@ -74,7 +74,8 @@ SELECT_DELIVERY = """
 SELECT deliveries.webhook_id, deliveries.seq, deliveries.account_id, deliveries.state, deliveries.attempts,
        deliveries.first_failed_at, deliveries.next_attempt_at, deliveries.attempted_at, deliveries.status,
        deliveries.took_ms, deliveries.problem,
-       events.type, events.thread_id, events.message_id, events.data, events.created_at
+       events.type, events.thread_id, events.message_id, events.data, events.created_at, events.traceparent,
+       events.request_id
   FROM deliveries JOIN events ON events.seq = deliveries.seq
 """
 GET = SELECT_DELIVERY + " WHERE deliveries.webhook_id = :webhook_id AND deliveries.seq = :seq"

@@ -8,11 +8,12 @@ from typing import Any, Self
 import orjson
 
 from storage.database import Transaction, moment
+from storage.origins import NOWHERE, Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`seq` only grows; it is the cursor of every reader."""
+    """`seq` only grows; it is the cursor of every reader. `origin` is the request or the work that began it."""
 
     seq: int
     account_id: str
@@ -21,6 +22,7 @@ class Event:
     message_id: str | None
     data: dict[str, Any]
     created_at: datetime
+    origin: Origin = NOWHERE
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -33,12 +35,13 @@ class Event:
             message_id=row["message_id"],
             data=orjson.loads(row["data"]),
             created_at=moment(row["created_at"]),
+            origin=Origin.from_row(row),
         )
 
 
 INSERT = """
-INSERT INTO events (account_id, type, thread_id, message_id, data, created_at)
-VALUES (:account_id, :type, :thread_id, :message_id, :data, :now)
+INSERT INTO events (account_id, type, thread_id, message_id, data, created_at, traceparent, request_id)
+VALUES (:account_id, :type, :thread_id, :message_id, :data, :now, :traceparent, :request_id)
 """
 AFTER = "SELECT * FROM events WHERE account_id = :account_id AND seq > :after ORDER BY seq LIMIT :limit"
 OF_OBJECT = """
@@ -62,9 +65,14 @@ def record(
     thread_id: str | None = None,
     message_id: str | None = None,
     data: dict[str, Any] | None = None,
+    origin: Origin | None = None,
     now: datetime,
 ) -> None:
-    """Add to the log. `data` holds ids and states, never mail. Announces `events`."""
+    """Add to the log. `data` holds ids and states, never mail. Announces `events`.
+
+    `origin` is what began it, where that is another than what the transaction was begun by.
+    """
+    begun_by = tx.origin if origin is None or origin == NOWHERE else origin
     tx.execute(
         INSERT,
         {
@@ -74,6 +82,8 @@ def record(
             "message_id": message_id,
             "data": orjson.dumps(data or {}).decode(),
             "now": now,
+            "traceparent": begun_by.traceparent,
+            "request_id": begun_by.request_id,
         },
     )
     tx.announce("events")

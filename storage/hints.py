@@ -59,8 +59,8 @@ class Hint:
 
 
 INSERT = """
-INSERT INTO hints (account_id, folder_id, change_type, message_id, received_at, retry_at)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO hints (account_id, folder_id, change_type, message_id, received_at, retry_at, traceparent)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 OPEN = "SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL ORDER BY id LIMIT :limit"
 DUE = """
@@ -84,6 +84,11 @@ UPDATE hints SET retry_at = :now
  WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL AND retry_at > :now
 """
 POSTPONE = "UPDATE hints SET attempts = attempts + 1, retry_at = :retry_at WHERE id = :id"
+ORIGINS = """
+SELECT traceparent FROM hints
+ WHERE folder_id = :folder_id AND closed_at IS NULL AND retry_at <= :now AND traceparent IS NOT NULL
+ GROUP BY traceparent ORDER BY min(id) LIMIT :limit
+"""
 PRUNE = "DELETE FROM hints WHERE account_id = :account_id AND closed_at < :before"
 
 
@@ -97,6 +102,7 @@ def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime, held_unt
             hint.message_id,
             now,
             held_until if hint.held and held_until else now,
+            tx.origin.traceparent,
         )
         for hint in hints
     ]
@@ -147,12 +153,18 @@ def open_hints(tx: Transaction, folder_id: str, *, limit: int = 1000) -> list[Hi
 
 def insert_for_later(tx: Transaction, hint: NewHint, *, retry_at: datetime, now: datetime) -> None:
     """Keep a hint that there is no use in following before `retry_at`."""
-    tx.execute(INSERT, (hint.account_id, hint.folder_id, hint.change_type, hint.message_id, now, retry_at))
+    tx.execute(INSERT, (hint.account_id, hint.folder_id, hint.change_type, hint.message_id, now, retry_at, None))
 
 
 def due(tx: Transaction, folder_id: str, now: datetime, *, limit: int) -> list[Hint]:
     """Those worth looking into now, oldest first."""
     return [Hint.from_row(row) for row in tx.execute(DUE, {"folder_id": folder_id, "now": now, "limit": limit})]
+
+
+def origins(tx: Transaction, folder_id: str, now: datetime, *, limit: int) -> list[str]:
+    """The traceparents of the notifications that are to be looked into now, oldest first."""
+    question = {"folder_id": folder_id, "now": now, "limit": limit}
+    return [row["traceparent"] for row in tx.execute(ORIGINS, question)]
 
 
 def open_about(tx: Transaction, folder_id: str, message_id: str) -> list[Hint]:

@@ -10,6 +10,7 @@ import orjson
 
 from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
+from storage.origins import NOWHERE, Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class Letter:
     `next_attempt_at` is None once nothing more is to be done. `problem` is a JSON object for people. `restored_at` is
     set while a row that a backup brought back is in doubt, `tidy_at` while drafts of it may be left behind.
     `recipients` is how many people it goes to. `graph_id`, `conversation_id`, `internet_message_id` are the message's,
-    read along.
+    read along. `origin` is the request that posted it.
     """
 
     message_id: str
@@ -50,6 +51,7 @@ class Letter:
     graph_id: str | None = None
     conversation_id: str | None = None
     internet_message_id: str | None = None
+    origin: Origin = NOWHERE
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
@@ -83,6 +85,7 @@ class Letter:
             graph_id=row["graph_id"],
             conversation_id=row["conversation_id"],
             internet_message_id=row["internet_message_id"],
+            origin=Origin.from_row(row),
         )
 
 
@@ -112,9 +115,10 @@ SELECT outbox.*, messages.thread_id, messages.graph_id, messages.conversation_id
 """
 INSERT = """
 INSERT INTO outbox (message_id, account_id, mailbox_id, batch_id, batch_position, in_reply_to, send_uid, importance,
-                    headers, metadata, recipients, send_at, state, state_since, next_attempt_at, created_at)
+                    headers, metadata, recipients, send_at, state, state_since, next_attempt_at, created_at,
+                    traceparent, request_id)
 VALUES (:message_id, :account_id, :mailbox_id, :batch_id, :batch_position, :in_reply_to, :send_uid, :importance,
-        :headers, :metadata, :recipients, :send_at, :state, :now, :next_attempt_at, :now)
+        :headers, :metadata, :recipients, :send_at, :state, :now, :next_attempt_at, :now, :traceparent, :request_id)
 """
 GET = SELECT_LETTER + " WHERE outbox.message_id = :message_id"
 BY_SEND_UID = SELECT_LETTER + " WHERE outbox.account_id = :account_id AND outbox.send_uid = lower(:send_uid)"
@@ -222,6 +226,8 @@ def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> None:
             "state": letter.state,
             "next_attempt_at": letter.next_attempt_at,
             "now": now,
+            "traceparent": tx.origin.traceparent,
+            "request_id": tx.origin.request_id,
         },
     )
     tx.announce("outbox")

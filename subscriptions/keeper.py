@@ -7,6 +7,8 @@ open while Graph is. So a crash, a lost answer or a clock that jumps delays a st
 import asyncio
 import logging
 import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -41,7 +43,7 @@ class Keeper:
     """Keeps one live subscription on every folder that is to be watched, and none on any other.
 
     Without `public_url` there are none: the folders are pulled at intervals all the same. With `rich` and
-    `certificates` they bring encrypted metadata, where they can.
+    `certificates` they bring encrypted metadata, where they can. `unit` surrounds each piece of work.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Keeper:
         certificates: Certificates | None = None,
         rich: bool = False,
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
+        unit: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._store = store
         self._graphs = graphs
         self._clock = clock
+        self._unit = unit
         self._notification_url = None if public_url is None else notification_url_of(public_url)
         self._random = random
         self._one_run = asyncio.Lock()
@@ -126,8 +130,9 @@ class Keeper:
         due = await self._store.write(ledger.claim_comparisons, self._clock.now(), with_public_url=with_public_url)
         for account_id in due:
             try:
-                async with asyncio.timeout(STEP_TIMEOUT_S):
-                    await self.refresh(account_id)
+                with self._unit():
+                    async with asyncio.timeout(STEP_TIMEOUT_S):
+                        await self.refresh(account_id)
             except storage.StorageUnavailable:
                 raise
             except (SubscribingFailed, TimeoutError) as error:
@@ -154,7 +159,8 @@ class Keeper:
     async def _take(self, claimed: Claimed) -> None:
         """Take one step. Whatever happens to it stays with it: it is tried again later, and the others go on."""
         try:
-            await self._try(claimed)
+            with self._unit():
+                await self._try(claimed)
         except storage.StorageUnavailable:
             log.warning("subscription step not recorded", extra=log_fields(claimed.watch))
 

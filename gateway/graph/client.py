@@ -2,11 +2,13 @@
 
 import random
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from . import wire
 from .applications import Applications
 from .attachments import Attachments
 from .budget import Budgets
@@ -33,7 +35,7 @@ class GraphClient(Applications, Directory, Mail, Attachments, Subscriptions):
 
     Each try of a call about a mailbox is first admitted by the mailbox's budget, and OverBudget is raised, with
     nothing sent, when that would take too long. `budgets` are the app's: give the same to all clients that use
-    its client id, one after the other too.
+    its client id, one after the other too. `new_request_id` makes a GUID for each request, which Graph is told.
 
     The caller owns `http` (see `build_http`) and closes it. `observer` hears of every request, retries too.
     """
@@ -48,10 +50,19 @@ class GraphClient(Applications, Directory, Mail, Attachments, Subscriptions):
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
         observer: Observer = ignore,
         budgets: Budgets | None = None,
+        new_request_id: Callable[[], str] = wire.new_request_id,
     ) -> None:
-        budgets = budgets or Budgets(clock)
         super().__init__(
-            Transport(http, tokens, graph_url, clock=clock, random=random, observer=observer, budgets=budgets)
+            Transport(
+                http,
+                tokens,
+                graph_url,
+                clock=clock,
+                random=random,
+                observer=observer,
+                budgets=budgets or Budgets(clock),
+                new_request_id=new_request_id,
+            )
         )
 
 

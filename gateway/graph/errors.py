@@ -68,7 +68,7 @@ class GraphError(Exception):
             "error": type(self).__name__,
             "status": self.status,
             "code": self.code or None,
-            "request_id": self.request_id,
+            "graph_request_id": self.request_id,
             "client_request_id": self.client_request_id,
             "date": self.date.isoformat() if self.date else None,
             "retry_after_s": self.retry_after.total_seconds() if self.retry_after is not None else None,

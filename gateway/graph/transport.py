@@ -69,6 +69,7 @@ class Transport:
         random: random.Random,
         observer: Observer,
         budgets: Budgets,
+        new_request_id: Callable[[], str] = wire.new_request_id,
     ) -> None:
         self._http = http
         self._tokens = tokens
@@ -77,6 +78,7 @@ class Transport:
         self._random = random
         self._observer = observer
         self._budgets = budgets
+        self._new_request_id = new_request_id
 
     def url(self, path: str) -> str:
         return f"{self._origin}/v1.0/{path}"
@@ -179,7 +181,7 @@ class Transport:
         return self._budgets.of(request.mailbox).admitted(items=request.items, upload_bytes=size)
 
     async def _exchange(self, request: wire.Request, token: str | None, *, whole: bool) -> httpx.Response:
-        client_request_id, began = wire.new_request_id(), time.perf_counter()
+        client_request_id, began = self._new_request_id(), time.perf_counter()
         response: httpx.Response | None = None
         try:
             response = await self._send(request, wire.headers(request, token, client_request_id), whole=whole)

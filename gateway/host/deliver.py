@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.host.catalogue import TEST
 from gateway.host.plan import Again, GiveUp, after_failure
 from gateway.host.post import TIMEOUT_S, Answer
 from gateway.host.signing import body_of, headers_of
 from gateway.steady import SteadyStore
+from gateway.tracing import span
 from gateway.waiting import first_of
 from storage import StorageUnavailable, Store, Transaction, deliveries, events, webhooks
 from storage.deliveries import Attempt, Delivery
@@ -111,7 +113,14 @@ class Deliverer:
 
     async def _deliver(self, group: asyncio.TaskGroup, claimed: Claimed) -> None:
         """One attempt, and what it makes room for."""
-        answer = await self._attempt(claimed)
+        event = claimed.delivery.event
+        with tracing.taken_up(event.origin, webhook_id=claimed.webhook.id, seq=str(event.seq)):
+            await self._deliver_and_go_on(group, claimed)
+
+    async def _deliver_and_go_on(self, group: asyncio.TaskGroup, claimed: Claimed) -> None:
+        with span("push", event=claimed.delivery.event.type, attempt=claimed.delivery.attempts) as step:
+            answer = await self._attempt(claimed)
+            step.say(**{"http.response.status_code": answer.status})
         following = await self._steady.write(
             _settle, claimed, answer, now=self._clock.now(), roll=self._random.random()
         )
@@ -123,12 +132,21 @@ class Deliverer:
         event, now = claimed.delivery.event, self._clock.now()
         try:
             body = body_of(event)
-            headers = headers_of(event, body, claimed.webhook.secrets(self._key, now), now)
+            headers = headers_of(event, body, claimed.webhook.secrets(self._key, now), now) | _whose()
             return await self._post.post(claimed.webhook.url, headers, body)
         except Exception:
             # A fault of ours with one event must neither stop the process nor the events behind it.
             log.exception("delivery stumbled", extra=_fields(claimed, None))
             return Answer(status=None, problem="A fault of the gateway, described in its log.", took_ms=0)
+
+
+def _whose() -> dict[str, str]:
+    """Headers that say what the event was begun by: https://www.w3.org/TR/trace-context/"""
+    unit = tracing.current()
+    if unit is None:
+        return {}
+    named = {} if unit.request_id is None else {"x-request-id": unit.request_id}
+    return {"traceparent": unit.trace.within().traceparent, **named}
 
 
 def _fields(claimed: Claimed, answer: Answer | None) -> dict[str, object]:

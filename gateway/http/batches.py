@@ -1,6 +1,7 @@
 """`/v1/batches`: many letters at once, with a forecast, and how far they have come."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ from gateway.sending.accept import accept_batch, done_by
 from gateway.sending.machine import shown
 from gateway.sending.posted import InBatch, LetterRefused, NewLetter
 from gateway.sending.rules import Allowance, Rules
+from gateway.tracing import span
 from storage import Transaction, batches
 from storage.api_keys import Scope
 from storage.batches import Batch
 from storage.threads import Cursor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +68,23 @@ async def post(call: Call[schemas.NewBatch]) -> Response:
     letters = await asyncio.to_thread(_letters_of, call.given)
     try:
         await sight.check_letters(call.services.store, call.key, letters)
-        view, repeated = await call.deed.write_and(
-            lambda accepted: None if accepted[1] else {"batch_id": accepted[0].id},
-            _accept,
-            call.account_id,
-            letters,
-            call.given,
-            key=idempotency_key(call),
-            rules=call.services.settings.rules,
-            now=call.now,
-        )
+        with span("accept", letters=len(letters)) as step:
+            view, repeated = await call.deed.write_and(
+                lambda accepted: None if accepted[1] else {"batch_id": accepted[0].id},
+                _accept,
+                call.account_id,
+                letters,
+                call.given,
+                key=idempotency_key(call),
+                rules=call.services.settings.rules,
+                now=call.now,
+            )
+            step.say(batch_id=view.id, repeated=repeated)
     except InBatch as error:
         if not isinstance(error.__cause__, LetterRefused):
             raise
         raise refused(error.__cause__, place=f"/letters/{error.position}") from error
+    log.info("batch accepted", extra={"batch_id": view.id, "letters": len(letters), "repeated": repeated})
     headers = {"location": f"/v1/batches/{view.id}"} | ({"idempotent-replayed": "true"} if repeated else {})
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 

@@ -1,5 +1,6 @@
 """`/v1/messages`: letters, from the post to the Sent folder."""
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -45,6 +46,7 @@ from gateway.sending.posted import (
     UnknownOriginal,
 )
 from gateway.sending.rules import Rules
+from gateway.tracing import span
 from storage import Transaction
 from storage.api_keys import Scope
 from storage.messages import BodyType
@@ -56,6 +58,8 @@ class Choice(Protocol):
 
     def __call__(self, tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None: ...
 
+
+log = logging.getLogger(__name__)
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 IDEMPOTENCY_KEY_FORM: Final = re.compile(r"[ -~]{1,255}")
@@ -70,17 +74,20 @@ async def take_in(call: Call[Any], letter: NewLetter) -> Response:
     key, rules = idempotency_key(call), call.services.settings.rules
     try:
         await sight.check_letter(call.services.store, call.key, letter)
-        view, repeated = await call.deed.write_and(
-            lambda accepted: None if accepted[1] else {"message_id": accepted[0].id},
-            _accept,
-            call.account_id,
-            letter,
-            key,
-            rules,
-            call.now,
-        )
+        with span("accept") as step:
+            view, repeated = await call.deed.write_and(
+                lambda accepted: None if accepted[1] else {"message_id": accepted[0].id},
+                _accept,
+                call.account_id,
+                letter,
+                key,
+                rules,
+                call.now,
+            )
+            step.say(message_id=view.id, repeated=repeated)
     except LetterRefused as error:
         raise refused(error) from error
+    log.info("letter accepted", extra={"message_id": view.id, "repeated": repeated})
     headers = {"location": f"/v1/messages/{view.id}"} | ({"idempotent-replayed": "true"} if repeated else {})
     return json_response(view, HTTPStatus.ACCEPTED, headers)
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import re
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,11 +12,14 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import tracing
 from gateway.http.problem_types import BAD_REQUEST, BODY_TOO_LARGE
 from gateway.http.problems import Problem, log_unforeseen, request_id, response_for
 from gateway.settings import Settings
 from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
 from subscriptions.notifications import MAX_RICH_BODY_BYTES
+
+log = logging.getLogger(__name__)
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -25,6 +30,8 @@ OTHER_BODIES: Final = 256 * KIB
 DISCARD_FOR_S: Final = 0.5
 QUIET_AFTER_S: Final = 0.1
 
+TELLING: Final = frozenset({b"x-request-id", b"traceparent"})
+DOORS: Final = frozenset({NOTIFICATIONS, LIFECYCLE})
 GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
@@ -37,7 +44,11 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 
 
 class RequestId:
-    """Names each request: by the caller's own `x-request-id` when it is a plain word, else afresh."""
+    """Names each request: by the caller's own `x-request-id` when it is a plain word, else afresh.
+
+    All that is logged and written down for it carries that, and the trace of the caller's `traceparent`; of what comes
+    in at Graph's doors, whose senders are not known yet, a trace of our own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -46,16 +57,29 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        name = given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        given = {name: value for name, value in scope["headers"] if name in TELLING}
+        name = given.get(b"x-request-id", b"").decode("latin-1")
+        name = name if GIVEN_ID.fullmatch(name) else uuid.uuid4().hex
+        traceparent = None if scope["path"] in DOORS else given.get(b"traceparent", b"").decode("latin-1")
         scope.setdefault("state", {})["request_id"] = name
+        began = time.perf_counter()
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["x-request-id"] = name
+                _log_answer(scope, message["status"], began)
             await send(message)
 
-        await self._app(scope, receive, named)
+        with tracing.begun(name, traceparent=traceparent):
+            await self._app(scope, receive, named)
+
+
+def _log_answer(scope: Scope, status: int, began: float) -> None:
+    """The route as it is declared: a path can name a student."""
+    if log.isEnabledFor(logging.DEBUG):
+        route = getattr(scope.get("route"), "path", None)
+        took_ms = round((time.perf_counter() - began) * 1000, 1)
+        log.debug("answered", extra={"method": scope["method"], "route": route, "status": status, "took_ms": took_ms})
 
 
 class SecurityHeaders:

@@ -224,6 +224,4 @@ def log_unforeseen(error: Exception, instance: str) -> None:
     """Write down where it happened. Not the exception's text: it can hold what no log may hold."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
-    log.error(
-        "unforeseen error", extra={"http_request_id": instance, "error": type(error).__qualname__, "frames": where}
-    )
+    log.error("unforeseen error", extra={"request_id": instance, "error": type(error).__qualname__, "frames": where})

@@ -10,6 +10,7 @@ from typing import Final
 
 from starlette.responses import StreamingResponse
 
+from gateway import tracing
 from gateway.http.services import Services
 from gateway.waiting import first_of
 from storage import events
@@ -39,6 +40,13 @@ def event_stream(
     )
 
 
+def told_live(event: Event) -> None:
+    """The last step of its trace: somebody sees it now."""
+    tracing.mark(
+        "live update", of=event.origin.traceparent or "", facts={"event": event.type, "message_id": event.message_id}
+    )
+
+
 async def _messages(
     services: Services,
     account_id: str,
@@ -55,6 +63,7 @@ async def _messages(
             for event in found:
                 after = event.seq
                 yield to_lines(event)
+                told_live(event)
             if found:
                 spoke_at = services.clock.now()
                 continue

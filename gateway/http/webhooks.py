@@ -20,6 +20,7 @@ from gateway.http.problem_types import UNAVAILABLE
 from gateway.http.problems import Problem
 from gateway.http.room import Room
 from gateway.http.services import Services
+from gateway.tracing import span
 from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
 from subscriptions.handshake import BadHandshake, handshake_answer
 from subscriptions.receiver import Receipt
@@ -48,7 +49,10 @@ def _door(
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 async with room.body_of(request) as body:
-                    measures.received(await keep(body))
+                    with span("notification", bytes=len(body)) as step:
+                        receipt = await keep(body)
+                        step.say(kept=receipt.kept, refused=receipt.refused, ignored=receipt.ignored)
+                    measures.received(receipt)
         except TimeoutError:
             raise Problem(UNAVAILABLE, "The notifications could not be kept in time.") from None
         return Response(status_code=HTTPStatus.ACCEPTED)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.graph import GraphError, NotFound, OverBudget, TokenError, Unreachable
 from gateway.graph import Message as Item
@@ -19,6 +20,7 @@ from gateway.sending.looking import Found, GraphSource, Mailer, look
 from gateway.sending.machine import State, is_held
 from gateway.sending.rules import Allowance
 from gateway.steady import SteadyStore
+from gateway.tracing import span
 from storage import StorageUnavailable, Store, outbox
 from storage.attachments import LetterAttachment
 from storage.outbox import Letter
@@ -41,6 +43,11 @@ class Carrier:
 
     async def carry(self, claim: Claim) -> None:
         """Do what this letter needs now; whatever happens, it is handed back. Nothing is raised but cancellation."""
+        letter = claim.letter
+        with tracing.taken_up(letter.origin, message_id=letter.message_id, mailbox_id=letter.mailbox_id):
+            await self._carry(claim)
+
+    async def _carry(self, claim: Claim) -> None:
         try:
             async with asyncio.timeout(CARRY_LIMIT.total_seconds()):
                 await self._advance(claim)
@@ -85,7 +92,8 @@ class Carrier:
         letter: Letter | None = claim.letter
         separate, fresh = content.separate, False
         if claim.letter.state == State.DRAFTING:
-            item, fresh = await self._draft(graph, claim, content)
+            with span("draft", attempt=claim.letter.attempts):
+                item, fresh = await self._draft(graph, claim, content)
             if item is None:
                 return None
             if not attaches:
@@ -160,7 +168,8 @@ class Carrier:
     ) -> bool:
         """Whether the draft has all of its attachments now."""
         try:
-            await self._attacher.complete(graph, claim, letter.graph_id or "", separate, fresh=fresh)
+            with span("upload", attachments=len(separate), bytes=sum(one.size for one in separate)):
+                await self._attacher.complete(graph, claim, letter.graph_id or "", separate, fresh=fresh)
         except Damaged:
             await self._give_up(claim, ask("attachment_damaged"))
             return False
@@ -186,7 +195,8 @@ class Carrier:
 
     async def _submit(self, graph: Mailer, claim: Claim, letter: Letter) -> None:
         try:
-            await graph.send_draft(claim.user, letter.graph_id or "")
+            with span("submit", attempt=letter.attempts, submits=letter.submits):
+                await graph.send_draft(claim.user, letter.graph_id or "")
         except (TokenError, OverBudget) as failure:
             await self._not_sent(letter, failure)
         except Unreachable as failure:
@@ -212,8 +222,10 @@ class Carrier:
     async def _look(self, claim: Claim) -> None:
         letter = claim.letter
         try:
-            graph = await self._graphs.graph(letter.account_id)
-            found = await look(graph, claim.user, letter)
+            with span("reconcile", state=letter.state, attempt=letter.attempts) as step:
+                graph = await self._graphs.graph(letter.account_id)
+                found = await look(graph, claim.user, letter)
+                step.say(sent=found.sent is not None, drafts=len(found.drafts))
         except FAILURES as failure:
             log.warning("letter could not be looked for", extra={**_fields(letter), **_why(failure)})
             verdict = judge(failure, letter.attempts)
@@ -222,6 +234,7 @@ class Carrier:
         if found.sent is not None:
             await self._steady.write(commits.seen_sent, letter, found.sent, now=self._clock.now())
             log.info("letter found sent", extra=_fields(letter))
+            tracing.mark("seen in Sent", facts={"message_id": letter.message_id})
         elif found.proves_a_draft(letter):
             await self._steady.write(commits.seen_draft, letter, now=self._clock.now())
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from gateway.sending import machine
 from gateway.sending.machine import State
@@ -11,6 +11,8 @@ from gateway.sending.record import tell, tell_that, write_down
 from storage import Transaction, messages, outbox, threads
 from storage.messages import Attachment
 from storage.outbox import Letter
+
+SENT_BEFORE: Final = (State.SENT, State.BOUNCED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +43,23 @@ def letter_of(tx: Transaction, account_id: str, mailbox_id: str, item: SentItem)
     return None
 
 
-def recognise_sent(tx: Transaction, account_id: str, mailbox_id: str, item: SentItem, *, now: datetime) -> bool:
-    """If the item is a letter of ours, note that it was sent and which item it is; whether it was one.
+def recognise_sent(
+    tx: Transaction, account_id: str, mailbox_id: str, item: SentItem, *, now: datetime
+) -> Letter | None:
+    """If the item is a letter of ours, note that it was sent and which item it is; the letter as it was before that.
 
     For what the puller sees in Sent Items. May be told of the same item often. A draft proves nothing and changes
     nothing; anything else heals even a letter that needs review, or that had been given up.
     """
     letter = letter_of(tx, account_id, mailbox_id, item)
-    if letter is None:
-        return False
-    if not item.is_draft:
+    if letter is not None and not item.is_draft:
         mark_sent(tx, letter, item, now=now)
-    return True
+    return letter
 
 
 def mark_sent(tx: Transaction, letter: Letter, item: SentItem, *, now: datetime) -> None:
     """The letter is this item, which is no draft. Known before: only what is newer of the item is kept."""
-    known = letter.state in (State.SENT, State.BOUNCED)
+    known = letter.state in SENT_BEFORE
     identify(tx, letter, item, message_at=None if known else item.sent_at, now=now)
     if not known:
         write_down(

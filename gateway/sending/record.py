@@ -66,5 +66,6 @@ def tell_that(tx: Transaction, letter: Letter, event: str, now: datetime, **data
         thread_id=letter.thread_id,
         message_id=letter.message_id,
         data={"status": shown(letter.state), **({} if code is None else {"code": code}), **data},
+        origin=letter.origin,
         now=now,
     )

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import storage
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError
@@ -109,7 +110,11 @@ class RoundTrips:
     async def clean_due(self) -> int:
         """Delete from the mailboxes what is over; of how many nothing is left. Raises `StorageUnavailable`."""
         due = await self._store.read(trips.to_clean, self._clock.now(), limit=CLEAN_AT_ONCE)
-        return sum([await self._clean(trip) for trip in due])
+        cleaned = 0
+        for trip in due:
+            with tracing.begun(round_trip_id=trip.id, mailbox_id=trip.mailbox_id):
+                cleaned += await self._clean(trip)
+        return cleaned
 
     async def _clean(self, trip: RoundTrip) -> bool:
         """Every copy there is, in whatever folder; a letter that may still leave is looked for again."""

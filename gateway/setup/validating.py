@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 import storage
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, TokenError
@@ -86,7 +87,8 @@ class Validating:
 
     async def _do(self, item: Item) -> bool:
         try:
-            tried = await self._try(item.account_id, item.address)
+            with tracing.begun():
+                tried = await self._try(item.account_id, item.address)
             await self._store.write(
                 validations.done,
                 item,

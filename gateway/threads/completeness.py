@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, Message, TokenError
@@ -96,7 +97,10 @@ class CompletenessCheck:
         return len(due)
 
     async def _check_account(self, account_id: str) -> None:
-        checked = [await self._check_mailbox(one) for one in await self._store.read(list_validated, account_id)]
+        checked = []
+        for one in await self._store.read(list_validated, account_id):
+            with tracing.begun(mailbox_id=one.id):
+                checked.append(await self._check_mailbox(one))
         await self._store.write(_done, account_id, went_well=all(checked), now=self._clock.now())
 
     async def _check_mailbox(self, mailbox: Mailbox) -> bool:

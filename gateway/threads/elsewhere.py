@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, MailFolder, Message, TokenError
@@ -87,8 +88,9 @@ class Elsewhere:
         found = 0
         for mailbox in await self._store.read(mailboxes.list_validated, account_id):
             try:
-                async with asyncio.timeout(ROUND_LIMIT.total_seconds()):
-                    found += await self._look_into(mailbox)
+                with tracing.begun(mailbox_id=mailbox.id):
+                    async with asyncio.timeout(ROUND_LIMIT.total_seconds()):
+                        found += await self._look_into(mailbox)
             except NotConnected:
                 break
             except (GraphError, TokenError, TimeoutError) as error:

@@ -13,6 +13,7 @@ from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
 from storage import Conflict, Transaction, folders, hints, messages, round_trips, threads
 from storage.hints import HintOutcome, NewHint
+from storage.origins import Origin
 
 # Notifications overtake the mail they are about; what is not there after this long has been deleted or moved on.
 VISIBLE_WITHIN: Final = timedelta(minutes=5)
@@ -25,7 +26,8 @@ DELETED: Final = "deleted"  # a change type of Graph's
 class Kept:
     """How many mails came to which end. `unannounced`: of those stored, how many no notification had told of.
 
-    `stumbled`: what a fault of ours kept from being stored, and which. `begins_again`: the folder does.
+    `stumbled`: what a fault of ours kept from being stored, and which. `begins_again`: the folder does. `seen_sent`:
+    the letters that turned out to be sent, and the request that each was posted by.
     """
 
     stored: int
@@ -35,6 +37,7 @@ class Kept:
     unannounced: int = 0
     stumbled: tuple[tuple[str, str], ...] = ()
     begins_again: bool = False
+    seen_sent: tuple[tuple[str, Origin], ...] = ()
 
 
 def keep(
@@ -73,6 +76,7 @@ def keep(
         unannounced=ends.unannounced,
         stumbled=tuple(stumbled.items()),
         begins_again=not goes_on,
+        seen_sent=tuple(ends.seen_sent),
     )
 
 
@@ -84,6 +88,7 @@ class _Ends:
     unrelated: set[str]
     stumbled: dict[str, str] = field(default_factory=dict)
     unannounced: int = 0
+    seen_sent: list[tuple[str, Origin]] = field(default_factory=list)
 
 
 def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
@@ -96,6 +101,8 @@ def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
             ends.stumbled[item.id] = type(settled).__name__
             continue
         (ends.stored if settled.outcome is Outcome.STORED else ends.unrelated).add(item.id)
+        if settled.seen_sent is not None:
+            ends.seen_sent.append(settled.seen_sent)
         if settled.thread_id:
             touched.add(settled.thread_id)
             if watched.is_inbox:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.graph import Cloud, Message, UnexpectedAnswer
 from gateway.rich import Opener
@@ -125,7 +126,8 @@ class Openings:
         """Whatever happens to it, its hints are closed or due when this ends."""
         try:
             try:
-                shown = await self._shown(sealed)
+                with tracing.begun():
+                    shown = await self._shown(sealed)
             except Exception as error:
                 log.exception("opening stumbled")
                 shown = _all(sealed, type(error).__name__)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from gateway.graph import Message as Item
 from gateway.sending.draft import TAG
-from gateway.sending.recognise import SentItem, recognise_sent
+from gateway.sending.recognise import SENT_BEFORE, SentItem, recognise_sent
 from gateway.threads import incoming
 from gateway.threads.belonging import let_in, take_part
 from gateway.threads.erased import is_erased
@@ -37,8 +37,10 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
         sent_at=item.sent_at,
         attachments=None if item.attachments is None else attachments(item),
     )
-    if recognise_sent(tx, account_id, mailbox_id, letter, now=now):
-        return Settled(outcome=Outcome.STORED)
+    known = recognise_sent(tx, account_id, mailbox_id, letter, now=now)
+    if known is not None:
+        is_news = known.state not in SENT_BEFORE
+        return Settled(outcome=Outcome.STORED, seen_sent=(known.message_id, known.origin) if is_news else None)
     if messages.by_graph_id(tx, mailbox_id, item.id) is not None:
         return Settled(outcome=Outcome.STORED)
     if is_erased(tx, watched.mailbox, item):

@@ -5,12 +5,14 @@ by whoever finds the lease run out. Everything a pull has done so far is in the 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import BadRequest, DeltaPage, ForeignUrl, Gone, GraphError, Message, TokenError
@@ -20,10 +22,12 @@ from gateway.threads.keep import DELETED, Kept, keep
 from gateway.threads.problems import plainly, wait_after
 from gateway.threads.rounds import Page
 from gateway.threads.sift import Sieve, Sifted, Watched
+from gateway.tracing import span
 from gateway.waiting import first_of, under_way
 from storage import Conflict, StorageUnavailable, Store, Transaction, folders, gaps, hints, mailboxes
 from storage.folders import Folder
 from storage.gaps import Reason
+from storage.origins import Origin
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ HINTS_AT_ONCE: Final = 200
 # So long the copies of letters that leave one after the other are gathered before Sent Items are asked for them: of the
 # 30 letters that Microsoft lets a mailbox send in a minute, five share a call. A letter alone is looked for at once.
 GATHER: Final = timedelta(seconds=10)
+MOST_LINKS: Final = 20  # of a span, to the notifications that a pull serves
 OVERLAP: Final = timedelta(days=1)  # a folder begun again starts this much before its last pull
 STORE_RETRY: Final = timedelta(seconds=5)
 AT_ONCE_AGAIN: Final = timedelta(0)
@@ -117,7 +122,22 @@ class Puller:
         return await self._store.read(folders.next_due, now=self._clock.now(), gather=GATHER)
 
     async def _pull(self, folder: Folder) -> None:
-        """Pull a claimed folder and hand it back."""
+        """Pull a claimed folder and hand it back: a step of the trace of the notification that has waited longest."""
+        told = await self._told(folder)
+        first = Origin(traceparent=next(iter(told), None))
+        with (
+            tracing.taken_up(first, folder_id=folder.id, mailbox_id=folder.mailbox_id),
+            span("pull", links=told[1:], notifications=len(told)),
+        ):
+            await self._pull_and_hand_back(folder)
+
+    async def _told(self, folder: Folder) -> list[str]:
+        """The traces of the notifications that the pull serves; it is no reason not to pull that they are not known."""
+        with contextlib.suppress(StorageUnavailable):
+            return await self._store.read(hints.origins, folder.id, self._clock.now(), limit=MOST_LINKS)
+        return []
+
+    async def _pull_and_hand_back(self, folder: Folder) -> None:
         try:
             async with asyncio.timeout(PULL_LIMIT.total_seconds()):
                 more = await self._follow(folder)
@@ -189,7 +209,9 @@ class Puller:
 
     async def _sift(self, sieve: Sieve, watched: Watched, answer: DeltaPage) -> Sifted:
         """One page. What Graph told in a way that we do not understand is looked at again, by itself."""
-        sifted = await sieve.sift([item for item in answer.items if isinstance(item, Message)])
+        with span("fetch", items=len(answer.items)) as step:
+            sifted = await sieve.sift([item for item in answer.items if isinstance(item, Message)])
+            step.say(ours=len(sifted.ours), unrelated=len(sifted.unrelated))
         unreadable = frozenset(item.id for item in answer.unreadable if item.id)
         if answer.unreadable:
             told = {"folder_id": watched.folder.id, "graph_ids": sorted(unreadable)}
@@ -201,12 +223,18 @@ class Puller:
         due = await self._store.read(hints.due, watched.folder.id, self._clock.now(), limit=HINTS_AT_ONCE)
         if due:
             deleted = {hint.message_id for hint in due if hint.change_type == DELETED}
-            found = await sieve.look_up({hint.message_id for hint in due}, deleted=deleted)
+            with span("fetch", items=len(due)):
+                found = await sieve.look_up({hint.message_id for hint in due}, deleted=deleted)
             await self._keep(watched, found, None)
         return len(due) == HINTS_AT_ONCE
 
     async def _keep(self, watched: Watched, sifted: Sifted, page: Page | None) -> Kept:
-        kept = await self._store.write(keep, watched, sifted, owner=self._owner, page=page, now=self._clock.now())
+        with span("store") as step:
+            kept = await self._store.write(keep, watched, sifted, owner=self._owner, page=page, now=self._clock.now())
+            step.say(stored=kept.stored, unrelated=kept.unrelated, again=kept.again, gone=kept.gone)
+        for message_id, origin in kept.seen_sent:
+            log.info("letter seen in Sent Items", extra={"message_id": message_id, **_named(origin)})
+            tracing.mark("seen in Sent", of=origin.traceparent or "", facts={"message_id": message_id})
         for graph_id, error in kept.stumbled:
             log.error("mail not stored", extra={"graph_id": graph_id, "error": error})
         if kept.stored or kept.again or kept.gone:
@@ -221,6 +249,13 @@ class Puller:
             told = {"folder_id": watched.folder.id, "mails": kept.unannounced}
             log.warning("mail came that no notification had announced", extra=told)
         return kept
+
+
+def _named(origin: Origin) -> dict[str, str]:
+    """The letter's own ids: the pull that saw it has others."""
+    trace = tracing.parse(origin.traceparent)
+    named = {"request_id": origin.request_id, "trace_id": None if trace is None else trace.trace_id}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 async def _ask(graph: MailReader, watched: Watched, link: str | None) -> DeltaPage:

@@ -14,6 +14,7 @@ from gateway.threads.sift import Watched
 from storage import Transaction, acts, messages
 from storage.ids import new_id
 from storage.messages import Attachment, Direction, Kind, Message, Placement, Recipients
+from storage.origins import Origin
 from storage.threads import Address
 
 ATTACHMENT_KINDS: Final = {AttachmentKind.ITEM: "item", AttachmentKind.REFERENCE: "reference"}
@@ -28,11 +29,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """`thread_id` names the thread that has changed. `remembered`: its conversation has just become that thread's."""
+    """`thread_id` names the thread that has changed. `remembered`: its conversation has just become that thread's.
+
+    `seen_sent`: it is a letter of ours, which was not known to be sent before, by the request that it was posted by.
+    """
 
     outcome: Outcome
     thread_id: str | None = None
     remembered: bool = False
+    seen_sent: tuple[str, Origin] | None = None
 
 
 def as_message(

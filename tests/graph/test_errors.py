@@ -156,7 +156,7 @@ def test_what_support_asks_for_comes_from_the_headers():
         "error": "Throttled",
         "status": 429,
         "code": "ApplicationThrottled",
-        "request_id": "r-1",
+        "graph_request_id": "r-1",
         "date": A_MONDAY.isoformat(),
         "retry_after_s": 17.0,
         "diagnostic": '{"ServerInfo":{}}',

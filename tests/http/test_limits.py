@@ -142,7 +142,7 @@ async def test_an_error_that_nobody_foresaw_tells_nothing(scene: Scene, caplog: 
     assert "S1001" not in answer.text + caplog.text
     [record] = [record for record in caplog.records if record.name == "gateway.http.problems"]
     fields = record.__dict__
-    assert (fields["error"], fields["http_request_id"]) == ("RuntimeError", answer.headers["x-request-id"])
+    assert (fields["error"], fields["request_id"]) == ("RuntimeError", answer.headers["x-request-id"])
     assert any("scene.py" in frame for frame in fields["frames"])
 
 

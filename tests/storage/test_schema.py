@@ -209,6 +209,11 @@ NONSENSE = [
     ("mailbox_aliases", {"address": ""}),
     ("mailbox_aliases", {"mailbox_id": "mbx_of_nobody"}),
     ("snoozes", {"reason": ""}),
+    # the log, and what followed through it
+    ("outbox", {"traceparent": "00-x"}),
+    ("outbox", {"request_id": ""}),
+    ("events", {"request_id": "x" * 129}),
+    ("hints", {"traceparent": "00-x"}),
     ("snoozes", {"snoozed_by": ""}),
     ("threads", {"self_test": 2}),
     ("preferences", {"self_test": 2}),

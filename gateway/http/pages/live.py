@@ -3,16 +3,17 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from gateway.http.services import Services
-from gateway.http.stream import HEARTBEAT, RETRY_MS
+from gateway.http.stream import HEARTBEAT, RETRY_MS, told_live
 from gateway.waiting import first_of
 from storage import Transaction, events
+from storage.events import Event
 from storage.threads import Object
 
 BATCH: Final = 200
@@ -26,6 +27,7 @@ class News:
     seq: int
     threads: dict[str, str]
     all_read: bool
+    events: Sequence[Event] = ()
 
 
 def read_news(tx: Transaction, account_id: str, what: Object, after: int) -> News:
@@ -35,7 +37,7 @@ def read_news(tx: Transaction, account_id: str, what: Object, after: int) -> New
     all_read = len(found) < BATCH
     # Only the last mention counts, so a thread that is mentioned again moves to the end.
     latest = {event.thread_id: event.type for event in found if event.thread_id is not None}
-    return News(seq=last if all_read else found[-1].seq, threads=latest, all_read=all_read)
+    return News(seq=last if all_read else found[-1].seq, threads=latest, all_read=all_read, events=found)
 
 
 async def live(
@@ -50,6 +52,8 @@ async def live(
             after = news.seq
             for line in messages(news):
                 yield line
+            for event in news.events:
+                told_live(event)
             if services.stopping.is_set():
                 return
             if not news.all_read:
