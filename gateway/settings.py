@@ -14,11 +14,13 @@ from typing import Any, Final
 from gateway.graph import LARGEST_ATTACHMENT, Limits, check_origin
 from gateway.host.targets import Network, networks
 from gateway.sending.rules import Allowance, Rules
+from gateway.tracing.export import is_wanted
 from storage.vault import MasterKey
 
 PREFIX: Final = "GATEWAY_"
 SWITCH: Final = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("auto", "json", "pretty")
 SHORTEST_SWEEP: Final = timedelta(seconds=10)
 SHORTEST_ELSEWHERE: Final = timedelta(minutes=1)
 LONGEST_INTERVAL: Final = timedelta(days=1)
@@ -46,6 +48,7 @@ class Settings:
     login_url: str | None = None
     ca_file: Path | None = None
     log_level: str = "info"
+    log_format: str = "auto"
     sweep_interval: timedelta = timedelta(seconds=600)
     elsewhere_interval: timedelta = timedelta(hours=1)
     embed_hosts: tuple[str, ...] = ()
@@ -61,6 +64,7 @@ class Settings:
     requests_per_10_minutes: int = Limits().requests
     upload_bytes_per_5_minutes: int = Limits().upload_bytes
     webhook_networks: tuple[Network, ...] = ()
+    traces: bool = False  # by OpenTelemetry's own variables
 
     @property
     def rules(self) -> Rules:
@@ -153,6 +157,12 @@ def _log_level(text: str) -> str:
     return text.lower()
 
 
+def _log_format(text: str) -> str:
+    if text.lower() not in LOG_FORMATS:
+        raise ValueError(f"“{text}” is none of {', '.join(LOG_FORMATS)}.")
+    return text.lower()
+
+
 def _switch(text: str) -> bool:
     if text.lower() not in SWITCH:
         raise ValueError(f"“{text}” is neither on nor off.")
@@ -216,6 +226,12 @@ SETTINGS: Final = (
         help="A PEM file of certificate authorities to trust beside the usual ones.",
     ),
     Setting(name="log_level", default="info", read=_log_level, help="debug, info, warning or error."),
+    Setting(
+        name="log_format",
+        default="auto",
+        read=_log_format,
+        help="json: a line of JSON for each entry; pretty: for people; auto: pretty where stdout is a terminal.",
+    ),
     Setting(
         name="sweep_interval",
         default="600",
@@ -331,7 +347,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
             problems.append(f"{setting.variable}: {error}")
     if problems:
         raise BadSettings(problems)
-    return Settings(**values)
+    return Settings(**values, traces=is_wanted(env))
 
 
 def _text_of(setting: Setting, env: Mapping[str, str]) -> str:

@@ -31,6 +31,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
             "GATEWAY_LOGIN_URL": "http://localhost:9001",
             "GATEWAY_CA_FILE": str(ca_file),
             "GATEWAY_LOG_LEVEL": "DEBUG",
+            "GATEWAY_LOG_FORMAT": "Pretty",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
             "GATEWAY_SWEEP_INTERVAL": "60",
             "GATEWAY_ELSEWHERE_INTERVAL": "120",
             "GATEWAY_EMBED_HOSTS": "https://SELMA.school.example/, test.selma.example:8443 http://localhost:9000",
@@ -42,6 +44,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
     assert settings.master_key is not None
     assert settings.master_key.value == bytes(range(32))
     assert settings.log_level == "debug"
+    assert settings.log_format == "pretty"
+    assert settings.traces
     assert settings.sweep_interval == timedelta(minutes=1)
     assert settings.elsewhere_interval == timedelta(minutes=2)
     assert settings.embed_hosts == (

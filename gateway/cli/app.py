@@ -1,11 +1,26 @@
 """The commands, joined."""
 
+import logging
+import sys
 from typing import Annotated
 
 import typer
 
-from gateway import __version__
-from gateway.cli import account, batches, keys, mailboxes, master_key, outbox, privacy, running, subscriptions
+from gateway import __version__, logs
+from gateway.cli import (
+    account,
+    batches,
+    keys,
+    mailboxes,
+    master_key,
+    outbox,
+    privacy,
+    running,
+    subscriptions,
+)
+from gateway.cli.common import Exit
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,5 +58,11 @@ def version(
 
 
 def main() -> None:
-    """The entry point of `selma-gateway`."""
-    app()
+    """The entry point of `selma-gateway`. What a command prints is on stdout, what it logs on stderr."""
+    logs.set_up("warning", stream=sys.stderr)
+    try:
+        app()
+    except Exception:
+        # Not as Python tells it: the text of an error can quote the mail it choked on.
+        log.critical("ended by a fault", exc_info=True)
+        sys.exit(Exit.OUR_TROUBLE)

@@ -1,5 +1,6 @@
 """`selma-gateway serve`, `demo`, `sandbox`: the commands that stay."""
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
@@ -13,6 +14,7 @@ from gateway.main import serve as serve_gateway
 from gateway.sandbox import Behaviour
 from gateway.sandbox.serve import NotLoopback
 from gateway.sandbox.serve import serve as serve_sandbox
+from gateway.tracing.export import exporting
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Listen here instead; 0 takes any free port.")]
 
@@ -20,9 +22,10 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Listen here in
 def serve() -> None:
     """Run the gateway until it is told to stop (SIGTERM, Ctrl-C)."""
     settings = settings_or_exit()
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, stream=sys.stdout, style=settings.log_format)
     try:
-        run(serve_gateway(settings))
+        with exporting(settings.traces):
+            run(serve_gateway(settings))
     except OSError as error:
         give_up(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. Is it already running?")
 
@@ -30,8 +33,10 @@ def serve() -> None:
 def demo(port: Port = None) -> None:
     """Run the gateway with the built-in Microsoft 365 sandbox and a small school in it."""
     settings = settings_or_exit()
-    logs.set_up("warning" if settings.log_level == "info" else settings.log_level)
-    run(run_demo(settings if port is None else replace(settings, port=port)))
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    logs.set_up(level, stream=sys.stderr, style=settings.log_format)  # stdout is for the visitor
+    with exporting(settings.traces):
+        run(run_demo(settings if port is None else replace(settings, port=port)))
 
 
 def sandbox(

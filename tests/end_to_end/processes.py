@@ -25,7 +25,9 @@ class Ended(AssertionError):
 
 
 class Process:
-    """A running command. Its standard error is read line by line, as JSON logs; nothing is polled.
+    """A running command. What it logs is read line by line, as JSON; nothing is polled.
+
+    `serve` logs on stdout, and there its last words on stderr are read along; other commands log on stderr.
 
     `under` is a command that runs it, or becomes it: strace, nsenter.
     """
@@ -37,8 +39,9 @@ class Process:
             [*under, *COMMAND, *arguments],
             env=_environment(env),
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if "serve" in arguments else subprocess.PIPE,
         )
+        self._log = self.process.stderr or self.process.stdout
         self._is_under_another = bool(under)
         self.seen: list[bytes] = []
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -46,8 +49,8 @@ class Process:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        assert self._log is not None
+        for line in self._log:
             self._lines.put(line)
         self._lines.put(b"")
 
@@ -120,10 +123,9 @@ class Process:
     def _end(self) -> None:
         self.process.wait(timeout=self.PATIENCE_S)
         self._reader.join()
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.process.stdout.close()
-        self.process.stderr.close()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def _fields(line: bytes) -> dict[str, Any]:

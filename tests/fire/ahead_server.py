@@ -5,6 +5,7 @@ reads; nobody wants to wait for that.
 """
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -88,7 +89,7 @@ async def at_rest(store: Store, clock: AheadClock, patience_s: float) -> AtRest:
 async def serve(plan: AheadPlan) -> None:
     """Run until there is nothing to do; then say so, and end as on SIGTERM."""
     settings, clock, stop = from_env(plan.environment), AheadClock(timedelta(seconds=plan.ahead_s)), asyncio.Event()
-    logs.set_up("error")
+    logs.set_up("error", stream=sys.stderr)
     with listen(settings.host, settings.port) as listener:
         async with gateway(settings, clock=clock) as built, asyncio.TaskGroup() as group:
             running = group.create_task(run(built, listener, stop))

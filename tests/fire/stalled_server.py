@@ -5,6 +5,7 @@ SQLite itself says when a commit begins (`sqlite3.Connection.set_trace_callback`
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def stall(tx: Transaction, commit_s: float, *, sleep: Callable[[float], None] = 
 async def serve(plan: StalledPlan) -> None:
     """Run until killed; says its process id when it listens."""
     settings = from_env(plan.environment)
-    logs.set_up("critical")  # that the store is late is no news here
+    logs.set_up("critical", stream=sys.stderr)  # that the store is late is no news here
     with listen(settings.host, settings.port) as listener:
         async with gateway(settings) as built:
             await built.store.write(stall, plan.commit_s)
