@@ -29,6 +29,7 @@ from gateway.http.auditing import Trail
 from gateway.http.callers import Callers
 from gateway.http.door import Door
 from gateway.http.services import Services
+from gateway.levels import Levels
 from gateway.master_key import LiveKey, unlock
 from gateway.pace import Pace
 from gateway.privacy.desk import PrivacyDesk
@@ -100,6 +101,7 @@ class Gateway:
     deliverer: Deliverer
     mark: Mark
     callers: Callers
+    levels: Levels
     health: Health
     session_key: bytes
     stopping: asyncio.Event
@@ -107,6 +109,7 @@ class Gateway:
     async def recover(self) -> None:
         """Take up what the last run left: letters in hand, folders being pulled, and all mail since."""
         await self.mark.look()
+        await self.levels.begin()
         await self.budgets.open()
         await self.outbox.recover()
         await self.deliverer.recover()
@@ -146,6 +149,7 @@ class Gateway:
                 await self.budgets.keep()
                 await self.mark.keep()
                 await self.callers.keep(self.store)
+                await self.levels.keep()
                 await self.store.write(give_sign, now=self.clock.now())
             except storage.StorageUnavailable:
                 log.warning("books not kept: the store is not to be had")
@@ -286,6 +290,7 @@ async def gateway(
             deliverer=Deliverer(store, poster, key, clock),
             mark=Mark(settings.database, store, clock),
             callers=callers,
+            levels=Levels(store, clock, settings.log_level),
             health=health,
             stopping=stopping,
         )

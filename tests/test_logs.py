@@ -5,13 +5,20 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
+import storage
+from gateway.levels import CannotLog, Levels, duration, wish
 from gateway.logs import MUTE, OURS, JsonFormatter, PrettyFormatter, set_up
 from gateway.tracing import about, begun
+from storage import log_levels
+from storage.log_levels import LogLevel
+from tests.fakes.clock import FakeClock
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:
@@ -125,3 +132,47 @@ def test_what_nobody_catches_is_told_without_its_text() -> None:
     ended, in_thread = [orjson.loads(text) for text in stream.getvalue().splitlines()]
     assert (ended["level"], ended["exception"]) == ("critical", ["ExceptionGroup", "ValueError"])
     assert in_thread["exception"][0].startswith("ValueError at ")
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_a_level_holds_for_a_while_in_a_running_gateway_and_ends_by_itself(tmp_path: Path) -> None:
+    clock = FakeClock()
+    set_up("warning", stream=io.StringIO())
+    async with storage.open_store(tmp_path / "gateway.db") as store:
+        levels = Levels(store, clock, "warning")
+        graph = LogLevel(logger="gateway.graph", level="debug", until=clock.now() + duration("15m"))
+        all_of_it = LogLevel(logger="", level="info", until=clock.now() + duration("30s"))
+        await store.write(log_levels.set_for_a_while, graph)
+        await store.write(log_levels.set_for_a_while, all_of_it)
+
+        async def at_work() -> tuple[int, int]:
+            await levels.keep()
+            return (
+                logging.getLogger("gateway.graph.wire").getEffectiveLevel(),
+                logging.getLogger("subscriptions").getEffectiveLevel(),
+            )
+
+        assert await at_work() == (logging.DEBUG, logging.INFO)
+        clock.advance(timedelta(minutes=1))
+        assert await at_work() == (logging.DEBUG, logging.WARNING)
+        clock.advance(timedelta(minutes=15))
+        assert await at_work() == (logging.WARNING, logging.WARNING)
+        await store.write(log_levels.set_for_a_while, replace(graph, until=clock.now() + timedelta(hours=1)))
+        await levels.begin()  # a restart
+        assert await at_work() == (logging.WARNING, logging.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("level", "logger", "lasts"),
+    [
+        ("loud", "", "15m"),
+        ("debug", "httpx", "15m"),
+        ("debug", "gateway.x y", "15m"),
+        ("debug", "", "2d"),
+        ("debug", "", "0m"),
+        ("debug", "", "25h"),
+    ],
+)
+def test_what_cannot_be_logged_is_refused_with_a_reason(level: str, logger: str, lasts: str) -> None:
+    with pytest.raises(CannotLog):
+        wish(level, logger, lasts)

@@ -11,6 +11,7 @@ from gateway.cli import (
     account,
     batches,
     keys,
+    log_level,
     mailboxes,
     master_key,
     outbox,
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(running.serve)
 app.command()(running.demo)
 app.command()(running.sandbox)
+app.command("log-level")(log_level.log_level)
 app.add_typer(account.app, name="account")
 app.add_typer(mailboxes.app, name="mailboxes")
 app.add_typer(keys.app, name="keys")

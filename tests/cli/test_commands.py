@@ -180,6 +180,22 @@ def test_a_key_is_shown_once_and_can_be_revoked(shell: Shell) -> None:
     assert listed["revoked_at"] is not None
 
 
+def test_a_level_of_the_log_is_asked_for_shown_and_taken_back_and_the_audit_log_knows(shell: Shell) -> None:
+    assert "usual" in shell.run("log-level", "--help").output
+    assert shell.json("log-level") == {"setting": "info", "for_a_while": []}
+    assert "gateway.graph: debug until" in shell.run("log-level", "DEBUG", "--logger", "gateway.graph").stdout
+    [held] = shell.json("log-level")["for_a_while"]
+    assert (held["logger"], held["level"]) == ("gateway.graph", "debug")
+    assert "gateway.graph" in shell.run("log-level").stdout
+    refused = shell.run("log-level", "debug", "--logger", "httpx", "--for", "5m")
+    assert (refused.exit_code, "stays off" in refused.stderr) == (2, True)
+    assert shell.run("log-level", "usual").exit_code == 0
+    assert shell.json("log-level")["for_a_while"] == []
+    with closing(sqlite3.connect(shell.env["GATEWAY_DATABASE"])) as file:
+        acts = file.execute("SELECT act, via, targets ->> 'logger' FROM audit ORDER BY seq").fetchall()
+    assert acts == [("log_level.change", "command", "gateway.graph"), ("log_level.reset", "command", None)]
+
+
 def test_who_made_and_revoked_a_key_is_once_in_the_audit_log(shell: Shell) -> None:
     made = shell.json("keys", "create", "--scope", "send")
     assert shell.run("keys", "revoke", made["id"]).exit_code == 0

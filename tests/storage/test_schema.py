@@ -25,6 +25,7 @@ from storage import (
     held_reports,
     hints,
     idempotency_keys,
+    log_levels,
     mailboxes,
     messages,
     preferences,
@@ -40,6 +41,7 @@ from storage import (
 )
 from storage.database import Transaction
 from storage.hints import NewHint
+from storage.log_levels import LogLevel
 from storage.rich_troubles import RichTrouble
 from storage.vault import MasterKey, unlock
 from tests.fakes.clock import A_MONDAY
@@ -99,6 +101,7 @@ def scene(tx: Transaction) -> Scene:
         created_at=A_MONDAY,
     )
     snoozes.save(tx, nap)
+    log_levels.set_for_a_while(tx, LogLevel(logger="", level="debug", until=A_MONDAY))
     preferences.save(tx, scene.account_id, preferences.Preferences(alert_address="head@school.example"))
     round_trips.insert(
         tx,
@@ -149,13 +152,13 @@ def test_every_table_is_strict(tx: Transaction) -> None:
 
 
 def test_every_row_carries_its_account(tx: Transaction) -> None:
-    """But the accounts themselves, whose id it is, and the vault, which is the file's."""
+    """But the accounts themselves, whose id it is, the vault, which is the file's, and the process's own log levels."""
     without = {
         name
         for name in tables(tx)
         if ("account_id", 1) not in {(row["name"], row["notnull"]) for row in tx.execute(f"PRAGMA table_info({name})")}
     }
-    assert without == {"accounts", "vault"}
+    assert without == {"accounts", "log_levels", "vault"}
 
 
 def test_every_account_named_is_one_that_exists(tx: Transaction) -> None:
@@ -167,7 +170,7 @@ def test_every_account_named_is_one_that_exists(tx: Transaction) -> None:
             for row in tx.execute(f"PRAGMA foreign_key_list({name})")
         )
     }
-    assert naming == set(tables(tx)) - {"accounts", "vault"}
+    assert naming == set(tables(tx)) - {"accounts", "log_levels", "vault"}
 
 
 NONSENSE = [
@@ -210,6 +213,8 @@ NONSENSE = [
     ("mailbox_aliases", {"mailbox_id": "mbx_of_nobody"}),
     ("snoozes", {"reason": ""}),
     # the log, and what followed through it
+    ("log_levels", {"level": "loud"}),
+    ("log_levels", {"logger": "x" * 201}),
     ("outbox", {"traceparent": "00-x"}),
     ("outbox", {"request_id": ""}),
     ("events", {"request_id": "x" * 129}),
