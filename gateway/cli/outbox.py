@@ -12,6 +12,7 @@ from gateway.clock import SystemClock
 from gateway.sending import choices
 from gateway.sending.commits import doubt_all
 from gateway.sending.machine import State
+from gateway.tracing import parse
 from storage import Transaction, batches, mailboxes, messages, open_store, outbox
 from storage.messages import Message
 from storage.outbox import Letter
@@ -88,6 +89,8 @@ def show(message_id: str, account: AccountName = None, json: AsJson = False) -> 
         ["Next attempt", when(letter.next_attempt_at)],
         ["Taken by Microsoft 365", when(letter.submitted_at)],
         ["Seen in Sent Items", when(letter.sent_at)],
+        ["Posted by request", letter.origin.request_id or "–"],
+        ["Trace in the log", trace_id_of(letter) or "–"],
     ]
     print_table(["", ""], rows, empty="")
 
@@ -140,6 +143,12 @@ async def _done(act: str, choice: Choice, message_id: str, account: str | None) 
         return await at.write(act, lambda _: {"message_id": message_id}, chosen, at.account.id, at.clock.now())
 
 
+def trace_id_of(letter: Letter) -> str | None:
+    """By which the log can be searched."""
+    trace = parse(letter.origin.traceparent)
+    return None if trace is None else trace.trace_id
+
+
 def _problem(letter: Letter) -> str:
     return "" if letter.problem is None else str(letter.problem["explanation"])
 
@@ -176,6 +185,8 @@ def _whole_as_json(whole: Whole) -> dict[str, object]:
         "thread_id": whole.letter.thread_id,
         "send_at": whole.letter.send_at,
         "state_since": whole.letter.state_since,
+        "request_id": whole.letter.origin.request_id,
+        "trace_id": trace_id_of(whole.letter),
         "internet_message_id": whole.letter.internet_message_id,
     }
 

@@ -24,7 +24,10 @@ LAST_EVENT_ID: Final = "last-event-id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """Something that happened. `id` only grows; `data` holds ids and states, never mail."""
+    """Something that happened. `id` only grows; `data` holds ids and states, never mail.
+
+    `request_id` is the X-Request-Id of the request that began it, such as the one that posted the letter.
+    """
 
     id: str
     type: str
@@ -32,6 +35,7 @@ class EventView:
     message_id: str | None
     data: dict[str, Any]
     created_at: datetime
+    request_id: str | None = None
 
     @classmethod
     def of(cls, event: Event) -> Self:
@@ -43,6 +47,7 @@ class EventView:
             message_id=event.message_id,
             data=event.data,
             created_at=event.created_at,
+            request_id=event.origin.request_id,
         )
 
 

@@ -93,6 +93,12 @@ REQUEST_ID: Final[Mapping[str, Any]] = {
     "description": "Yours, for the gateway's log: 1 to 128 letters, digits and `._~-`. Anything else is ignored.",
     "schema": {"type": "string"},
 }
+TRACEPARENT: Final[Mapping[str, Any]] = {
+    "name": "traceparent",
+    "in": "header",
+    "description": "Your trace (W3C Trace Context): what follows from the request goes on with it, pushed events too.",
+    "schema": {"type": "string"},
+}
 OF_STATUS: Final[Mapping[int, Sequence[str]]] = {
     401: ("WWW-Authenticate",),
     429: ("Retry-After",),
@@ -238,7 +244,7 @@ def _parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
     ]
     if not operation.takes_body:
         found += _query(operation.takes)
-    return [*found, dict(REQUEST_ID)]
+    return [*found, dict(REQUEST_ID), dict(TRACEPARENT)]
 
 
 def _query(model: type[BaseModel]) -> list[dict[str, Any]]:

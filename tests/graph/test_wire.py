@@ -140,6 +140,7 @@ def test_preferences_share_one_header_with_the_immutable_id():
     headers = wire.headers(request, "secret-token", "guid")
     assert headers["Prefer"] == 'IdType="ImmutableId", odata.maxpagesize=50'
     assert headers["client-request-id"] == "guid"
+    assert headers["return-client-request-id"] == "true"
     assert "Content-Type" not in headers
 
 

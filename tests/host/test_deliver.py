@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.host.webhooks import HostWebhooks
+from gateway.tracing import begun, parse
 from storage import accounts, deliveries, events, webhooks
 from storage.deliveries import DeliveryState
 from storage.webhooks import WebhookState
@@ -24,6 +25,21 @@ async def test_an_event_is_pushed_signed_with_what_happened(scene: Scene) -> Non
         }
     }
     assert receiver.headers[0]["webhook-id"] == f"evt_{event_id}"
+    begun_by_us = parse(receiver.headers[0]["traceparent"])
+    assert begun_by_us is not None
+    assert "x-request-id" not in receiver.headers[0]
+
+
+async def test_a_receiver_is_told_which_request_began_it(scene: Scene) -> None:
+    _, receiver = await scene.add()
+    with begun("selma-77") as unit:
+        await scene.happens("message.sent")
+    await scene.deliverer.run_due()
+    [headers] = receiver.headers
+    told = parse(headers["traceparent"])
+    assert told is not None
+    assert (told.trace_id, headers["x-request-id"]) == (unit.trace.trace_id, "selma-77")
+    assert told.span_id != unit.trace.span_id
 
 
 async def test_what_happened_before_it_was_added_is_not_told(scene: Scene) -> None:

@@ -35,6 +35,7 @@ async def test_the_log_is_read_in_order_and_goes_on_from_a_cursor(scene: Scene, 
         "message_id": None,
         "data": {"n": 1},
         "created_at": "2026-03-02T09:00:00Z",
+        "request_id": None,
     }
     rest = (await api.get("/v1/events", params={"after": first["next"]})).json()
     assert [one["type"] for one in rest["items"]] == ["message.sent"]
