@@ -24,7 +24,7 @@ SILENT: Final = Silent()
 
 
 @contextmanager
-def span(name: str, *, links: Sequence[str | None] = (), **facts: Value | None) -> Iterator[Span | Silent]:
+def span(name: str, /, *, links: Sequence[str | None] = (), **facts: Value | None) -> Iterator[Span | Silent]:
     """Record what the block does as a step of the running unit. `links` are traceparents of others that it serves."""
     there, unit = recorder(), current()
     if there is None or unit is None:

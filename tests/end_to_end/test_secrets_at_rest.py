@@ -4,9 +4,6 @@ A real gateway is connected, its credential and its master key are rotated while
 it is killed so that its WAL stays; then every byte is searched, in each form that a secret could take.
 """
 
-import base64
-import binascii
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -15,35 +12,9 @@ import httpx
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.processes import a_letter, run, started, tried
 from tests.end_to_end.test_one_key import wait_until_sent
+from tests.fire.leaks import forms, hits
 
 WRONG = "Wr0ng~secret.value-that-Entra-does-not-know"
-
-
-def forms(secret: str) -> Iterator[tuple[str, bytes]]:
-    """A secret as it could stand somewhere; in base64 at each of its three places."""
-    raw = secret.encode()
-    yield "raw", raw
-    yield "backwards", raw[::-1]
-    yield "hex", binascii.hexlify(raw)
-    yield "HEX", binascii.hexlify(raw).upper()
-    for encoding in ("utf-16-le", "utf-16-be"):
-        yield encoding, secret.encode(encoding)
-    for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + raw)
-        whole = encoded[4 if shift else 0 : len(encoded) - 4]  # without what depends on the neighbours
-        yield f"base64+{shift}", whole
-        yield f"base64url+{shift}", whole.translate(bytes.maketrans(b"+/", b"-_"))
-
-
-def hits(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> list[str]:
-    """Which secret stands where, in which form."""
-    return [
-        f"{name} in {place} as {form}"
-        for name, secret in secrets.items()
-        for form, needle in forms(secret)
-        for place, content in places.items()
-        if needle in content
-    ]
 
 
 def test_the_search_finds_each_form() -> None:

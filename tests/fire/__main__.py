@@ -14,13 +14,14 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import jumps, kills, lossy, report, storm
+from tests.fire import canaries, jumps, kills, lossy, report, storm
 
 LETTERS: Final = 2000
 KILLS: Final = 500
 REPLIES: Final = 10_000
 NOTIFICATIONS: Final = 50_000
 JUMPS: Final = 20
+LETTERS_SUNG: Final = 200
 LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
 KILLS_SAYS: Final = """\
@@ -47,6 +48,13 @@ JUMPS_SAYS: Final = """\
 The wall clock of a real gateway and a real sandbox process jumps, on by days and back by hours (libfaketime), while
 their monotonic clocks go on. After each jump a reply comes in, half of them with no notification: it must be stored
 within a minute, once, and by then each folder must have a subscription with half of its life before it.
+"""
+CANARIES_SAYS: Final = """\
+A word of its own stands in each field that holds what people wrote, who they are, or a secret: in letters, attachments,
+replies, strangers' mail, searches, keys, cookies, bad requests and forged notifications, and in what Graph says of its
+faults. A real gateway logs all that it can, as JSON in its first life, which ends with a kill, and for people in its
+second; its traces go to a collector. Then its logs, metrics, health, problem bodies, traces, arguments and the errors
+of commands are searched for each word in each form, and its file too, where the words must be found.
 """
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -95,6 +103,10 @@ def arguments() -> argparse.Namespace:
     )
     jumping = command("jumps", "the wall clock jumps", JUMPS_SAYS, burn_jumps)
     jumping.add_argument("--jumps", dest="total", type=int, default=JUMPS, help="in all (%(default)s; 3 minutes)")
+    singing = command("canaries", "nothing private gets out", CANARIES_SAYS, burn_canaries)
+    singing.add_argument(
+        "--letters", dest="total", type=int, default=LETTERS_SUNG, help="in each life (%(default)s; 4 minutes)"
+    )
     return parser.parse_args()
 
 
@@ -133,6 +145,11 @@ def burn_storm(given: argparse.Namespace, folder: Path, watcher: Watcher) -> rep
 def burn_jumps(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
     """`jumps`."""
     return jumps.jump_about(jumps.Plan(jumps=given.total, seed=given.seed, folder=folder), watcher)
+
+
+def burn_canaries(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`canaries`."""
+    return canaries.burn(canaries.Plan(letters=given.total, seed=given.seed, folder=folder), watcher)
 
 
 def main() -> int:

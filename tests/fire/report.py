@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.numbers import Latency
+from tests.fire.canaries import Sung
 from tests.fire.jumps import Jumped
 from tests.fire.kills import Fire
 from tests.fire.lossy import Braved
@@ -17,11 +18,12 @@ from tests.fire.storm import Weathered
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
-Outcome: TypeAlias = Fire | Braved | Weathered | Jumped
+Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung
 PRAISE: Final[Mapping[type[Outcome], str]] = {
     Fire: "Nothing lost, nothing doubled, every file whole.",
     Braved: "Every reply is stored once, in its thread, and nothing else.",
     Weathered: "Every answer in time, nothing acknowledged and lost, every hint closed.",
+    Sung: "No canary stands where operators look, in any form.",
     Jumped: "After each jump every reply is stored once, and every folder watched.",
 }
 
@@ -62,6 +64,8 @@ def figures(outcome: Outcome) -> Mapping[str, str]:
             return of_storm(outcome)
         case Jumped():
             return of_jumps(outcome)
+        case Sung():
+            return of_canaries(outcome)
 
 
 def of_lossy(braved: Braved) -> Mapping[str, str]:
@@ -103,6 +107,18 @@ def of_jumps(jumped: Jumped) -> Mapping[str, str]:
         "stored": f"{jumped.stored}, {max(jumped.reply_s):.1f} s after a jump at most",
         "all subscribed to": f"{max(jumped.subscribed_s):.1f} s later at most",
         "at rest": f"{jumped.busy:.0%} of a processor",
+    }
+
+
+def of_canaries(sung: Sung) -> Mapping[str, str]:
+    """What `canaries` has to say."""
+    return {
+        "canaries": f"{sung.canaries}, in each form that a program could put them into",
+        "letters": f"{sung.plan.letters} in each of two lives, and batches",
+        "what happened": counts(sung.events),
+        "answers": counts(sung.statuses),
+        "faults at Microsoft": f"{sung.struck:,}",
+        "searched, bytes": counts(sung.searched),
     }
 
 

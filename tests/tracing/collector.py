@@ -1,4 +1,4 @@
-"""A tiny OpenTelemetry collector on loopback: it takes what is posted, and reads it with OpenTelemetry's own eyes."""
+"""Where spans end up in tests: in memory, or in a tiny OpenTelemetry collector on loopback."""
 
 import threading
 from collections.abc import Iterator
@@ -8,6 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from gateway.tracing import recording
+from gateway.tracing.export import recorder_of
 
 
 @dataclass(slots=True)
@@ -57,3 +63,13 @@ def collecting() -> Iterator[Collector]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def spans_kept() -> Iterator[InMemorySpanExporter]:
+    """Whatever is recorded meanwhile."""
+    kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    with recording(recorder_of(provider.get_tracer("test"))):
+        yield kept
+    provider.shutdown()

@@ -4,8 +4,8 @@ A whole gateway and a whole sandbox on one clock; the spans go where OpenTelemet
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,35 +13,22 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 
 from gateway.demo import make_key
 from gateway.http.pages.live import live
 from gateway.http.services import Services
 from gateway.logs import JsonFormatter
-from gateway.tracing import recording
-from gateway.tracing.export import recorder_of
 from storage import Transaction
 from storage.threads import Object, ObjectType
 from tests.fire.one_clock import Site, site
+from tests.tracing.collector import spans_kept
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 REQUEST = "selma-request-77"
 A_MOMENT = timedelta(seconds=10)
 WORDS = ("Arohanui", "pohutukawa", "student.example", "school.example", "S-4711", "offer.pdf")
-
-
-@contextmanager
-def spans_kept() -> Iterator[InMemorySpanExporter]:
-    """Whatever is recorded meanwhile."""
-    kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    with recording(recorder_of(provider.get_tracer("test"))):
-        yield kept
-    provider.shutdown()
 
 
 @asynccontextmanager
