@@ -126,6 +126,8 @@ async def test_a_reply_is_one_trace_from_graphs_post_to_the_page_that_shows_it(t
             box = at.sandbox.world.mailbox(at.school.mailboxes[0])
             [copy] = box.messages(box.well_known("sentitems").id)
             assert {trace_of(one) for one in named(kept.get_finished_spans(), "seen in Sent")} == {TRACE}
+            told = await at.gateway.store.read(events_of)
+            assert TRACE in (told["message.sent"] or ""), "seen by a pull, which has a trace of its own"
             kept.clear()
             at.sandbox.world.reply_to(copy, "pohutukawa", from_=at.school.students[0].address)
             await at.sandbox.settle()
