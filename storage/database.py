@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import aiosqlite
 
 from storage.errors import InUse, StorageUnavailable
+from storage.measures import Commit, Observer, Unobserved
 from storage.migrate import bring_up_to_date, is_up_to_date
 from storage.origins import NOWHERE, ORIGIN
 
@@ -47,10 +49,15 @@ class Transaction(sqlite3.Connection):
         self.row_factory = sqlite3.Row
         self.announced: set[str] = set()
         self.origin = NOWHERE
+        self.measured: list[tuple[str, float]] = []
 
     def announce(self, topic: str) -> None:
         """Tell whoever watches `topic` that something new is there, once this is committed."""
         self.announced.add(topic)
+
+    def measure(self, what: str, value: float) -> None:
+        """Tell whoever observes the store a number, once this is committed: a write may be run twice, or be undone."""
+        self.measured.append((what, value))
 
 
 def microseconds(moment: datetime) -> int:
@@ -107,6 +114,7 @@ class Store:
         self._work_came = asyncio.Event()
         self._closing = False
         self._watchers: dict[str, set[asyncio.Event]] = {}
+        self.observer: Observer = Unobserved()
 
     async def write(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in the next group and return its value once that is on disk.
@@ -158,6 +166,11 @@ class Store:
                     await self._cut_the_log()
 
     @property
+    def queued(self) -> int:
+        """How many writes wait for the next group, of `QUEUE_LIMIT`."""
+        return len(self._waiting)
+
+    @property
     def files(self) -> Sequence[Path]:
         """All that SQLite may have written into: the file, its log, and the log's index."""
         file = self._log.with_name(self._log.name.removesuffix("-wal"))
@@ -191,26 +204,29 @@ class Store:
         self._cut_from = self._long_log_bytes + (self._log_bytes() if busy else 0)
 
     async def _write_group(self, group: Sequence[_Waiting]) -> None:
-        topics: set[str] = set()
+        began = time.perf_counter()
         try:
-            outcomes = await self._writer.run(lambda tx: _in_one_commit(tx, [one.work for one in group], topics))
+            done = await self._writer.run(lambda tx: _in_one_commit(tx, [one.work for one in group]))
         except BaseException as error:
             for one in group:
                 if not one.done.done():
                     one.done.set_exception(_as_unavailable(error))
+            self.observer.failed(len(group))
             if not isinstance(error, Exception):
                 raise
             return
-        for one, outcome in zip(group, outcomes, strict=True):
+        for one, outcome in zip(group, done.outcomes, strict=True):
             if one.done.done():  # the waiter was cancelled; the write stands all the same
                 continue
             if isinstance(outcome, _Failure):
                 one.done.set_exception(outcome.error)
             else:
                 one.done.set_result(outcome)
-        for topic in topics:
+        for topic in done.topics:
             for event in self._watchers.get(topic, ()):
                 event.set()
+        took_s = time.perf_counter() - began
+        self.observer.committed(Commit(writes=len(group), took_s=took_s, disk_s=done.disk_s, measures=done.measures))
 
     def _close(self) -> None:
         self._closing = True
@@ -220,6 +236,14 @@ class Store:
 @dataclass(frozen=True, slots=True)
 class _Failure:
     error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    outcomes: list[Any]
+    topics: set[str]
+    measures: list[tuple[str, float]]
+    disk_s: float
 
 
 def _on_a_snapshot(tx: Transaction, work: Callable[[], T]) -> T:
@@ -234,7 +258,7 @@ def _on_a_snapshot(tx: Transaction, work: Callable[[], T]) -> T:
         _roll_back(tx)
 
 
-def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]], topics: set[str]) -> list[Any]:
+def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> _Done:
     """Run all works and commit once. One that fails is undone alone; a commit that fails undoes all."""
     try:
         try:
@@ -242,26 +266,26 @@ def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]
         except Exception:
             _roll_back(tx)
             outcomes = _each_for_itself(tx, works)
+        began = time.perf_counter()
         tx.execute("COMMIT")
     except BaseException:
         _roll_back(tx)
         raise
-    topics |= tx.announced
-    return outcomes
+    return _Done(outcomes, tx.announced, tx.measured, time.perf_counter() - began)
 
 
 def _all_together(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
-    tx.announced = set()
+    tx.announced, tx.measured = set(), []
     tx.execute("BEGIN IMMEDIATE")
     return [work(tx) for work in works]
 
 
 def _each_for_itself(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
-    tx.announced = set()
+    tx.announced, tx.measured = set(), []
     tx.execute("BEGIN IMMEDIATE")
     outcomes: list[Any] = []
     for work in works:
-        before = set(tx.announced)
+        before, measured = set(tx.announced), len(tx.measured)
         tx.execute("SAVEPOINT one")
         try:
             outcomes.append(work(tx))
@@ -270,6 +294,7 @@ def _each_for_itself(tx: Transaction, works: Sequence[Callable[[Transaction], An
                 raise
             tx.execute("ROLLBACK TO one")
             tx.announced = before
+            del tx.measured[measured:]
             outcomes.append(_Failure(_as_unavailable(error)))
         tx.execute("RELEASE one")
     return outcomes

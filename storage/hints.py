@@ -69,6 +69,9 @@ SELECT * FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL AND retry
 OPEN_ABOUT = "SELECT * FROM hints WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL"
 TOLD = "SELECT message_id FROM hints WHERE folder_id = :folder_id AND change_type = :change_type"
 TOLD_OF = "SELECT min(received_at) AS at FROM hints WHERE folder_id = :folder_id AND message_id = :message_id"
+OLDEST_OPEN = """
+SELECT count(*) AS count, min(received_at) AS oldest_at FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL
+"""
 NEXT_RETRY = "SELECT min(retry_at) AS at FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL"
 CLOSE = """
 UPDATE hints SET outcome = :outcome, closed_at = :now
@@ -149,6 +152,20 @@ def opened(tx: Transaction, folder_id: str, message_ids: Iterable[str]) -> froze
 def open_hints(tx: Transaction, folder_id: str, *, limit: int = 1000) -> list[Hint]:
     """Oldest first."""
     return [Hint.from_row(row) for row in tx.execute(OPEN, {"folder_id": folder_id, "limit": limit})]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What is still to be looked into: how much, since when the oldest."""
+
+    count: int
+    oldest_at: datetime | None
+
+
+def waiting(tx: Transaction, folder_id: str) -> Waiting:
+    """How far behind what Graph told of this folder we are."""
+    row = tx.execute(OLDEST_OPEN, {"folder_id": folder_id}).fetchone()
+    return Waiting(count=row["count"], oldest_at=moment_or_none(row["oldest_at"]))
 
 
 def insert_for_later(tx: Transaction, hint: NewHint, *, retry_at: datetime, now: datetime) -> None:

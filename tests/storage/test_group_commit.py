@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import storage
 from storage import Transaction, accounts, chores
 from storage.database import QUEUE_LIMIT
+from storage.measures import Commit
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import raw
 
@@ -284,3 +285,49 @@ class TestEnding:
             await opened.wait()
             task.cancel()
         assert task.cancelled()
+
+
+class Heard:
+    """An observer that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.commits: list[Commit] = []
+        self.failed_writes: list[int] = []
+
+    def committed(self, commit: Commit) -> None:
+        self.commits.append(commit)
+
+    def failed(self, writes: int) -> None:
+        self.failed_writes.append(writes)
+
+    @property
+    def measures(self) -> list[tuple[str, float]]:
+        return [one for commit in self.commits for one in commit.measures]
+
+
+async def test_whoever_observes_hears_of_each_group_and_once_of_what_its_writes_measured(store: storage.Store) -> None:
+    def measure(tx: Transaction, what: str) -> None:
+        tx.measure(what, 1.5)
+
+    def measure_and_break(tx: Transaction) -> None:
+        tx.measure("broken", 1)
+        add_and_break(tx, "broken")
+
+    store.observer = heard = Heard()
+    await all_together(store, lambda tx: measure(tx, "first"), measure_and_break, lambda tx: measure(tx, "last"))
+    assert heard.measures == [("first", 1.5), ("last", 1.5)]  # though the first has run twice
+    assert [commit.writes for commit in heard.commits] == [1, 3]
+    assert all(0 < commit.disk_s <= commit.took_s for commit in heard.commits)
+    assert heard.failed_writes == []
+
+
+async def test_whoever_observes_hears_of_a_group_of_which_nothing_was_kept(store: storage.Store) -> None:
+    def fill_the_disk(tx: Transaction) -> None:
+        tx.measure("lost", 1)
+        tx.execute("PRAGMA max_page_count = 1")
+        add(tx, "x" * 1_000_000)
+
+    store.observer = heard = Heard()
+    with pytest.raises(storage.StorageUnavailable):
+        await store.write(fill_the_disk)
+    assert (heard.commits, heard.failed_writes) == ([], [1])
