@@ -23,6 +23,7 @@ from gateway.graph import (
     GraphClient,
     MsalTokens,
     Observer,
+    OnWait,
     TokenError,
     TokenSource,
     endpoints_for,
@@ -70,6 +71,7 @@ class Connections:
         http: httpx.AsyncClient,
         login_http: httpx.Client,
         observer: Observer = lambda call: None,
+        on_wait: OnWait = lambda error: None,
         budgets: BudgetBook | None = None,
     ) -> None:
         self._budgets = budgets or BudgetBook(store, clock, settings.limits)
@@ -80,6 +82,7 @@ class Connections:
         self._http = http
         self._login_http = login_http
         self._observer = observer
+        self._on_wait = on_wait
         self._open: dict[str, Connection] = {}
         self._one_at_a_time = asyncio.Lock()
 
@@ -142,6 +145,7 @@ class Connections:
             endpoints.graph_url,
             clock=self._clock,
             observer=followed_by(self._observer),
+            on_wait=self._on_wait,
             budgets=self._budgets.of(account.id),
             new_request_id=tracing.client_request_id,
         )

@@ -32,7 +32,7 @@ from .signing_keys import SigningKeys, SigningKeysUnavailable
 from .subscriptions import Encryption
 from .token import MsalTokens, TokenSource, roles_of
 from .token_errors import OF_THE_CREDENTIAL, CredentialRefused, EntraUnavailable, TokenError, TokenErrorKind
-from .transport import Call, Observer
+from .transport import Call, Observer, OnWait
 from .types import DeltaPage, GraphSubscription, MailFolder, PasswordCredential, Profile, Removed, Unreadable, User
 from .uploads import LARGEST_ATTACHMENT, SMALLEST_SESSION, UPLOAD_PIECE, UploadSession
 
@@ -75,6 +75,7 @@ __all__ = [
     "MsalTokens",
     "NotFound",
     "Observer",
+    "OnWait",
     "OutOfSpace",
     "OverBudget",
     "PasswordCredential",

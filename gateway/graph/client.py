@@ -17,7 +17,7 @@ from .directory import Directory
 from .mail import Mail
 from .subscriptions import Subscriptions
 from .token import TokenSource
-from .transport import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Observer, Transport, ignore
+from .transport import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Observer, OnWait, Transport, ignore
 
 LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=15)
 TIMEOUT: Final = httpx.Timeout(30.0, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S)
@@ -37,7 +37,8 @@ class GraphClient(Applications, Directory, Mail, Attachments, Subscriptions):
     nothing sent, when that would take too long. `budgets` are the app's: give the same to all clients that use
     its client id, one after the other too. `new_request_id` makes a GUID for each request, which Graph is told.
 
-    The caller owns `http` (see `build_http`) and closes it. `observer` hears of every request, retries too.
+    The caller owns `http` (see `build_http`) and closes it. `observer` hears of every request, retries too; `on_wait`
+    of every answer, an item of a batch too, that asks to be left alone.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class GraphClient(Applications, Directory, Mail, Attachments, Subscriptions):
         clock: Clock,
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
         observer: Observer = ignore,
+        on_wait: OnWait = ignore,
         budgets: Budgets | None = None,
         new_request_id: Callable[[], str] = wire.new_request_id,
     ) -> None:
@@ -60,6 +62,7 @@ class GraphClient(Applications, Directory, Mail, Attachments, Subscriptions):
                 clock=clock,
                 random=random,
                 observer=observer,
+                on_wait=on_wait,
                 budgets=budgets or Budgets(clock),
                 new_request_id=new_request_id,
             )

@@ -50,9 +50,10 @@ class Call:
 
 
 Observer = Callable[[Call], None]
+OnWait = Callable[[GraphError], None]
 
 
-def ignore(_: Call) -> None:
+def ignore(_: object) -> None:
     """The observer of those who do not count."""
 
 
@@ -68,6 +69,7 @@ class Transport:
         clock: Clock,
         random: random.Random,
         observer: Observer,
+        on_wait: OnWait,
         budgets: Budgets,
         new_request_id: Callable[[], str] = wire.new_request_id,
     ) -> None:
@@ -77,6 +79,7 @@ class Transport:
         self._clock = clock
         self._random = random
         self._observer = observer
+        self._on_wait = on_wait
         self._budgets = budgets
         self._new_request_id = new_request_id
 
@@ -124,6 +127,8 @@ class Transport:
 
     def heed(self, mailbox: str | None, error: GraphError) -> None:
         """Leave a mailbox alone for as long as an answer about it asks."""
+        if error.retry_after is not None or isinstance(error, Throttled):
+            self._on_wait(error)
         if mailbox is not None and isinstance(error, Throttled) and error.retry_after is not None:
             self._budgets.of(mailbox).closed_for(error.retry_after)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from gateway.graph import Budgets, Call, GraphClient
+from gateway.graph import Budgets, Call, GraphClient, GraphError
 
 SAMPLES = Path(__file__).parent / "samples"
 GRAPH = "https://graph.microsoft.com"
@@ -111,6 +111,7 @@ class Setting:
         self.clock = clock or SkippingClock()
         self.tokens = tokens or Tokens()
         self.calls: list[Call] = []
+        self.waits: list[GraphError] = []
         self.budgets = Budgets(self.clock)
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(handler or self.graph))
         self.client = GraphClient(
@@ -120,6 +121,7 @@ class Setting:
             clock=self.clock,
             random=random.Random(7),
             observer=self.calls.append,
+            on_wait=self.waits.append,
             budgets=self.budgets,
         )
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from gateway.graph import AccessDenied, MessageRequest, NotFound, Unavailable, UnexpectedAnswer
+from gateway.graph import AccessDenied, MessageRequest, NotFound, Throttled, Unavailable, UnexpectedAnswer
 
 from .fakes import BatchGraph, Setting, answer, failure, sample
 
@@ -42,6 +42,16 @@ async def test_only_the_items_that_failed_in_passing_are_asked_again_after_the_l
     assert [got[id].id for id in "abc"] == ["a", "b", "c"]
     assert [len(batch) for batch in batches] == [4, 2]
     assert timedelta(seconds=7) <= scene.clock.slept[0] <= timedelta(seconds=8)
+
+
+async def test_whoever_counts_hears_of_each_wish_to_be_left_alone_of_an_item_too():
+    throttled = {"status": 429, "headers": {"retry-after": "7"}, "body": sample("error-application-throttled")}
+    scene, _ = batching({"b": [throttled, {"status": 200, "body": {"id": "b"}}], "c": [{"status": 404}]})
+    await scene.client.get_messages(ADA, wanted("a", "b", "c"))
+    assert [(type(error), error.retry_after) for error in scene.waits] == [(Throttled, timedelta(seconds=7))]
+    scene = Setting(failure(503, retry_after="5"), failure(429), failure(502), answer(200, sample("user-get.response")))
+    await scene.client.get_user(ADA)
+    assert [(error.status, error.retry_after) for error in scene.waits] == [(503, timedelta(seconds=5)), (429, None)]
 
 
 async def test_an_item_that_stays_busy_is_an_error_and_the_others_are_there():
