@@ -7,7 +7,7 @@ repeats at most what was under way, and a receiver that was away for a week miss
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -51,7 +51,10 @@ class Claimed:
 
 
 class Deliverer:
-    """Delivers to the webhooks of all accounts. A slow receiver holds up nothing but itself."""
+    """Delivers to the webhooks of all accounts. A slow receiver holds up nothing but itself.
+
+    `count` hears of what came of each attempt.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Deliverer:
         clock: Clock,
         *,
         random: random.Random = random.SystemRandom(),  # noqa: B008 - stateless, safe to share
+        count: Callable[[Answer], None] = lambda answer: None,
     ) -> None:
         self._store = store
         self._steady = SteadyStore(store, clock)
@@ -68,6 +72,7 @@ class Deliverer:
         self._key = key
         self._clock = clock
         self._random = random
+        self._count = count
 
     async def recover(self) -> None:
         """At start: what the last run had in hand is tried again. Raises `StorageUnavailable`."""
@@ -121,6 +126,7 @@ class Deliverer:
         with span("push", event=claimed.delivery.event.type, attempt=claimed.delivery.attempts) as step:
             answer = await self._attempt(claimed)
             step.say(**{"http.response.status_code": answer.status})
+        self._count(answer)
         following = await self._steady.write(
             _settle, claimed, answer, now=self._clock.now(), roll=self._random.random()
         )

@@ -21,6 +21,7 @@ from gateway.sending.posted import (
 )
 from gateway.sending.record import tell
 from gateway.sending.rules import Allowance, Rules
+from gateway.sending.steps import ENTERED
 from storage import (
     Transaction,
     attachments,
@@ -185,6 +186,7 @@ def _take(
     )
     attachments.insert(tx, account_id, message.id, attached)
     threads.summarise(tx, message.thread_id)
+    tx.measure(ENTERED + State.ACCEPTED, 1)
     if batch is None:
         tell(tx, outbox.get(tx, account_id, message.id), now)
     return message.id

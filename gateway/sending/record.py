@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.sending.machine import FINISHED, State, shown
+from gateway.sending.steps import measures
 from storage import Transaction, batches, events, outbox
 from storage.outbox import Letter
 
@@ -29,6 +30,8 @@ def write_down(
     outbox.save(tx, after, keep_lease=keep_lease)
     if after.state == before.state:
         return after
+    for what, value in measures(before, after, now):
+        tx.measure(what, value)
     if State(after.state) in EVENTS:
         tell(tx, after, now, **data)
     if after.batch_id is not None and State(after.state) in FINISHED and State(before.state) not in FINISHED:
