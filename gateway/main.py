@@ -31,6 +31,7 @@ from gateway.http.door import Door
 from gateway.http.services import Services
 from gateway.levels import Levels
 from gateway.master_key import LiveKey, unlock
+from gateway.meters import Meters
 from gateway.pace import Pace
 from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Health
@@ -103,6 +104,7 @@ class Gateway:
     callers: Callers
     levels: Levels
     health: Health
+    meters: Meters
     session_key: bytes
     stopping: asyncio.Event
 
@@ -138,7 +140,7 @@ class Gateway:
             ("retention", self.privacy.retention.run, CHORE_TICK),
         ]
         await self.recover()
-        with schedule.running():
+        with schedule.running(), self.meters.loop.watching():
             async with asyncio.TaskGroup() as group:
                 for name, loop, interval in loops:
                     group.create_task(_endless(loop, schedule.every(interval)), name=name)
@@ -200,9 +202,10 @@ async def gateway(
     Raises `storage.StorageError` and its children with sentences for the operator.
     """
     clock = clock or SystemClock()
-    owner = uuid.uuid4().hex
+    owner, meters = uuid.uuid4().hex, Meters()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(storage.open_store(settings.database))
+        store.observer = meters.store
         master_key = await unlock(store, settings, clock)
         key = LiveKey(master_key, settings)
         await store.write(ensure_account, now=clock.now())
@@ -217,7 +220,8 @@ async def gateway(
             login_http=login_http
             if login_http is not None
             else stack.enter_context(build_login_http(settings.ca_file)),
-            observer=observer,
+            observer=meters.graph.heard_by(observer),
+            on_wait=meters.graph.told_to_wait,
             budgets=budgets,
         )
         webhooks = HostWebhooks(store, key, clock)
@@ -261,6 +265,7 @@ async def gateway(
                 session_key=session_key,
                 stopping=stopping,
                 callers=callers,
+                meters=meters,
             )
         )
         stack.push_async_callback(trail.close)
@@ -287,11 +292,12 @@ async def gateway(
             expiry_reader=ExpiryReader(store, connections, clock),
             housekeeping=Housekeeping(store, clock),
             webhooks=webhooks,
-            deliverer=Deliverer(store, poster, key, clock),
+            deliverer=Deliverer(store, poster, key, clock, count=meters.deliveries.attempted),
             mark=Mark(settings.database, store, clock),
             callers=callers,
             levels=Levels(store, clock, settings.log_level),
             health=health,
+            meters=meters,
             stopping=stopping,
         )
 

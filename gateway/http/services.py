@@ -10,6 +10,7 @@ from gateway.host.webhooks import WithSecret
 from gateway.http.auditing import Trail
 from gateway.http.callers import Callers
 from gateway.http.door import Door
+from gateway.meters import Meters
 from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Readiness
 from gateway.settings import Settings
@@ -164,3 +165,4 @@ class Services:
     session_key: bytes = field(repr=False)
     stopping: asyncio.Event
     callers: Callers = field(default_factory=Callers)
+    meters: Meters = field(default_factory=Meters)

@@ -167,7 +167,7 @@ async def test_what_came_unannounced_and_what_is_missing_are_numbers_too(scene: 
     await scene.store.write(furnish, scene)
     await scene.store.write(miss, scene)
     samples = await scraped(scene, key)
-    assert numbers(samples, "mail_unannounced") == {MAILBOX: 3}
+    assert numbers(samples, "mail_unannounced_total") == {MAILBOX: 3}
     assert numbers(samples, "mail_missing") == {MAILBOX: 1}
     assert numbers(samples, "delivery_gaps_open") == {MAILBOX: 1}
 
