@@ -60,7 +60,7 @@ class StoreMeter:
         )
         entered = Counter(
             "selma_gateway_letter_transitions",
-            "How often a letter entered a state. For how many are in it now, see selma_gateway_letters.",
+            "How often a letter entered a state. For how many are in it now, see the gauge of letters.",
             ["state"],
             registry=None,
         )

@@ -1,25 +1,46 @@
 """`/metrics`: an account in numbers, for whoever watches it by night."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from gateway.http.metrics import GROUPS
+from gateway.http.metrics.families import RECOUNT_AFTER, Ended, Scrape
 from gateway.sending import budget
 from gateway.sending.choices import cancel_batch
-from storage import Transaction, accounts, mailboxes, outbox, round_trips
+from storage import (
+    StorageUnavailable,
+    Store,
+    Transaction,
+    accounts,
+    api_keys,
+    deliveries,
+    events,
+    folders,
+    hints,
+    mailboxes,
+    outbox,
+    round_trips,
+    subscriptions,
+    webhooks,
+)
 from storage.api_keys import Scope
+from storage.folders import Folder, WellKnown
+from storage.hints import NewHint
+from storage.subscriptions import SubscriptionState
 from tests.http.scene import CLIENT, MAILBOX, TENANT, UNPROVED, Scene, a_letter
 from tests.http.shape import assert_problem
 from tests.http.test_batches import a_batch
 from tests.http.test_completeness import furnish, miss
 
 MINUTE = timedelta(minutes=1)
+INBOX = f"inbox{MAILBOX}"  # labels in the order of their names
 
 
 async def scraped(scene: Scene, key: str) -> list[Sample]:
@@ -198,3 +219,218 @@ def _comes_back(tx: Transaction, scene: Scene) -> None:
     round_trips.arrived(tx, trip.thread_id, graph_id="AAMk", now=at)
     seen = {"drafted_at": at, "submitted_at": at, "sent_at": at, "notified_at": at, "ended_at": at}
     round_trips.save(tx, replace(trip, state=round_trips.State.PASSED, **seen))
+
+
+def _inbox(tx: Transaction, scene: Scene) -> Folder:
+    box = mailboxes.get_by_address(tx, scene.account_id, MAILBOX)
+    now = scene.clock.now()
+    folders.watch(tx, scene.account_id, box.id, WellKnown.INBOX, folder_id="AAMk", since=now, now=now)
+    return folders.of_mailbox(tx, box.id)[0]
+
+
+def _pulled(tx: Transaction, folder: Folder, now: datetime) -> None:
+    [claimed] = folders.claim_due(tx, owner="us", now=now, lease_ends_at=now + MINUTE, limit=1)
+    folders.pulled(tx, claimed, owner="us", next_pull_at=now + 10 * MINUTE, now=now)
+
+
+def _told(tx: Transaction, folder: Folder, message_id: str, now: datetime) -> None:
+    hint = NewHint(account_id=folder.account_id, folder_id=folder.id, change_type="created", message_id=message_id)
+    hints.insert(tx, [hint], now=now)
+
+
+async def test_how_fresh_a_folder_is_and_how_old_the_oldest_thing_that_graph_told_of_it(scene: Scene, key: str) -> None:
+    folder = await scene.store.write(_inbox, scene)
+
+    samples = await scraped(scene, key)
+    assert numbers(samples, "hints_open") == numbers(samples, "oldest_open_hint_seconds") == {INBOX: 0}
+    assert not [one for one in samples if one.name == "selma_gateway_folder_pull_age_seconds"], "it never was pulled"
+    await scene.store.write(_pulled, folder, scene.clock.now())
+    for message_id in ("AAMk1", "AAMk2"):
+        await scene.store.write(_told, folder, message_id, scene.clock.now())
+        scene.clock.advance(MINUTE)
+    samples = await scraped(scene, key)
+    assert numbers(samples, "hints_open") == {INBOX: 2}
+    assert numbers(samples, "oldest_open_hint_seconds") == {INBOX: 120}
+    assert numbers(samples, "folder_pull_age_seconds") == {INBOX: 120}
+    assert numbers(samples, "folder_pull_failures") == {INBOX: 0}
+
+
+async def test_a_round_that_takes_several_pulls_is_as_old_as_its_begin(scene: Scene, key: str) -> None:
+    folder, began_at = await scene.store.write(_inbox, scene), scene.clock.now()
+    await scene.store.write(folders.advance, folder.id, "next", unrelated=0, round_began_at=began_at)
+    scene.clock.advance(30 * MINUTE)
+    await scene.store.write(_pulled, folder, scene.clock.now())
+    assert numbers(await scraped(scene, key), "folder_pull_age_seconds") == {INBOX: 1800}
+    await scene.store.write(folders.advance, folder.id, "delta", unrelated=0)
+    assert numbers(await scraped(scene, key), "folder_pull_age_seconds") == {INBOX: 0}
+
+
+def _subscribed(tx: Transaction, scene: Scene, folder: Folder, ends_at: datetime) -> None:
+    begun = subscriptions.add(
+        tx,
+        account_id=folder.account_id,
+        mailbox_id=folder.mailbox_id,
+        folder_id=folder.id,
+        client_state_digest=b"d" * 32,
+        notification_url="https://mail.school.example/graph/notifications",
+        next_step_at=scene.clock.now(),
+        now=scene.clock.now(),
+    )
+    live = replace(begun, state=SubscriptionState.LIVE, subscription_id="sub-1", expiration_date_time=ends_at)
+    subscriptions.save(tx, live)
+
+
+async def test_how_long_graph_will_go_on_telling_of_a_folder(scene: Scene, key: str) -> None:
+    folder = await scene.store.write(_inbox, scene)
+    assert "selma_gateway_subscription_left_seconds" not in {one.name for one in await scraped(scene, key)}
+    public = scene.with_settings(public_url="https://mail.school.example")
+    assert numbers(await scraped(public, key), "subscription_left_seconds") == {INBOX: 0}
+    await scene.store.write(_subscribed, scene, folder, scene.clock.now() + 60 * MINUTE)
+    scene.clock.advance(MINUTE)
+    assert numbers(await scraped(public, key), "subscription_left_seconds") == {INBOX: 59 * 60}
+    scene.clock.advance(90 * MINUTE)
+    assert numbers(await scraped(public, key), "subscription_left_seconds") == {INBOX: 0}
+
+
+async def test_how_far_each_webhook_is_behind(scene: Scene, api: httpx.AsyncClient, key: str) -> None:
+    hook = (await api.post("/v1/webhooks", json={"url": "https://selma.example/", "types": ["reply.received"]})).json()
+    await scene.store.write(events.record, scene.account_id, "message.sent", now=scene.clock.now())
+    assert numbers(await scraped(scene, key), "webhook_lag_seconds") == {hook["id"]: 0}, "it is not told of this"
+    await scene.store.write(events.record, scene.account_id, "reply.received", now=scene.clock.now())
+    scene.clock.advance(MINUTE)
+    assert numbers(await scraped(scene, key), "webhook_lag_seconds") == {hook["id"]: 60}, "it is not even taken up"
+    told = (await scene.store.read(events.after, scene.account_id, 0, limit=100))[-1]
+    await scene.store.write(deliveries.insert, hook["id"], [told], now=scene.clock.now())
+    await scene.store.write(webhooks.take_up, hook["id"], told.seq)
+    await scene.store.write(webhooks.failed, hook["id"], failures=3)
+    scene.clock.advance(MINUTE)
+    samples = await scraped(scene, key)
+    assert numbers(samples, "webhook_lag_seconds") == {hook["id"]: 60}
+    assert numbers(samples, "webhook_deliveries_waiting") == {hook["id"]: 1}
+    assert numbers(samples, "webhook_failures") == {hook["id"]: 3}
+    assert numbers(samples, "webhook_disabled") == {hook["id"]: 0}
+    await scene.store.write(webhooks.disable, hook["id"], "It answered 410: it is gone.")
+    assert numbers(await scraped(scene, key), "webhook_disabled") == {hook["id"]: 1}
+
+
+async def test_letters_that_have_come_to_an_end_are_counted_now_and_then(
+    scene: Scene, api: httpx.AsyncClient, key: str
+) -> None:
+    message_id = (await api.post("/v1/messages", json=a_letter())).json()["id"]
+    assert numbers(await scraped(scene, key), "letters")["queued"] == 1
+    assert (await api.post(f"/v1/messages/{message_id}/cancel")).status_code == 200
+    soon = numbers(await scraped(scene, key), "letters")
+    assert (soon["queued"], soon["cancelled"]) == (0, 0)
+    scene.clock.advance(RECOUNT_AFTER)
+    assert numbers(await scraped(scene, key), "letters")["cancelled"] == 1
+
+
+async def test_the_files_their_disk_and_the_release_are_among_it(scene: Scene, key: str) -> None:
+    samples = await scraped(scene, key)
+    assert numbers(samples, "database_bytes")[""] == scene.store.files[0].stat().st_size
+    assert numbers(samples, "database_log_bytes")[""] > 0
+    assert 0 < numbers(samples, "filesystem_free_bytes")[""] <= numbers(samples, "filesystem_size_bytes")[""]
+    assert numbers(samples, "store_writes_queued") == {"": 0}
+    [build] = [one for one in samples if one.name == "selma_gateway_build_info"]
+    assert set(build.labels) == {"version", "schema", "sqlite"}
+
+
+class Unreadable:
+    """A store of which nothing can be read, when it is told to."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.write, self.files, self.queued = store.write, store.files, store.queued
+        self.is_away = False
+        self.breaks_at: Callable[..., Any] | None = None
+
+    async def read(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.is_away or self.breaks_at in (work, *args):
+            raise StorageUnavailable("The disk is away.")
+        return await self._store.read(work, *args, **kwargs)
+
+
+async def test_while_the_store_cannot_be_read_who_was_let_in_lately_sees_what_is_in_memory(
+    scene: Scene, key: str
+) -> None:
+    store = Unreadable(scene.store)
+    down = replace(scene, services=replace(scene.services, store=cast("Store", store)))
+    others = await scene.new_key(Scope.READ)
+    assert numbers(await scraped(down, key), "store_readable") == {"": 1}
+    store.is_away = True
+    samples = await scraped(down, key)
+    names = {one.name for one in samples}
+    assert numbers(samples, "store_readable") == {"": 0}
+    assert {"selma_gateway_notification_answer_seconds_count", "selma_gateway_store_commit_seconds_count"} <= names
+    assert "selma_gateway_letters" not in names
+    for unknown in (others, await scene.new_key(Scope.METRICS), key + "x"):
+        async with down.client(unknown) as client:
+            assert_problem(await client.get("/metrics"), 503, "unavailable")
+    scene.clock.advance(timedelta(hours=1))
+    async with down.client(key) as client:
+        assert_problem(await client.get("/metrics"), 503, "unavailable")
+
+
+async def test_a_key_that_was_revoked_is_not_remembered(scene: Scene, key: str) -> None:
+    store = Unreadable(scene.store)
+    down = replace(scene, services=replace(scene.services, store=cast("Store", store)))
+    await scraped(down, key)
+    known = await scene.store.read(api_keys.find, key)
+    assert known is not None
+    await scene.store.write(api_keys.revoke, scene.account_id, known.id, now=scene.clock.now())
+    async with down.client(key) as client:
+        assert_problem(await client.get("/metrics"), 401, "not-authenticated")
+        store.is_away = True
+        assert_problem(await client.get("/metrics"), 503, "unavailable")
+
+
+async def test_a_store_that_goes_away_in_the_middle_leaves_nothing_that_is_half(scene: Scene, key: str) -> None:
+    store = Unreadable(scene.store)
+    store.breaks_at = GROUPS[-1]
+    samples = await scraped(replace(scene, services=replace(scene.services, store=cast("Store", store))), key)
+    assert numbers(samples, "store_readable") == {"": 0}
+    assert "selma_gateway_letters" not in {one.name for one in samples}
+
+
+# As ANALYZE finds a school with a million messages, in which nearly all letters have been sent.
+STATISTICS = """
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('outbox', 'outbox_by_state', '550000 550000 550000 1'), ('outbox', 'outbox_newest', '550000 550000 1'),
+    ('outbox', 'sqlite_autoindex_outbox_1', '550000 1'), ('messages', 'sqlite_autoindex_messages_1', '1000000 1'),
+    ('messages', 'messages_of_thread', '1000000 5 1 1'), ('events', 'events_of_account', '1000000 1000000 1'),
+    ('deliveries', 'sqlite_autoindex_deliveries_1', '1000000 50000 1'), ('hints', 'hints_open', '1000000 5000 1')
+"""
+LARGE = ("outbox", "messages", "threads", "conversations", "events", "deliveries", "hints", "attachments", "audit")
+
+
+async def test_no_question_of_a_scrape_goes_over_a_large_table(scene: Scene, api: httpx.AsyncClient) -> None:
+    await api.post("/v1/messages", json=a_letter())
+    await api.post("/v1/webhooks", json={"url": "https://selma.example/"})
+    await scene.store.write(furnish, scene)
+
+    def plans(tx: Transaction) -> list[tuple[str, str]]:
+        for statement in ("ANALYZE", STATISTICS, "ANALYZE sqlite_schema"):
+            tx.execute(statement)
+        asked: list[str] = []
+        tx.set_trace_callback(asked.append)
+        for group in GROUPS:
+            list(group(tx, scrape))
+        tx.set_trace_callback(None)
+        assert len(asked) > 20
+        return [
+            (step["detail"], question)
+            for question in asked
+            if question.lstrip().upper().startswith("SELECT")
+            for step in tx.execute(f"EXPLAIN QUERY PLAN {question}")
+        ]
+
+    scrape = Scrape(
+        account_id=scene.account_id,
+        allowance=scene.services.settings.rules.allowance,
+        limits=scene.services.settings.limits,
+        is_notified=True,
+        ended=Ended(),
+        now=scene.clock.now(),
+    )
+    for step, question in await scene.store.write(plans):
+        assert not step.startswith(tuple(f"SCAN {table}" for table in LARGE)), question
