@@ -40,7 +40,8 @@ from gateway.http import (
     webhooks,
 )
 from gateway.http.door import Measured
-from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, SecurityHeaders, body_limits
+from gateway.http.headers import SecurityHeaders
+from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, body_limits
 from gateway.http.pages import page_routes
 from gateway.http.routing import Operation, routes_of
 from gateway.http.services import Services
@@ -86,11 +87,12 @@ def create_app(services: Services) -> Starlette:
     limit = Middleware(BodyLimit, limits=body_limits(services.settings))
     proxies = [str(one) for one in services.settings.trusted_proxies]
     behind = Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
-    surroundings = (RequestId, SecurityHeaders, AnswerHeaders, LastNet)
+    strict = Middleware(SecurityHeaders, public_url=services.settings.public_url)
+    surroundings = [Middleware(RequestId), strict, Middleware(AnswerHeaders), Middleware(LastNet)]
     measured = Middleware(Measured, door=services.door, clock=services.clock)
     app = Starlette(
         routes=routes,
-        middleware=[behind, measured, *(Middleware(one) for one in surroundings), limit],
+        middleware=[behind, measured, *surroundings, limit],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.http.headers import NOTHING
 from gateway.waiting import first_of
 
 LONGEST_NAME: Final = 120  # characters; a file system takes 255 bytes
@@ -25,7 +26,7 @@ TOLD: Final = re.compile(
     re.I | re.ASCII,
 )
 HEADERS: Final[Mapping[str, str]] = {
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "content-security-policy": f"{NOTHING}; sandbox",
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }

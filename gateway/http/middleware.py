@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its size limit, the headers of its answer, and the last net for errors."""
+"""What surrounds every request: its id, its size limit, what its answer is told beside, and the last net for errors."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -33,14 +33,6 @@ QUIET_AFTER_S: Final = 0.1
 TELLING: Final = frozenset({b"x-request-id", b"traceparent"})
 DOORS: Final = frozenset({NOTIFICATIONS, LIFECYCLE})
 GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-
-SECURITY_HEADERS: Final[Mapping[str, str]] = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cache-control": "no-store",
-}
 
 
 class RequestId:
@@ -80,23 +72,6 @@ def _log_answer(scope: Scope, status: int, began: float) -> None:
         route = getattr(scope.get("route"), "path", None)
         took_ms = round((time.perf_counter() - began) * 1000, 1)
         log.debug("answered", extra={"method": scope["method"], "route": route, "status": status, "took_ms": took_ms})
-
-
-class SecurityHeaders:
-    """Gives an answer the strictest headers, except those that it brings itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def hardened(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, hardened)
 
 
 class AnswerHeaders:

@@ -191,6 +191,7 @@ class Visitor:
             "thread_id": "thr_none",
             "attachment_id": ATTACHMENT,
             "token": sign_embed(KEY, embedded),
+            "name": "pages.css",
         } | named
         asked: dict[str, Any] = {"headers": {"cookie": f"selma_session={sessions.seal(session)}"}}
         if method == "POST":

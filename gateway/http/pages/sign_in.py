@@ -84,7 +84,9 @@ class SignIn:
         session = self._guard.session(request)
         if session is not None:
             await self._guard.form(request, session)
-        return self._guard.forget(_go("/sign-in"))
+        response = self._guard.forget(_go("/sign-in"))
+        response.headers["clear-site-data"] = '"storage"'  # what was being written when the browser's owner left
+        return response
 
     def _form(
         self, request: Request, to: str, *, problem: str | None = None, status: HTTPStatus = HTTPStatus.OK

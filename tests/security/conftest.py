@@ -1,0 +1,3 @@
+from tests.pages.conftest import scene
+
+__all__ = ["scene"]
