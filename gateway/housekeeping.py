@@ -14,6 +14,7 @@ from storage import (
     attachments,
     chores,
     deliveries,
+    ended_sessions,
     files,
     gaps,
     hints,
@@ -65,5 +66,6 @@ def _tidy(tx: Transaction, *, now: datetime) -> int:
         validations.prune(tx, account_id, now - VALIDATIONS_KEPT)
         attachments.let_go(tx, account_id, states=OVER, before=now - FILES_KEPT)
         forgotten += files.forget_expired(tx, account_id, now=now)
+        ended_sessions.prune(tx, account_id, now=now)
         chores.done(tx, account_id, CHORE, next_at=now + EVERY)
     return forgotten

@@ -77,6 +77,7 @@ OTHER_TABLES: Final = {
     "completeness": "numbers",
     "spending": "numbers",
     "chores": "due times",
+    "ended_sessions": "hashes of random ids, for twelve hours",
     "search_backlogs": "numbers",
 }
 MESSAGES_OF: Final = f"SELECT id FROM messages WHERE account_id = :account_id AND thread_id IN {_T}"

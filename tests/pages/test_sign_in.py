@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from gateway.housekeeping import Housekeeping
 from gateway.http.pages.sessions import Sessions, local_path, read_ticket, sign_ticket, ticket_url
 from storage import api_keys, mailboxes
 from storage.api_keys import Scope
@@ -120,6 +121,21 @@ async def test_signing_out_takes_the_session_away(desk: Desk) -> None:
     await desk.open("/settings")
     await desk.send("/sign-out")
     assert (await desk.browser.get("/settings")).status_code == 303
+
+
+async def test_a_copy_of_a_session_that_was_signed_out_of_opens_nothing(desk: Desk, scene: Scene) -> None:
+    copied = f"selma_session={desk.browser.cookies['selma_session']}"
+    await desk.open("/settings")
+    async with scene.client(key="", cookie=copied) as thief:
+        assert (await thief.get("/settings")).status_code == 200
+        await desk.send("/sign-out")
+        assert (await thief.get("/settings")).status_code == 303
+        stream = await thief.get("/objects/student/S1001/events/stream")
+        assert stream.status_code == 401
+        scene.clock.advance(timedelta(hours=13))
+        await Housekeeping(scene.store, scene.clock).run_due()
+        assert (await thief.get("/settings")).status_code == 303
+    assert (await scene.rows())["ended_sessions"] == 0
 
 
 async def test_the_front_page_leads_to_what_the_key_may_see(stranger: Desk) -> None:

@@ -19,6 +19,7 @@ from storage import (
     credentials,
     deliveries,
     encryption_certificates,
+    ended_sessions,
     erasures,
     events,
     gaps,
@@ -102,6 +103,7 @@ def scene(tx: Transaction) -> Scene:
     )
     snoozes.save(tx, nap)
     log_levels.set_for_a_while(tx, LogLevel(logger="", level="debug", until=A_MONDAY))
+    ended_sessions.end(tx, scene.account_id, "a session", ends_at=A_MONDAY)
     preferences.save(tx, scene.account_id, preferences.Preferences(alert_address="head@school.example"))
     round_trips.insert(
         tx,
@@ -219,6 +221,7 @@ NONSENSE = [
     ("outbox", {"request_id": ""}),
     ("events", {"request_id": "x" * 129}),
     ("hints", {"traceparent": "00-x"}),
+    ("ended_sessions", {"session_hash": b"short"}),
     ("snoozes", {"snoozed_by": ""}),
     ("threads", {"self_test": 2}),
     ("preferences", {"self_test": 2}),

@@ -19,7 +19,7 @@ from gateway.http.pages.sessions import SESSION_LIVES, Embedded, Session, Sessio
 from gateway.http.problem_types import LIMITED_KEY
 from gateway.http.problems import Problem, log_unforeseen, request_id
 from gateway.http.services import Services
-from storage import Transaction, accounts
+from storage import Transaction, accounts, api_keys, ended_sessions
 from storage.accounts import Account
 from storage.api_keys import ApiKey, Scope
 from storage.audit import Via
@@ -121,7 +121,7 @@ class Guard:
         session = self.session(request)
         if session is None or session.key_id is None:
             raise NotSignedIn
-        found = await self._services.store.read(_key_and_account, session.key_id, now)
+        found = await self._services.store.read(_signed_in, session, now)
         if found is None:
             raise NotSignedIn
         key, account = found
@@ -173,14 +173,14 @@ class Guard:
         now = self._services.clock.now()
         if now >= visit.session.expires_at:
             return False
-        return await self._services.store.read(auth.live, visit.key.id, now) is not None
+        return await self._services.store.read(_signed_in, visit.session, now) is not None
 
     async def is_signed_in(self, request: Request) -> bool:
         """Whether the session that the request carries has a live key."""
         session = self.session(request)
         if session is None or session.key_id is None:
             return False
-        return await self._services.store.read(auth.live, session.key_id, self._services.clock.now()) is not None
+        return await self._services.store.read(_signed_in, session, self._services.clock.now()) is not None
 
     def session(self, request: Request) -> Session | None:
         """The session that the request carries."""
@@ -211,6 +211,10 @@ class Guard:
             samesite="lax",
         )
         return response
+
+    async def end(self, session: Session) -> None:
+        """Whoever has a copy of it is signed out too."""
+        await self._services.store.write(_end, session)
 
     def forget(self, response: Response) -> Response:
         """Take the session from the browser."""
@@ -253,6 +257,18 @@ def _missing(scopes: tuple[Scope, ...]) -> PageError:
         "Your key does not open this page",
         f"It needs an API key with the scope {needed}. Sign out, and sign in with such a key.",
     )
+
+
+def _signed_in(tx: Transaction, session: Session, now: datetime) -> tuple[ApiKey, Account] | None:
+    if session.key_id is None or ended_sessions.is_ended(tx, session.id):
+        return None
+    return _key_and_account(tx, session.key_id, now)
+
+
+def _end(tx: Transaction, session: Session) -> None:
+    key = None if session.key_id is None else api_keys.find_by_id(tx, session.key_id)
+    if key is not None:
+        ended_sessions.end(tx, key.account_id, session.id, ends_at=session.expires_at)
 
 
 def _key_and_account(tx: Transaction, key_id: str, now: datetime) -> tuple[ApiKey, Account] | None:

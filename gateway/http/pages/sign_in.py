@@ -84,6 +84,7 @@ class SignIn:
         session = self._guard.session(request)
         if session is not None:
             await self._guard.form(request, session)
+            await self._guard.end(session)
         response = self._guard.forget(_go("/sign-in"))
         response.headers["clear-site-data"] = '"storage"'  # what was being written when the browser's owner left
         return response
