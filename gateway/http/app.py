@@ -43,6 +43,7 @@ from gateway.http.door import Measured
 from gateway.http.headers import SecurityHeaders
 from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, body_limits
 from gateway.http.pages import page_routes
+from gateway.http.refusals import Refusals
 from gateway.http.routing import Operation, routes_of
 from gateway.http.services import Services
 
@@ -88,7 +89,8 @@ def create_app(services: Services) -> Starlette:
     proxies = [str(one) for one in services.settings.trusted_proxies]
     behind = Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     strict = Middleware(SecurityHeaders, public_url=services.settings.public_url)
-    surroundings = [Middleware(RequestId), strict, Middleware(AnswerHeaders), Middleware(LastNet)]
+    refusals = Middleware(Refusals, clock=services.clock)
+    surroundings = [Middleware(RequestId), refusals, strict, Middleware(AnswerHeaders), Middleware(LastNet)]
     measured = Middleware(Measured, door=services.door, clock=services.clock)
     app = Starlette(
         routes=routes,

@@ -1,3 +1,3 @@
-from tests.pages.conftest import scene
+from tests.pages.conftest import scene, stranger
 
-__all__ = ["scene"]
+__all__ = ["scene", "stranger"]
