@@ -236,7 +236,7 @@ def error_numbers(payload: Json, description: str) -> list[int]:
 def first_line(description: str) -> str:
     """Without the lines of trace id, correlation id and timestamp, which some answers put on the same line."""
     line = description.strip().splitlines()[0] if description.strip() else ""
-    return re.split(r"\s+Trace ID:", line)[0].strip()
+    return re.split(r"\sTrace ID:", line)[0].strip()
 
 
 def string(payload: Json, name: str) -> str:

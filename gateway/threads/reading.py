@@ -40,7 +40,7 @@ _PLAIN: Final = re.compile(
     rf'|style="{_STYLE}(?:;{_STYLE})*"))*>',
     re.I,
 )
-_LINK: Final = re.compile(r'<a href="(https://[^"]{1,2000})"[^>]*>([^<]{1,300})</a>', re.I)
+_LINK: Final = re.compile(r'<a href="(https://[^"]{1,2000})"[^<>]*>([^<]{1,300})</a>', re.I)
 _CID: Final = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.I)
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 

@@ -14,8 +14,9 @@ from gateway.http.services import Services
 from gateway.setup.account import BadConfiguration
 
 LONGEST: Final = 50_000
-# What people paste: one a line, apart by commas or semicolons, with names around, from a table.
-ADDRESS: Final = re.compile(r"[^\s,;<>\"'()]+@[^\s,;<>\"'()]+")
+# What people paste: one a line, apart by commas or semicolons, with names around, from a table. It begins where a word
+# begins: else a word without an @ is looked through from each of its letters.
+ADDRESS: Final = re.compile(r"(?<![^\s,;<>\"'()])[^\s,;<>\"'()]+@[^\s,;<>\"'()]+")
 MOST_TOLD: Final = 5
 
 ShowPage = Callable[..., Awaitable[Response]]
