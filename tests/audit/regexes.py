@@ -61,6 +61,7 @@ class Slow:
     seconds: float
 
 
+@cache
 def all_patterns() -> Sequence[Found]:
     """Each once."""
     kept = {one.pattern.pattern: one for one in _kept()}

@@ -189,6 +189,12 @@ async def test_cookies_are_for_this_host_alone_and_for_no_script(scene: Scene, p
     assert left.headers["clear-site-data"] == '"storage"'
 
 
+async def test_no_route_answers_trace(scene: Scene) -> None:
+    async with scene.client() as api:
+        async for answer in ask_as_nobody(scene, api, "TRACE"):
+            assert answer.status in (404, 405), answer
+
+
 def test_the_strictest_policy_covers_what_does_not_follow_its_default() -> None:
     directives = {one.strip().split(" ")[0] for one in NOTHING.split(";")}
     assert directives == {"default-src", "base-uri", "form-action", "frame-ancestors"}
