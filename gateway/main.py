@@ -34,6 +34,7 @@ from gateway.master_key import LiveKey, unlock
 from gateway.meters import Meters
 from gateway.pace import Pace
 from gateway.privacy.desk import PrivacyDesk
+from gateway.pulse import Pulse
 from gateway.readiness import Health
 from gateway.restored import Mark
 from gateway.rich import Openers
@@ -46,6 +47,7 @@ from gateway.setup.expiry import ExpiryWatch
 from gateway.setup.expiry_reader import ExpiryReader
 from gateway.setup.outside import Outside
 from gateway.setup.service import Setup
+from gateway.space import space_for
 from gateway.subscribing import SubscriptionSource
 from gateway.threads.attachments import AttachmentReader
 from gateway.threads.completeness import CompletenessCheck
@@ -105,6 +107,7 @@ class Gateway:
     levels: Levels
     health: Health
     meters: Meters
+    pulse: Pulse
     session_key: bytes
     stopping: asyncio.Event
 
@@ -144,6 +147,7 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 for name, loop, interval in loops:
                     group.create_task(_endless(loop, schedule.every(interval)), name=name)
+                group.create_task(self.pulse.beat(self.clock), name="pulse")
 
     async def _keep_books(self, tick: asyncio.Event) -> None:
         while True:
@@ -155,6 +159,7 @@ class Gateway:
                 await self.store.write(give_sign, now=self.clock.now())
             except storage.StorageUnavailable:
                 log.warning("books not kept: the store is not to be had")
+            self.pulse.worked()
             tick.clear()
             await tick.wait()
 
@@ -229,7 +234,8 @@ async def gateway(
         stack.push_async_callback(poster.aclose)
         stopping, session_key = asyncio.Event(), master_key.derive("sessions")
         pace = Pace()
-        health = Health(store, clock, pace)
+        space, pulse = space_for(settings, clock), Pulse()
+        health = Health(store, clock, pace, space=space, pulse=pulse)
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
         door, trail = Door(pace), Trail(store, clock)
         privacy = PrivacyDesk.on(store, connections, clock)
@@ -266,6 +272,7 @@ async def gateway(
                 stopping=stopping,
                 callers=callers,
                 meters=meters,
+                space=space,
             )
         )
         stack.push_async_callback(trail.close)
@@ -298,6 +305,7 @@ async def gateway(
             levels=Levels(store, clock, settings.log_level),
             health=health,
             meters=meters,
+            pulse=pulse,
             stopping=stopping,
         )
 

@@ -6,7 +6,9 @@ from datetime import datetime
 import storage
 from gateway.clock import Clock
 from gateway.pace import Pace
+from gateway.pulse import Pulse
 from gateway.setup.expiry import standing_of
+from gateway.space import Space
 from gateway.threads.indexing import sentence
 from storage import accounts, credentials, search
 from storage.accounts import Account, TokenState
@@ -34,17 +36,19 @@ class Readiness:
 
 
 class Health:
-    """Looks at the store, the credentials, and whether recovery is done. Asks nobody outside."""
+    """Looks at the store, its disk, the workers, the credentials, and whether recovery is done. Asks nobody outside."""
 
-    def __init__(self, store: storage.Store, clock: Clock, pace: Pace) -> None:
+    def __init__(self, store: storage.Store, clock: Clock, pace: Pace, *, space: Space, pulse: Pulse) -> None:
         self._store = store
         self._clock = clock
         self._pace = pace
+        self._space = space
+        self._pulse = pulse
         self.recovered = False
 
     async def readiness(self) -> Readiness:
         """What `/readyz` tells."""
-        parts = [await self._writable(), self._recovery(), self._notifications()]
+        parts = [await self._writable(), self._disk(), self._recovery(), self._workers(), self._notifications()]
         try:
             parts.append(await self._store.read(_search_part))
             parts += await self._store.read(_credential_parts, self._clock.now())
@@ -58,6 +62,13 @@ class Health:
         except storage.StorageUnavailable as error:
             return Part(name="store", ok=False, detail=str(error))
         return Part(name="store", ok=True, detail="The database can be written.")
+
+    def _disk(self) -> Part:
+        room = self._space.room()
+        return Part(name="disk", ok=not room.is_low, detail=room.sentence)
+
+    def _workers(self) -> Part:
+        return Part(name="workers", ok=self._pulse.is_well, detail=self._pulse.sentence)
 
     def _recovery(self) -> Part:
         if self.recovered:

@@ -65,6 +65,7 @@ class Settings:
     upload_bytes_per_5_minutes: int = Limits().upload_bytes
     webhook_networks: tuple[Network, ...] = ()
     traces: bool = False  # by OpenTelemetry's own variables
+    free_space: int | None = None
 
     @property
     def rules(self) -> Rules:
@@ -82,6 +83,13 @@ class Settings:
             requests=self.requests_per_10_minutes,
             upload_bytes=self.upload_bytes_per_5_minutes,
         )
+
+    @property
+    def wanted_free_space(self) -> int:
+        """Bytes. By default one and a half times the largest that one request may bring, as Postfix has it."""
+        if self.free_space is not None:
+            return self.free_space
+        return 3 * max(self.largest_request, self.largest_attachment) // 2
 
     @property
     def local_url(self) -> str:
@@ -327,6 +335,14 @@ SETTINGS: Final = (
         read=networks,
         help="Networks beside the public internet that events may be pushed to, such as 10.20.0.0/16, with commas "
         "between. Plain http is taken there.",
+    ),
+    Setting(
+        name="free_space",
+        default="1.5 × the largest request",
+        read=_number(0, 10**15),
+        help="Bytes that stay free on the database's disk: with less, new letters, uploads and exports get 503, and "
+        "all else goes on. By default 1.5 times the larger of GATEWAY_LARGEST_REQUEST and "
+        "GATEWAY_LARGEST_ATTACHMENT; 0 is no limit.",
     ),
 )
 

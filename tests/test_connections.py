@@ -12,11 +12,13 @@ import pytest
 from gateway.connections import Connections, NotConnected
 from gateway.graph import CredentialRefused
 from gateway.pace import Pace
+from gateway.pulse import Pulse
 from gateway.readiness import Health
 from gateway.sandbox import Sandbox, school
 from gateway.sandbox.school import School
 from gateway.settings import Settings
 from gateway.setup.account import AccountConfiguration, configure
+from gateway.space import Space
 from storage import Store, accounts, events, open_store
 from storage.accounts import TokenState
 from storage.vault import MasterKey
@@ -152,7 +154,7 @@ async def test_the_probe_asks_again_only_when_it_is_due(scene: Scene) -> None:
 
 
 async def ready_and_detail(scene: Scene) -> tuple[bool, str]:
-    health = Health(scene.store, scene.clock, Pace())
+    health = Health(scene.store, scene.clock, Pace(), space=Space(), pulse=Pulse())
     health.recovered = True
     readiness = await health.readiness()
     return readiness.ready, readiness.parts[-1].detail

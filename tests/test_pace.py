@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.pace import MINUTES, Pace
+from gateway.pulse import Pulse
 from gateway.readiness import Health
+from gateway.space import Space
 from storage import open_store
 from tests.fakes.clock import A_MONDAY, FakeClock
 
@@ -96,7 +98,7 @@ def test_it_warns_once_in_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
 async def test_answers_that_are_too_slow_are_told_at_readyz_and_keep_nobody_from_sending(tmp_path: Path) -> None:
     pace, clock = Pace(), FakeClock()
     async with open_store(tmp_path / "gateway.db") as store:
-        health = Health(store, clock, pace)
+        health = Health(store, clock, pace, space=Space(), pulse=Pulse())
         [quiet] = [part for part in (await health.readiness()).parts if part.name == "notifications"]
         answer(pace, SLOW, 1, clock)
         [slow] = [part for part in (await health.readiness()).parts if part.name == "notifications"]

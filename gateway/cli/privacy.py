@@ -15,6 +15,7 @@ from rich.progress import Progress
 from gateway.cli.common import AccountName, AsJson, Exit, Tools, give_up, print_json, print_table, run, tools, when
 from gateway.privacy.erasing import Order, Plan
 from gateway.privacy.retention import run_soon, too_old
+from gateway.space import Space
 from storage import Conflict, Transaction, retention
 from storage.erasures import Erasure
 from storage.retention import Expired
@@ -53,6 +54,9 @@ def export(
 
 async def _export(what: Object, output: Path, account: str | None, *, quiet: bool) -> list[dict[str, Any]]:
     async with tools(account) as at:
+        room = Space(at.clock, output.parent, wanted=at.settings.wanted_free_space).room()
+        if room.is_low:
+            give_up(f"{output} is not written: {room.free:,} bytes are free there, {room.wanted:,} are wanted.")
         total = await at.privacy.exporter.count(at.account.id, what)
         await at.did("object.export", object_type=what.type.value, object_id=what.id)
         try:

@@ -77,6 +77,7 @@ async def post(call: Call[schemas.NewBatch]) -> Response:
                 call.given,
                 key=idempotency_key(call),
                 rules=call.services.settings.rules,
+                refusal=call.services.space.refusal(),
                 now=call.now,
             )
             step.say(batch_id=view.id, repeated=repeated)
@@ -101,6 +102,7 @@ def _accept(
     *,
     key: str | None,
     rules: Rules,
+    refusal: LetterRefused | None,
     now: datetime,
 ) -> tuple[AcceptedBatchView, bool]:
     accepted = accept_batch(
@@ -111,6 +113,7 @@ def _accept(
         created_by=given.created_by,
         idempotency_key=key,
         rules=rules,
+        refusal=refusal,
         now=now,
     )
     batch = batches.get(tx, account_id, accepted.batch_id)

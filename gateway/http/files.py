@@ -18,7 +18,13 @@ from starlette.responses import Response
 
 from gateway.http import reading, schemas, values
 from gateway.http.auditing import does, reads
-from gateway.http.problem_types import BAD_REQUEST, NOT_FOUND, TOO_MUCH_WAITING, UNSUPPORTED_MEDIA_TYPE
+from gateway.http.problem_types import (
+    BAD_REQUEST,
+    DISK_NEARLY_FULL,
+    NOT_FOUND,
+    TOO_MUCH_WAITING,
+    UNSUPPORTED_MEDIA_TYPE,
+)
 from gateway.http.problems import BadValue, Problem, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.sight import Sees
@@ -52,6 +58,7 @@ class FileView:
 async def upload(call: Call[schemas.FileQuery]) -> Response:
     content_type, digest = _content_type(call), _promised_digest(call)
     store, now = call.services.store, call.now
+    call.services.space.check()
     most = MOST_WAITING * call.services.settings.largest_attachment
     if await store.read(files.unused_bytes, call.account_id) > most:
         raise Problem(TOO_MUCH_WAITING, f"More than {most:,} bytes are here that no letter has named.")
@@ -70,6 +77,7 @@ async def upload(call: Call[schemas.FileQuery]) -> Response:
 async def _receive(call: Call[Any], file_id: str, promised: bytes | None) -> File:
     size, position, digest = 0, 0, hashlib.sha256()
     async for piece in _pieces(call):
+        call.services.space.check()
         digest.update(piece)
         await call.services.store.write(files.add_piece, file_id, position=position, starts_at=size, content=piece)
         size, position = size + len(piece), position + 1
@@ -146,7 +154,7 @@ OPERATIONS: Final = (
             "Content-Type": "The file's own type; application/octet-stream if there is none.",
             "Content-Digest": "`sha-256=:…:` of the file (RFC 9530): then what arrives is checked against it.",
         },
-        problems=(UNSUPPORTED_MEDIA_TYPE, TOO_MUCH_WAITING),
+        problems=(UNSUPPORTED_MEDIA_TYPE, TOO_MUCH_WAITING, DISK_NEARLY_FULL),
         raw=True,
         sees=Sees.ANY,
     ),

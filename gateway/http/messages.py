@@ -22,6 +22,7 @@ from gateway.http.letters import (
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import (
     CONFLICT,
+    DISK_NEARLY_FULL,
     IDEMPOTENCY_KEY_REUSED,
     LETTER_TOO_LARGE,
     MAILBOX_NOT_VALIDATED,
@@ -82,6 +83,7 @@ async def take_in(call: Call[Any], letter: NewLetter) -> Response:
                 letter,
                 key,
                 rules,
+                call.services.space.refusal(),
                 call.now,
             )
             step.say(message_id=view.id, repeated=repeated)
@@ -93,9 +95,15 @@ async def take_in(call: Call[Any], letter: NewLetter) -> Response:
 
 
 def _accept(
-    tx: Transaction, account_id: str, letter: NewLetter, key: str | None, rules: Rules, now: datetime
+    tx: Transaction,
+    account_id: str,
+    letter: NewLetter,
+    key: str | None,
+    rules: Rules,
+    refusal: LetterRefused | None,
+    now: datetime,
 ) -> tuple[AcceptedView, bool]:
-    accepted = accept(tx, account_id, letter, idempotency_key=key, rules=rules, now=now)
+    accepted = accept(tx, account_id, letter, idempotency_key=key, rules=rules, refusal=refusal, now=now)
     return accepted_view(tx, account_id, accepted.message_id, with_key=key is not None), accepted.repeated
 
 
@@ -202,6 +210,7 @@ POSTING: Final = (
     UNKNOWN_FILE,
     LETTER_TOO_LARGE,
     IDEMPOTENCY_KEY_REUSED,
+    DISK_NEARLY_FULL,
 )
 OPERATIONS: Final = (
     Operation(

@@ -12,7 +12,7 @@ from gateway.http import schemas
 from gateway.http.actors import actor_of
 from gateway.http.auditing import does, reads
 from gateway.http.paging import Page, from_text, page_of
-from gateway.http.problem_types import CONFLICT, NOT_FOUND
+from gateway.http.problem_types import CONFLICT, DISK_NEARLY_FULL, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.privacy.erasing import Order, Plan
@@ -139,6 +139,7 @@ class RetentionPreview:
 
 async def export(call: Call[schemas.Nothing]) -> Response:
     what = _object(call)
+    call.services.space.check()
     name = quote(f"{what.type}-{what.id}.zip", safe="")
     return StreamingResponse(
         call.services.privacy.exporter.export(call.account_id, what),
@@ -221,6 +222,7 @@ OPERATIONS: Final = (
         audit=does("object.export", type="object_type", id="object_id"),
         gives=bytes,
         media_type="application/zip",
+        problems=(DISK_NEARLY_FULL,),
     ),
     Operation(
         method="POST",

@@ -212,6 +212,14 @@ KEPT_ELSEWHERE: Final = _type(
     "The attachment is a link",
     "It leads to a file in the cloud, which its sender has shared. The mailbox has no bytes of it.",
 )
+DISK_NEARLY_FULL: Final = _type(
+    "disk-nearly-full",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The gateway's disk is nearly full",
+    "`detail` says how much is free and how much is wanted. Nothing of the request was kept: send it again after "
+    "`Retry-After` seconds, with the same Idempotency-Key. Letters that were accepted leave, replies come in, and all "
+    "can be read; the gateway's operator must make room.",
+)
 UNAVAILABLE: Final = _type(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -251,6 +259,7 @@ TYPES: Final[Mapping[str, ProblemType]] = {
         MICROSOFT_365_BUSY,
         GONE_FROM_MAILBOX,
         KEPT_ELSEWHERE,
+        DISK_NEARLY_FULL,
         UNAVAILABLE,
     )
 }

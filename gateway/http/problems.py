@@ -23,6 +23,7 @@ from gateway.http.problem_types import (
     BAD_REQUEST,
     BODY_TOO_LARGE,
     CONFLICT,
+    DISK_NEARLY_FULL,
     GONE_FROM_MAILBOX,
     IDEMPOTENCY_KEY_REUSED,
     INTERNAL_ERROR,
@@ -50,6 +51,7 @@ from gateway.sending.posted import (
     UnknownOriginal,
 )
 from gateway.setup.account import BadConfiguration
+from gateway.space import DiskNearlyFull
 from gateway.threads.attachments import GoneFromMailbox, KeptElsewhere
 from subscriptions.handshake import BadHandshake
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
@@ -108,6 +110,7 @@ class Rule:
 
     type: ProblemType
     detail: str | None = None
+    retry_after_s: int = RETRY_AFTER_S  # where the status is 503
 
 
 # A disk's or a server's own words stay inside: they can tell of files and addresses, and help no caller.
@@ -124,6 +127,7 @@ PROBLEMS: Final[Mapping[type[Exception], Rule]] = {
     UnknownOriginal: Rule(type=UNKNOWN_ORIGINAL),
     UnknownFile: Rule(type=UNKNOWN_FILE),
     TooMuchAttached: Rule(type=LETTER_TOO_LARGE),
+    DiskNearlyFull: Rule(type=DISK_NEARLY_FULL, retry_after_s=60),  # a person has to make room
     NotConnected: Rule(type=NOT_CONNECTED),
     GoneFromMailbox: Rule(type=GONE_FROM_MAILBOX),
     KeptElsewhere: Rule(type=KEPT_ELSEWHERE),
@@ -183,7 +187,9 @@ def as_problem(error: Exception) -> Problem:
     for kind in type(error).__mro__:
         if kind in PROBLEMS:
             rule = PROBLEMS[kind]
-            return Problem(rule.type, rule.detail or str(error))
+            is_for_later = rule.type.status == HTTPStatus.SERVICE_UNAVAILABLE
+            headers = {"retry-after": str(rule.retry_after_s)} if is_for_later else None
+            return Problem(rule.type, rule.detail or str(error), headers=headers)
     return Problem(INTERNAL_ERROR, "Something went wrong that nobody foresaw. The log has it under this instance.")
 
 

@@ -18,6 +18,7 @@ from gateway.setup.account import AccountConfiguration
 from gateway.setup.confinement import ConfinementWatch
 from gateway.setup.report import Report
 from gateway.setup.rotation import Rotation
+from gateway.space import Space
 from gateway.threads.attachments import PLACED, Download
 from storage import Store
 from storage.mailboxes import Mailbox
@@ -166,3 +167,4 @@ class Services:
     stopping: asyncio.Event
     callers: Callers = field(default_factory=Callers)
     meters: Meters = field(default_factory=Meters)
+    space: Space = field(default_factory=Space)

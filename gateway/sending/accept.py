@@ -70,16 +70,19 @@ def accept(
     *,
     idempotency_key: str | None,
     rules: Rules = DEFAULT_RULES,
+    refusal: LetterRefused | None = None,
     now: datetime,
 ) -> Accepted:
     """Take the letter in: once this is committed, it will be sent or somebody will hear why not.
 
     The same key with the same letter is answered as the first time, for as long as the letter is kept.
-    Raises `LetterRefused`'s children.
+    Raises `LetterRefused`'s children, and `refusal`, which is for new letters.
     """
     known = _recalled(tx, account_id, idempotency_key, letter.fingerprint)
     if known is not None and known.message_id is not None:
         return Accepted(message_id=known.message_id, repeated=True)
+    if refusal is not None:
+        raise refusal
     message_id = _take(tx, account_id, letter, rules, now)
     if idempotency_key is not None:
         idempotency_keys.remember(
@@ -97,13 +100,19 @@ def accept_batch(
     created_by: str | None,
     idempotency_key: str | None,
     rules: Rules = DEFAULT_RULES,
+    refusal: LetterRefused | None = None,
     now: datetime,
 ) -> AcceptedBatch:
-    """Take many letters in, all or none: each its own draft, tag and thread. Raises `InBatch`, `KeyReused`."""
+    """Take many letters in, all or none: each its own draft, tag and thread. Raises `InBatch`, `KeyReused`.
+
+    Raises `refusal` too, which is for new batches.
+    """
     print_of_it = hashlib.sha256(b"".join(letter.fingerprint for letter in letters)).digest()
     known = _recalled(tx, account_id, idempotency_key, print_of_it)
     if known is not None and known.batch_id is not None:
         return AcceptedBatch(batch_id=known.batch_id, repeated=True)
+    if refusal is not None:
+        raise refusal
     batch_id = batches.insert(tx, account_id, name=name, created_by=created_by, letters=len(letters), now=now)
     for position, letter in enumerate(letters):
         try:

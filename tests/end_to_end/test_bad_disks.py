@@ -91,12 +91,12 @@ class Host:
         self._client.close()
 
 
-def assert_unavailable(answer: httpx.Response) -> None:
+def assert_unavailable(answer: httpx.Response, kind: str = "unavailable") -> None:
     """503, as a problem, with the time to come back."""
     assert answer.status_code == 503, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
-    assert answer.json()["type"] == "/problems/unavailable"
+    assert answer.json()["type"] == f"/problems/{kind}"
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def moved(site: Site, disk: SmallDisk) -> dict[str, Any]:
 def test_a_full_disk_is_a_503_and_room_is_all_the_gateway_needs(site: Site, host: Host, tmp_path: Path) -> None:
     subscription_id = known_subscription(site)
     with small_disk(tmp_path / "small", size_bytes=8 * MIB) as disk:
-        env = moved(site, disk)
+        env = moved(site, disk) | {"GATEWAY_FREE_SPACE": "0"}
         disk.fill(3 * MIB)
         with started(env, under=disk.under) as gateway:
             assert host.notify(subscription_id).status_code == 202
@@ -147,6 +147,11 @@ def test_a_full_disk_is_a_503_and_room_is_all_the_gateway_needs(site: Site, host
             host.wait_until_all_are_sent()
         assert gateway.cries() == []
         assert remains_of(disk.outside / "gateway.db").integrity == "ok"
+        with started(env | {"GATEWAY_FREE_SPACE": str(8 * MIB)}, under=disk.under):
+            assert_unavailable(host.post(PARAGRAPH), "disk-nearly-full")
+            assert host.notify(subscription_id).status_code == 202  # what must go on has its room
+            assert host.get("/v1/messages").status_code == 200
+            assert "are wanted: no letters" in host.get("/readyz").text
         assert {row.message_id for row in rows_of(disk.outside / "gateway.db")} == set(host.kept)
 
 

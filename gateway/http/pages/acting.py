@@ -42,6 +42,7 @@ class Acting:
                 replying.letter_from(written, box.mailbox),
                 key=written.key,
                 rules=self._services.settings.rules,
+                refusal=self._services.space.refusal(),
                 now=visit.now,
             )
         except NotTaken as error:

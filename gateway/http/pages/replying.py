@@ -135,6 +135,7 @@ def take(
     *,
     key: str,
     rules: Rules,
+    refusal: LetterRefused | None = None,
     now: datetime,
 ) -> str:
     """Put the reply into the outbox; its message id. The same key brings one letter only, however often it comes.
@@ -147,7 +148,9 @@ def take(
         if original.thread_id != thread_id:
             raise NotTaken(NOT_WHOLE)
         one_of_its_kind = f"page:{thread_id}:{key}"
-        return accept(tx, account_id, letter, idempotency_key=one_of_its_kind, rules=rules, now=now).message_id
+        return accept(
+            tx, account_id, letter, idempotency_key=one_of_its_kind, rules=rules, refusal=refusal, now=now
+        ).message_id
     except NotFound:
         raise NotTaken(NOT_WHOLE) from None
     except KeyReused:
