@@ -12,6 +12,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.patience import Patience, connections_possible, protocol
+
 BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 SWITCH_S: Final = 0.0005
@@ -26,8 +28,9 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_for(app: ASGIApp) -> Server:
+def server_for(app: ASGIApp, *, patience: Patience | None = None) -> Server:
     """A server with limits that suit the gateway's routes."""
+    patience = patience or Patience(connections=connections_possible(Patience().connections))
     return Server(
         uvicorn.Config(
             app,
@@ -38,7 +41,7 @@ def server_for(app: ASGIApp) -> Server:
             server_header=False,
             date_header=True,
             ws="none",
-            http="httptools",
+            http=protocol(patience),
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE_S,
         )

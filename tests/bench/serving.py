@@ -31,7 +31,8 @@ async def served(app: ASGIApp, listener: socket.socket) -> AsyncIterator[Engine]
     hand_over_soon()
     server = server_for(app)
     server.config.load()
-    protocol, loop = server.config.http_protocol_class, asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    protocol = next(one for one in server.config.http_protocol_class.__mro__ if one.__module__.startswith("uvicorn"))
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[listener]))
         yield Engine(http=f"{protocol.__module__}.{protocol.__qualname__}", loop=type(loop).__module__)
