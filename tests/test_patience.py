@@ -149,8 +149,10 @@ async def test_a_trickle_of_headers_does_not_prolong_the_time_and_one_of_a_body_
 async def test_who_does_not_read_is_cut_whether_much_is_left_or_little() -> None:
     app = App()
     async with served(app, PATIENCE) as site:
-        with socket.create_connection(site.address) as one, socket.create_connection(site.address) as other:
+        with socket.socket() as one, socket.socket() as other:
             for deaf, path in ((one, b"/flood"), (other, b"/large")):
+                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                deaf.connect(site.address)
                 deaf.sendall(b"GET " + path + b" HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             async with asyncio.timeout(20):
                 await app.begun.wait()
