@@ -39,6 +39,7 @@ from gateway.http import (
     threads,
     webhooks,
 )
+from gateway.http.crowd import Crowded
 from gateway.http.door import Measured
 from gateway.http.headers import SecurityHeaders
 from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, body_limits
@@ -85,6 +86,7 @@ def create_app(services: Services) -> Starlette:
         *explanations.routes(),
         *page_routes(services),
     ]
+    crowded = Middleware(Crowded, crowd=services.crowd)
     limit = Middleware(BodyLimit, limits=body_limits(services.settings))
     proxies = [str(one) for one in services.settings.trusted_proxies]
     behind = Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
@@ -94,7 +96,7 @@ def create_app(services: Services) -> Starlette:
     measured = Middleware(Measured, door=services.door, clock=services.clock)
     app = Starlette(
         routes=routes,
-        middleware=[behind, measured, *surroundings, limit],
+        middleware=[behind, measured, *surroundings, limit, crowded],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are

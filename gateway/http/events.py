@@ -64,6 +64,7 @@ async def read(call: Call[schemas.EventsQuery]) -> Response:
     given = call.given
     found = await _found(call)
     if not found and given.wait:
+        call.services.crowd.streams.take(call.request, call.key.id)
         patience = call.services.clock.sleep(timedelta(seconds=given.wait))
         await first_of(_something_new(call), patience, call.services.stopping.wait())
         found = await _found(call)
@@ -92,6 +93,7 @@ async def _something_new(call: Call[schemas.EventsQuery]) -> None:
 
 async def stream(call: Call[schemas.EventStreamQuery]) -> Response:
     store = call.services.store
+    call.services.crowd.streams.take(call.request, call.key.id)
     after = _last_event_id(call)
     if after is None:
         after = call.given.after

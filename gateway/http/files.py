@@ -59,6 +59,7 @@ async def upload(call: Call[schemas.FileQuery]) -> Response:
     content_type, digest = _content_type(call), _promised_digest(call)
     store, now = call.services.store, call.now
     call.services.space.check()
+    call.services.crowd.uploads.take(call.request)
     most = MOST_WAITING * call.services.settings.largest_attachment
     if await store.read(files.unused_bytes, call.account_id) > most:
         raise Problem(TOO_MUCH_WAITING, f"More than {most:,} bytes are here that no letter has named.")

@@ -140,6 +140,7 @@ class RetentionPreview:
 async def export(call: Call[schemas.Nothing]) -> Response:
     what = _object(call)
     call.services.space.check()
+    call.services.crowd.exports.take(call.request)
     name = quote(f"{what.type}-{what.id}.zip", safe="")
     return StreamingResponse(
         call.services.privacy.exporter.export(call.account_id, what),

@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.host.webhooks import WithSecret
 from gateway.http.auditing import Trail
 from gateway.http.callers import Callers
+from gateway.http.crowd import Crowd
 from gateway.http.door import Door
 from gateway.meters import Meters
 from gateway.privacy.desk import PrivacyDesk
@@ -168,3 +169,4 @@ class Services:
     callers: Callers = field(default_factory=Callers)
     meters: Meters = field(default_factory=Meters)
     space: Space = field(default_factory=Space)
+    crowd: Crowd = field(default_factory=Crowd)

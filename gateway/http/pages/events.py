@@ -74,6 +74,7 @@ class Events:
     async def stream(self, visit: Visit) -> Response:
         """`GET …/events/stream`: which threads change, from `Last-Event-ID` or `?after=` on, else from now on."""
         request = visit.request
+        self._services.crowd.streams.take(request, visit.staff and f"{visit.key.id} {visit.staff}")
         after = position(request.headers.get("last-event-id"), request.query_params.get("after"))
         if after is None:
             after = await self._services.store.read(events.last_seq, visit.account.id)
