@@ -43,6 +43,14 @@ async def unlock(store: storage.Store, settings: Settings, clock: Clock) -> Mast
     return key
 
 
+def key_at_hand(settings: Settings) -> MasterKey | None:
+    """The key that the next start would take; None when it would make one. Changes nothing. Raises `WrongMasterKey`."""
+    path = settings.database.parent / KEY_FILE
+    if settings.master_key is not None or not path.exists():
+        return settings.master_key
+    return _read(path)
+
+
 class LiveKey:
     """The key of this moment: where the one at hand opens nothing any more, the key files are looked at again."""
 

@@ -10,6 +10,7 @@ from gateway import __version__, logs
 from gateway.cli import (
     account,
     batches,
+    doctor,
     keys,
     log_level,
     mailboxes,
@@ -34,6 +35,7 @@ app.command()(running.serve)
 app.command()(running.demo)
 app.command()(running.sandbox)
 app.command("log-level")(log_level.log_level)
+app.command()(doctor.doctor)
 app.add_typer(account.app, name="account")
 app.add_typer(mailboxes.app, name="mailboxes")
 app.add_typer(keys.app, name="keys")
