@@ -2,7 +2,8 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from storage.database import Transaction, moment_or_none
 from storage.migrate import released
 
 PATIENCE_S: Final = 2.0
+STEPS: Final = 1_000  # of SQLite's machine, between two looks at the time
 MOST: Final = 5  # things that are wrong, told of
 
 VERSION: Final = "PRAGMA user_version"
@@ -48,6 +50,20 @@ def damage(tx: Transaction, *, whole: bool) -> list[str]:
         strays = tx.execute(FOREIGN_KEYS).fetchmany(MOST)
         found += [f"a row of {row['table']} names a row of {row['parent']} that is not there" for row in strays]
     return found
+
+
+def damage_within(tx: Transaction, seconds: float, *, now: Callable[[], float] = time.monotonic) -> list[str] | None:
+    """As `damage`, quickly; None when no end was reached in that time. Raises sqlite3.Error."""
+    ends = now() + seconds
+    tx.set_progress_handler(lambda: now() > ends, STEPS)
+    try:
+        return damage(tx, whole=False)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            return None
+        raise
+    finally:
+        tx.set_progress_handler(None, 0)
 
 
 def damage_of_search(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """The machine's doctor, on machines that are well and on some that are not: what it says, and with which exit code."""
 
+import itertools
 import json
 import shutil
 import socket
@@ -20,6 +21,7 @@ from gateway.doctor.examining import EXAMINATIONS, examine
 from gateway.doctor.patient import Patient, Skipped, well
 from gateway.setup.report import Verdict
 from gateway.space import Room
+from storage.examine import damage_within, looked_at
 from storage.vault import MasterKey
 from tests.end_to_end.processes import free_port
 from tests.fakes.clock import FakeClock
@@ -264,3 +266,12 @@ def test_flushes_are_judged_by_their_median(took: list[float], verdict: Verdict)
 @pytest.mark.parametrize(("free", "verdict"), [(None, WARN), (99, FAIL), (150, WARN), (200, OK)])
 def test_space_that_will_not_last_is_a_warning(free: int | None, verdict: Verdict) -> None:
     assert judge_space(Room(free=free, wanted=100, is_low=free is not None and free < 100)).verdict is verdict
+
+
+def test_a_file_that_is_too_large_for_a_quick_look_is_looked_at_as_far_as_time_allows(doctor: Doctor) -> None:
+    with looked_at(doctor.database) as tx:
+        assert damage_within(tx, 60) == []
+        tx.execute("PRAGMA cache_size = 1")
+        times = itertools.count()
+        assert damage_within(tx, 0, now=lambda: float(next(times))) is None
+        assert damage_within(tx, 60) == []
