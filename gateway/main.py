@@ -20,7 +20,7 @@ from gateway.budgets import BudgetBook
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections
 from gateway.graph import Observer, build_http, build_login_http
-from gateway.host.deliver import Deliverer
+from gateway.host.deliver import Deliverer, Post
 from gateway.host.post import Poster
 from gateway.host.webhooks import HostWebhooks
 from gateway.housekeeping import Housekeeping
@@ -201,6 +201,7 @@ async def gateway(
     http: httpx.AsyncClient | None = None,
     login_http: httpx.Client | None = None,
     observer: Observer = lambda call: None,
+    post: Post | None = None,
 ) -> AsyncIterator[Gateway]:
     """Build the gateway; nothing runs until `work`. What is passed in stays the caller's to close.
 
@@ -299,7 +300,7 @@ async def gateway(
             expiry_reader=ExpiryReader(store, connections, clock),
             housekeeping=Housekeeping(store, clock),
             webhooks=webhooks,
-            deliverer=Deliverer(store, poster, key, clock, count=meters.deliveries.attempted),
+            deliverer=Deliverer(store, post or poster, key, clock, count=meters.deliveries.attempted),
             mark=Mark(settings.database, store, clock),
             callers=callers,
             levels=Levels(store, clock, settings.log_level),

@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import canaries, jumps, kills, lossy, report, storm
+from tests.fire import canaries, jumps, kills, lossy, report, soak, soak_week, storm
 
 LETTERS: Final = 2000
 KILLS: Final = 500
@@ -22,6 +22,7 @@ REPLIES: Final = 10_000
 NOTIFICATIONS: Final = 50_000
 JUMPS: Final = 20
 LETTERS_SUNG: Final = 200
+MINUTES: Final = 30.0
 LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
 KILLS_SAYS: Final = """\
@@ -55,6 +56,13 @@ replies, strangers' mail, searches, keys, cookies, bad requests and forged notif
 faults. A real gateway logs all that it can, as JSON in its first life, which ends with a kill, and for people in its
 second; its traces go to a collector. Then its logs, metrics, health, problem bodies, traces, arguments and the errors
 of commands are searched for each word in each form, and its file too, where the words must be found.
+"""
+SOAK_SAYS: Final = """\
+What the gateway holds does not grow. With --minutes: a real gateway and a real sandbox process under a steady load of
+letters, replies, events, failing webhooks and readers; memory, open files, tasks and the database's log must stay as
+they are from the second third of the time to the last, and p99 from the first to the last. With --days: a week on one
+clock that is moved by hand, through round trips, retention, renewals, sweeps, and deaths on the first days; what the
+gateway has allocated itself is counted by tracemalloc.
 """
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -102,12 +110,21 @@ def arguments() -> argparse.Namespace:
         help="that the disk takes (50,000 notifications take 12 minutes at 2)",
     )
     jumping = command("jumps", "the wall clock jumps", JUMPS_SAYS, burn_jumps)
+    soaking = command("soak", "nothing grows with time", SOAK_SAYS, burn_soak)
+    how_long = soaking.add_mutually_exclusive_group()
+    how_long.add_argument("--minutes", type=float, help="of real time (30 by default)")
+    how_long.add_argument("--days", type=float, help="of simulated time (10 minutes for 7)")
+    soaking.add_argument("--trace", action="store_true", help="with --minutes: say which lines hold more in the end")
     jumping.add_argument("--jumps", dest="total", type=int, default=JUMPS, help="in all (%(default)s; 3 minutes)")
     singing = command("canaries", "nothing private gets out", CANARIES_SAYS, burn_canaries)
     singing.add_argument(
         "--letters", dest="total", type=int, default=LETTERS_SUNG, help="in each life (%(default)s; 4 minutes)"
     )
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.which == "soak":
+        minutes = MINUTES if given.minutes is None else given.minutes
+        given.total = max(1, round(60 * minutes if given.days is None else 24 * given.days))
+    return given
 
 
 def duration(text: str) -> timedelta:
@@ -150,6 +167,14 @@ def burn_jumps(given: argparse.Namespace, folder: Path, watcher: Watcher) -> rep
 def burn_canaries(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
     """`canaries`."""
     return canaries.burn(canaries.Plan(letters=given.total, seed=given.seed, folder=folder), watcher)
+
+
+def burn_soak(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`soak`."""
+    if given.days is not None:
+        return soak_week.live(soak_week.Plan(days=given.days, seed=given.seed, folder=folder), watcher)
+    seconds = 60 * (MINUTES if given.minutes is None else given.minutes)
+    return soak.soak(soak.Plan(seconds=seconds, seed=given.seed, folder=folder, trace=given.trace), watcher)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 
 from gateway.clock import Clock
+from gateway.host.deliver import Post
 from gateway.main import Gateway, ensure_account, gateway
 from gateway.sandbox import Behaviour, Sandbox, school
 from gateway.sandbox.school import School
@@ -89,8 +90,10 @@ class Site:
         to_graph: ToGraph,
         to_gateway: ToGateway,
         rich: bool = False,
+        post: Post | None = None,
     ) -> None:
         self.rich = rich
+        self.post = post
         self.database = folder / "gateway.db"
         self.clock = clock
         self.sandbox = sandbox
@@ -126,7 +129,9 @@ class Site:
             requests_per_minute=0,
             rich_notifications=self.rich,
         )
-        built = await self._life.enter_async_context(gateway(settings, clock=clock, http=http, login_http=login_http))
+        built = await self._life.enter_async_context(
+            gateway(settings, clock=clock, http=http, login_http=login_http, post=self.post)
+        )
         self._to_gateway.gateway = built
         await built.recover()
         await built.keeper.recover()
@@ -194,14 +199,19 @@ def login_client(sandbox: Sandbox, to_graph: ToGraph) -> httpx.Client:
 
 
 @asynccontextmanager
-async def site(folder: Path, *, seed: int, rich: bool = False) -> AsyncIterator[Site]:
-    """A connected school whose students are silent until told otherwise. `rich`: with rich notifications."""
+async def site(folder: Path, *, seed: int, rich: bool = False, post: Post | None = None) -> AsyncIterator[Site]:
+    """A connected school whose students are silent until told otherwise. `rich`: with rich notifications.
+
+    `post` takes what is pushed to webhooks.
+    """
     clock, to_gateway = FakeClock(), ToGateway()
     behaviour = replace(Behaviour.at_once(), token_lifetime=TOKENS_LIVE)
     async with httpx.AsyncClient(transport=to_gateway) as http:
         sandbox = Sandbox(clock=clock, http=http, behaviour=behaviour, seed=seed)
         to_graph = ToGraph(sandbox)
-        built = Site(folder=folder, clock=clock, sandbox=sandbox, to_graph=to_graph, to_gateway=to_gateway, rich=rich)
+        built = Site(
+            folder=folder, clock=clock, sandbox=sandbox, to_graph=to_graph, to_gateway=to_gateway, rich=rich, post=post
+        )
         async with sandbox.running():
             await built.start()
             try:

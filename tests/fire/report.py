@@ -1,6 +1,6 @@
 """What a run says: a page for people, JSON for whoever compares runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final, TypeAlias
 
@@ -14,17 +14,22 @@ from tests.fire.canaries import Sung
 from tests.fire.jumps import Jumped
 from tests.fire.kills import Fire
 from tests.fire.lossy import Braved
+from tests.fire.soak import Soaked
+from tests.fire.soak_week import Day, Lived
+from tests.fire.steady import Third
 from tests.fire.storm import Weathered
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
-Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung
+Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung | Soaked | Lived
 PRAISE: Final[Mapping[type[Outcome], str]] = {
     Fire: "Nothing lost, nothing doubled, every file whole.",
     Braved: "Every reply is stored once, in its thread, and nothing else.",
     Weathered: "Every answer in time, nothing acknowledged and lost, every hint closed.",
     Sung: "No canary stands where operators look, in any form.",
     Jumped: "After each jump every reply is stored once, and every folder watched.",
+    Soaked: "Memory, files, tasks, the log and p99 stayed as they were, and every letter left once.",
+    Lived: "What the gateway holds stayed as it was.",
 }
 
 
@@ -66,6 +71,10 @@ def figures(outcome: Outcome) -> Mapping[str, str]:
             return of_jumps(outcome)
         case Sung():
             return of_canaries(outcome)
+        case Soaked():
+            return of_soak(outcome)
+        case Lived():
+            return of_week(outcome)
 
 
 def of_lossy(braved: Braved) -> Mapping[str, str]:
@@ -119,6 +128,46 @@ def of_canaries(sung: Sung) -> Mapping[str, str]:
         "answers": counts(sung.statuses),
         "faults at Microsoft": f"{sung.struck:,}",
         "searched, bytes": counts(sung.searched),
+    }
+
+
+def of_soak(soaked: Soaked) -> Mapping[str, str]:
+    """What `soak --minutes` has to say; each figure for the three thirds."""
+
+    def each(figure: Callable[[Third], str]) -> str:
+        return " → ".join(figure(one) for one in soaked.parts)
+
+    grown = {"holds more": "\n".join(soaked.grown)} if soaked.grown else {}
+    return {
+        "length": f"{soaked.plan.seconds / 60:g} minutes, {soaked.plan.letters_a_second:g} letters a second",
+        "memory": f"{each(lambda one: f'{one.memory_mib:.1f}')} MiB, {soaked.slope:+.1f} MiB an hour when warm",
+        "open files": each(lambda one: f"{one.files:.0f}"),
+        "tasks": each(lambda one: f"{one.tasks:.0f}"),
+        "p99": f"{each(lambda one: '–' if one.p99_ms is None else f'{one.p99_ms:.0f}')} ms",
+        "the log, at most": f"{each(lambda one: f'{one.log_mib:.1f}')} MiB; the database {soaked.database_mib:.1f} MiB",
+        "answers": counts(soaked.answers),
+        "webhook answered": counts(soaked.webhook),
+        "events heard": f"{soaked.heard:,}",
+        "letters in the end": counts(soaked.states),
+        **grown,
+    }
+
+
+def of_week(lived: Lived) -> Mapping[str, str]:
+    """What `soak --days` has to say; each figure at the end of each day."""
+
+    def each(figure: Callable[[Day], str]) -> str:
+        return " → ".join(figure(one) for one in lived.days)
+
+    return {
+        "length": f"{lived.plan.days:g} days",
+        "own memory": f"{each(lambda one: f'{one.own_kib:,.0f}')} KiB",
+        "open files": each(lambda one: str(one.files)),
+        "tasks": each(lambda one: str(one.tasks)),
+        "the log": f"{each(lambda one: f'{one.log_mib:.1f}')} MiB",
+        "the database": f"{each(lambda one: f'{one.database_mib:.1f}')} MiB",
+        "what befell": counts(lived.befell),
+        "holds more": "\n".join(lived.grown) or "nothing",
     }
 
 

@@ -70,7 +70,12 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     """`/metrics`, for keys with the scope `metrics`."""
     registry, doorkeeper, ended = CollectorRegistry(), Doorkeeper(services), Ended()
     ProcessCollector(registry=registry)
-    for collector in (*services.door.collectors, *services.meters.collectors, *services.space.collectors, Host(services.store)):
+    for collector in (
+        *services.door.collectors,
+        *services.meters.collectors,
+        *services.space.collectors,
+        Host(services.store),
+    ):
         registry.register(collector)
 
     async def show(request: Request) -> Response:
