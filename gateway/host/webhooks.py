@@ -97,6 +97,13 @@ def test(tx: Transaction, account_id: str, webhook_id: str, *, now: datetime) ->
     return events.last_seq(tx, account_id)
 
 
+def enable(tx: Transaction, account_id: str, webhook_id: str, *, now: datetime) -> None:
+    """Push there again, first of all what has waited."""
+    found = webhooks.get(tx, account_id, webhook_id)
+    webhooks.enable(tx, found.id)
+    deliveries.hasten(tx, found.id, now=now)
+
+
 def with_waiting(tx: Transaction, account_id: str, webhook_id: str) -> tuple[Webhook, Waiting]:
     """A webhook and how far it is behind."""
     return webhooks.get(tx, account_id, webhook_id), deliveries.waiting(tx, webhook_id)

@@ -146,7 +146,7 @@ async def rotate(call: Call[schemas.Nothing]) -> Response:
 
 
 async def enable(call: Call[schemas.Nothing]) -> Response:
-    await call.services.store.write(_enable, call.account_id, call.path("id"), now=call.now)
+    await call.services.store.write(acts.enable, call.account_id, call.path("id"), now=call.now)
     return json_response(WebhookView.of(*await _one(call)))
 
 
@@ -210,12 +210,6 @@ def _change(tx: Transaction, account_id: str, webhook_id: str, given: schemas.Ne
 
 def _remove(tx: Transaction, account_id: str, webhook_id: str) -> None:
     webhooks.remove(tx, webhooks.get(tx, account_id, webhook_id).id)
-
-
-def _enable(tx: Transaction, account_id: str, webhook_id: str, *, now: datetime) -> None:
-    found = webhooks.get(tx, account_id, webhook_id)
-    webhooks.enable(tx, found.id)
-    deliveries.hasten(tx, found.id, now=now)
 
 
 def _log(
