@@ -143,6 +143,7 @@ MATRIX: Final[Mapping[str, Entry]] = {
     "GET /v1/subscriptions": Entry(good=200, limited=SETTINGS),
     "GET /v1/completeness": Entry(good=200, limited=200),
     "POST /v1/completeness/check": Entry(good=202, limited=SETTINGS),
+    "GET /v1/status": Entry(good=200, limited=SETTINGS),
     "GET /v1/events": Entry(good=200, limited=WHOLE),
     "GET /v1/events/stream": Entry(good=200, limited=WHOLE),
     "GET /v1/audit": Entry(good=200, limited=SETTINGS),

@@ -98,6 +98,18 @@ SETTINGS_FORMS: Final[Mapping[str, Page]] = {
     "letters/cancel": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "letter"}),
     "letters/batches/cancel": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "batch"}),
 }
+CONSOLE: Final[Mapping[str, Page]] = {
+    "check": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}),
+    "outbox/resume": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}),
+    "mailboxes/resume": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "mailbox_id"}),
+    "mailboxes/pull": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "mailbox_id"}),
+    "mailboxes/again": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "mailbox_id"}),
+    "mailboxes/round-trip": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "mailbox_id"}),
+    "subscriptions/repair": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}),
+    "webhooks/enable": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "webhook"}),
+    "webhooks/redeliver": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}, names={"id": "webhook"}),
+    "completeness": Page(door=Door.SESSION, scope=Scope.SETTINGS, form={}),
+}
 OWN, FRAMED = "/objects/{type}/{id}/events", "/embed/{token}/events"
 OF_MESSAGE = f"{OWN}/messages/{{message_id}}"
 
@@ -110,6 +122,9 @@ PAGES: Final[Mapping[str, Page]] = {
     **_signed_in(Scope.SETTINGS, "GET /settings", "GET /settings/letters"),
     **{f"POST /settings/{path}": page for path, page in SETTINGS_FORMS.items()},
     **_signed_in(Scope.SETTINGS, *(f"GET /settings/{path}" for path in SETTINGS_FORMS)),
+    **_signed_in(Scope.SETTINGS, "GET /settings/console", *(f"GET /settings/console/{path}" for path in CONSOLE)),
+    **{f"POST /settings/console/{path}": page for path, page in CONSOLE.items()},
+    **_signed_in(Scope.SETTINGS, "GET /settings/console/streams", fetched=True),
     **_signed_in(Scope.SETTINGS, "GET /settings/credentials/{id}/certificate", names={"id": "credential"}),
     **_signed_in(Scope.SETTINGS, "GET /settings/mailboxes/{id}/watching", names={"id": "mailbox_id"}, fetched=True),
     **_signed_in(Scope.SETTINGS, "GET /settings/mailboxes/{id}/round-trip", names={"id": "mailbox_id"}, fetched=True),

@@ -10,9 +10,11 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route
 
+from gateway.console.stream import Act
 from gateway.http.auditing import NO_MAIL, Audited, Unaudited, does, reads, records_itself, unaudited
 from gateway.http.pages.acting import Acting
 from gateway.http.pages.assets import Assets
+from gateway.http.pages.console import ConsolePage
 from gateway.http.pages.events import Events
 from gateway.http.pages.finding import Finding
 from gateway.http.pages.guard import Guard, Handler
@@ -46,6 +48,7 @@ def page_routes(services: Services) -> list[BaseRoute]:
         Route("/sign-out", guard.net(sign_in.leave), methods=["POST"]),
         *_settings_routes(guard, Settings(services, renderer)),
         *_letters_routes(guard, Letters(services, renderer)),
+        *_console_routes(guard, ConsolePage(services, renderer)),
         *_reviews_routes(guard, Reviews(services, renderer)),
         *MessageBody(services, guard, renderer).routes(),
         *_events_routes(guard, events, Finding(services, events), Acting(services, guard, events)),
@@ -119,6 +122,31 @@ def _letters_routes(guard: Guard, page: Letters) -> list[BaseRoute]:
             Route(path, guard.page(handler, Scope.SETTINGS, audit=READS_LETTERS, fetched=True))
             for path, handler in fetched.items()
         ),
+    ]
+
+
+def _console_routes(guard: Guard, page: ConsolePage) -> list[BaseRoute]:
+    posts: dict[str, Form] = {
+        f"/settings/console/{act}": form
+        for act, form in {
+            Act.CHECK_CONNECTION: (page.check_connection, does("account.check")),
+            Act.RESUME_OUTBOX: (page.resume_outbox, does("outbox.resume")),
+            Act.RESUME_MAILBOX: (page.doing(Act.RESUME_MAILBOX), does("mailbox.resume")),
+            Act.PULL: (page.doing(Act.PULL), does("mailbox.pull")),
+            Act.LOOK_AGAIN: (page.doing(Act.LOOK_AGAIN), does("mailbox.look_again")),
+            Act.ROUND_TRIP: (page.round_trip, does("mailbox.round_trip")),
+            Act.REPAIR: (page.repair, does("subscriptions.repair")),
+            Act.ENABLE_WEBHOOK: (page.doing(Act.ENABLE_WEBHOOK), does("webhook.enable")),
+            Act.REDELIVER: (page.doing(Act.REDELIVER), does("webhook.redeliver")),
+            Act.CHECK_COMPLETENESS: (page.check_completeness, does("completeness.check")),
+        }.items()
+    }
+    told = unaudited(NO_MAIL)
+    return [
+        Route("/settings/console", guard.page(page.show, Scope.SETTINGS, audit=told)),
+        Route("/settings/console/streams", guard.page(page.streams, Scope.SETTINGS, audit=told, fetched=True)),
+        *_forms(guard, posts, Scope.SETTINGS),
+        *(Route(path, guard.page(page.again, Scope.SETTINGS, audit=LEADS_ON)) for path in posts),
     ]
 
 
