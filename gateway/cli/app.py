@@ -18,6 +18,7 @@ from gateway.cli import (
     outbox,
     privacy,
     running,
+    status,
     subscriptions,
 )
 from gateway.cli.common import Exit
@@ -36,6 +37,7 @@ app.command()(running.demo)
 app.command()(running.sandbox)
 app.command("log-level")(log_level.log_level)
 app.command()(doctor.doctor)
+app.command()(status.status)
 app.add_typer(account.app, name="account")
 app.add_typer(mailboxes.app, name="mailboxes")
 app.add_typer(keys.app, name="keys")
