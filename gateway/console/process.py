@@ -74,11 +74,11 @@ def database(place: Place) -> Stream:
             troubles.append(stuck(f"{part.detail} {cure}"))
         else:
             troubles.append(slow(part.detail))
-    sizes = f"{place.file_bytes / MB:,.1f} MB, and {place.log_bytes / MB:,.1f} MB not yet merged into it"
+    size = f"{(place.file_bytes + place.log_bytes) / MB:,.1f} MB"
     return judged(
         "database",
         "Database",
-        well=f"It can be written. {sizes}.",
+        well=f"It can be written, and takes {size}.",
         troubles=troubles,
         taken_at=place.now,
     )
@@ -95,7 +95,7 @@ def process(place: Place) -> Stream:
     if place.running_since is not None:
         well = f"The gateway has been running for {lasting(place.now - place.running_since)}."
     troubles = [stuck(lost)] if silence > LONGEST_SILENCE else []
-    return judged(name, title, well=well, troubles=troubles, taken_at=place.alive_at or place.now)
+    return judged(name, title, well=well, troubles=troubles, taken_at=place.now)
 
 
 PROCESS_WIDE: Final[Sequence[Callable[[Place], Stream]]] = (process, database)

@@ -448,7 +448,7 @@ def test_a_webhook_is_never_called_by_what_may_be_secret_in_its_address() -> Non
 @pytest.mark.parametrize(
     ("place", "name", "verdict", "sentence"),
     [
-        (PLACE, "database", FLOWING, "It can be written. 12.0 MB"),
+        (PLACE, "database", FLOWING, "It can be written, and takes 12.0 MB."),
         (
             replace(PLACE, parts=(Part(name="store", ok=False, detail="The disk is full."),)),
             "database",

@@ -91,15 +91,13 @@ async def acts_logged(scene: Scene) -> list[tuple[str, dict[str, Any]]]:
     return [(one.act, dict(one.targets)) for one in found]
 
 
-async def test_a_gateway_before_its_first_letter_has_nothing_stuck(desk: Desk, scene: Scene) -> None:
+async def test_before_the_first_letter_nothing_is_stuck_and_figures_have_their_time(
+    desk: Desk, scene: Scene
+) -> None:
     page = (await desk.open(PAGE)).text
     assert "Nothing is stuck" in page
     assert "This account is not connected to Microsoft 365 yet." in page
     assert '<a href="/settings/console" aria-current="page">Console</a>' in page
-    assert "http-equiv" not in page
-
-
-async def test_times_are_the_accounts_and_figures_say_of_when_they_are(desk: Desk, scene: Scene) -> None:
     await connect(scene)
     page = (await desk.open(PAGE)).text
     assert "Times are in Pacific/Auckland." in page
@@ -148,16 +146,24 @@ async def test_with_a_full_disk_the_page_comes_and_says_that_it_is_full(desk: De
     assert [one["name"] for one in answer["streams"] if one["verdict"] == "stuck"] == ["database"]
 
 
-async def test_a_disk_that_does_not_answer_does_not_keep_the_page(desk: Desk, scene: Scene) -> None:
+async def test_programs_read_the_same_and_a_disk_that_does_not_answer_keeps_nobody(scene: Scene) -> None:
     class Hanging:
         async def readiness(self) -> Any:
             raise TimeoutError
 
+    await connect(scene)
+    key = await scene.new_key(Scope.SETTINGS)
+    async with scene.client(key) as api:
+        said = (await api.get("/v1/status")).json()
+    assert said["verdict"] == "flowing"
+    [found] = [one for one in said["streams"] if one["name"] == "round_trips"]
+    assert found["actions"][0]["act"] == "mailboxes/round-trip"
     scene.services = replace(scene.services, readiness=Hanging())
     scene.__post_init__()
-    async with scene.client() as api:
-        answer = (await api.get("/v1/status")).json()
-    assert "did not answer within 2 seconds" in answer["sentence"] + str(answer["streams"])
+    async with scene.client(key) as api:
+        said = (await api.get("/v1/status")).json()
+    assert said["sentence"] == "Stuck: Database."
+    assert "did not answer within 2 seconds" in str(said["streams"])
 
 
 async def test_a_paused_mailbox_goes_on_and_what_waited_is_tried_at_once(desk: Desk, scene: Scene) -> None:
@@ -181,7 +187,9 @@ async def test_a_paused_mailbox_goes_on_and_what_waited_is_tried_at_once(desk: D
     assert resumed == [("mailbox.resume", {"mailbox_id": await mailbox_id(scene)})] * 2
 
 
-async def test_nobody_can_hurry_a_mailbox_that_microsoft_365_asked_patience_for(desk: Desk, scene: Scene) -> None:
+async def test_nobody_can_hurry_microsoft_365_nor_the_mailbox_of_another_account(
+    desk: Desk, scene: Scene
+) -> None:
     await connect(scene)
     waits = await letter(scene)
     until = await put_off(scene, waits, "throttled")
@@ -191,33 +199,31 @@ async def test_nobody_can_hurry_a_mailbox_that_microsoft_365_asked_patience_for(
     await desk.send(f"{PAGE}/mailboxes/resume", id=await mailbox_id(scene))
     assert (await letter_of(scene, waits)).next_attempt_at == until
     assert "is paused" in desk.text
+    other = await scene.new_account("Another school")
+    theirs = await scene.store.read(mailboxes.get_by_address, other, MAILBOX)
+    for act in (acts.resume_mailbox, acts.pull, acts.look_again):
+        with pytest.raises(storage.NotFound):
+            await scene.store.write(act, scene.account_id, theirs.id, now=scene.clock.now())
 
 
-async def test_no_button_touches_a_letter_that_may_have_left(desk: Desk, scene: Scene) -> None:
+async def test_the_outbox_goes_on_but_no_button_touches_a_letter_that_may_have_left(desk: Desk, scene: Scene) -> None:
     """Whether it left is found out by reading, at its own times; none of the acts moves it or its tag."""
     await connect(scene)
+    waits = await letter(scene)
+    await put_off(scene, waits, "no_token")
     uncertain = [await letter(scene) for _ in range(3)]
     for message_id, state in zip(uncertain, ("submitting", "unknown", "submitted"), strict=True):
         await put_off(scene, message_id, "mailbox", state=state, submits=1)
     before = [await letter_of(scene, one) for one in uncertain]
     await write(scene, lambda tx: accounts.pause_outbox(tx, scene.account_id, scene.clock.now() + HOUR))
-    await desk.open(PAGE)
-    await desk.send(f"{PAGE}/outbox/resume")
-    for act in ("mailboxes/resume", "mailboxes/pull", "mailboxes/again"):
-        await desk.send(f"{PAGE}/{act}", id=await mailbox_id(scene))
-    assert [await letter_of(scene, one) for one in uncertain] == before
-    assert not set(UNSENT) & {machine.State(one.state) for one in before}
-
-
-async def test_the_outbox_is_resumed(desk: Desk, scene: Scene) -> None:
-    await connect(scene)
-    waits = await letter(scene)
-    await put_off(scene, waits, "no_token")
-    await scene.store.write(accounts.pause_outbox, scene.account_id, scene.clock.now() + HOUR)
     assert "Stuck: Letters out" in (await desk.open(PAGE)).text
     await desk.send(f"{PAGE}/outbox/resume")
     assert "Stuck" not in desk.text
     assert (await letter_of(scene, waits)).next_attempt_at == scene.clock.now()
+    for act in ("mailboxes/resume", "mailboxes/pull", "mailboxes/again"):
+        await desk.send(f"{PAGE}/{act}", id=await mailbox_id(scene))
+    assert [await letter_of(scene, one) for one in uncertain] == before
+    assert not set(UNSENT) & {machine.State(one.state) for one in before}
 
 
 async def test_a_mailbox_is_read_now_and_stubborn_mail_is_looked_at_again(desk: Desk, scene: Scene) -> None:
@@ -281,17 +287,13 @@ async def test_a_webhook_that_is_down_is_tried_and_refused_events_are_delivered_
         assert (await scene.store.read(deliveries.get, hook_id, seq)).state is DeliveryState.WAITING
 
 
-async def test_a_round_trip_is_started_once_however_often_it_is_asked_for(desk: Desk, scene: Scene) -> None:
+async def test_a_round_trip_is_started_once_and_the_rest_is_looked_at_now(desk: Desk, scene: Scene) -> None:
     await connect(scene)
     assert "No mailbox has written to itself yet." in (await desk.open(PAGE)).text
     for _ in range(3):
         await desk.send(f"{PAGE}/mailboxes/round-trip", id=await mailbox_id(scene))
     assert "1 letter under way." in desk.text
     assert len(await scene.store.read(round_trips.under_way)) == 1
-
-
-async def test_completeness_and_subscriptions_are_looked_at_now(desk: Desk, scene: Scene) -> None:
-    await connect(scene)
     await scene.store.write(chores.done, scene.account_id, CHORE, next_at=scene.clock.now() + DAY)
     await desk.open(PAGE)
     await desk.send(f"{PAGE}/completeness")
@@ -300,22 +302,3 @@ async def test_completeness_and_subscriptions_are_looked_at_now(desk: Desk, scen
     assert await scene.store.read(chores.due_at, scene.account_id, "subscriptions") == scene.clock.now()
     logged = {act for act, _ in await acts_logged(scene)}
     assert {"completeness.check", "subscriptions.repair"} <= logged
-
-
-async def test_another_accounts_things_are_not_to_be_had(desk: Desk, scene: Scene) -> None:
-    other = await scene.new_account("Another school")
-    theirs = await scene.store.read(mailboxes.get_by_address, other, MAILBOX)
-    for act in (acts.resume_mailbox, acts.pull, acts.look_again):
-        with pytest.raises(storage.NotFound):
-            await scene.store.write(act, scene.account_id, theirs.id, now=scene.clock.now())
-
-
-async def test_programs_read_the_same(scene: Scene) -> None:
-    await connect(scene)
-    async with scene.client(await scene.new_key(Scope.SETTINGS)) as api:
-        answer = await api.get("/v1/status")
-    assert answer.status_code == 200
-    said = answer.json()
-    assert said["verdict"] == "flowing"
-    [found] = [one for one in said["streams"] if one["name"] == "round_trips"]
-    assert found["actions"][0]["act"] == "mailboxes/round-trip"
