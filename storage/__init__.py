@@ -5,7 +5,7 @@ Lowest of the three packages: it knows nothing of HTTP, of Graph, or of what mai
 account it is asked for, except those of workers that serve all accounts.
 """
 
-from storage.database import Store, Transaction, open_store
+from storage.database import Store, Transaction, held_alone, open_store
 from storage.errors import (
     AlreadyExists,
     Conflict,
@@ -28,5 +28,6 @@ __all__ = [
     "Store",
     "Transaction",
     "WrongMasterKey",
+    "held_alone",
     "open_store",
 ]

@@ -25,7 +25,7 @@ import aiosqlite
 
 from storage.errors import InUse, StorageUnavailable
 from storage.measures import Commit, Observer, Unobserved
-from storage.migrate import bring_up_to_date, is_up_to_date
+from storage.migrate import bring_up_to_date, is_up_to_date, outdated
 from storage.origins import NOWHERE, ORIGIN
 
 P = ParamSpec("P")
@@ -347,21 +347,30 @@ def _is_outside_trouble(error: sqlite3.DatabaseError) -> bool:
 
 @asynccontextmanager
 async def open_store(
-    path: Path, *, readers: int = 2, alone: bool = True, long_log_bytes: int = LONG_LOG_BYTES
+    path: Path,
+    *,
+    readers: int = 2,
+    alone: bool = True,
+    long_log_bytes: int = LONG_LOG_BYTES,
+    before_change: Callable[[Path, int], None] = lambda path, version: None,
 ) -> AsyncIterator[Store]:
     """Open the file and bring it up to date.
 
     `alone` keeps other gateways out until the block ends; the command line opens the file beside a running
-    gateway without it. The folder is made if missing (0700). Raises `SchemaTooNew`, `InUse`, `StorageUnavailable`.
+    gateway without it. The folder is made if missing (0700). Before an existing file's tables are changed,
+    `before_change` is called with the file and the version it has, in a thread; what it raises leaves the file as it
+    is. Raises `SchemaTooNew`, `InUse`, `StorageUnavailable`.
     """
     async with AsyncExitStack() as stack:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if alone:
-                stack.enter_context(_held_alone(path))
+                stack.enter_context(held_alone(path))
             writer = await stack.enter_async_context(_connection(path))
             # Never change the tables under a running gateway: then it has the lock, and this is refused.
-            with nullcontext() if alone or await writer.run(is_up_to_date) else _held_alone(path):
+            with nullcontext() if alone or await writer.run(is_up_to_date) else held_alone(path):
+                if (version := await writer.run(outdated)) is not None:
+                    await asyncio.to_thread(before_change, path, version)
                 await writer.run(_prepare)
             pool = [
                 await stack.enter_async_context(_connection(path, "PRAGMA query_only = ON")) for _ in range(readers)
@@ -382,8 +391,8 @@ async def open_store(
 
 
 @contextmanager
-def _held_alone(path: Path) -> Iterator[None]:
-    """Hold the lock file beside the database, so that two gateways never send from one outbox."""
+def held_alone(path: Path) -> Iterator[None]:
+    """Hold the lock file beside the database, so that two gateways never send from one outbox. Raises `InUse`."""
     with os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, mode=0o600), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

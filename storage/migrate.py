@@ -36,6 +36,12 @@ def is_up_to_date(connection: sqlite3.Connection) -> bool:
     return bool(version >= released()[-1].version)
 
 
+def outdated(connection: sqlite3.Connection) -> int | None:
+    """The version of a file with something in it that this release would change; None when it would not."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version) if 0 < version < released()[-1].version else None
+
+
 def bring_up_to_date(connection: sqlite3.Connection, migrations: Sequence[Migration] | None = None) -> int:
     """Run what the file lacks and return its version.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import sqlite3
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,6 +120,15 @@ def unlock(tx: Transaction, key: MasterKey, *, now: datetime) -> None:
         return
     sealed = key.seal(CHECK_TEXT.decode(), CHECK_CONTEXT)
     tx.execute(WRITE_CHECK, {"key_id": key.id, "check_ciphertext": sealed, "now": now})
+
+
+def is_bound_to(connection: sqlite3.Connection, key: MasterKey) -> bool:
+    """Whether `key` opens the file; true also for one that was never opened with a key."""
+    row = connection.execute(READ_CHECK).fetchone()
+    try:
+        return row is None or key.open(row[0], CHECK_CONTEXT) is not None
+    except WrongMasterKey:
+        return False
 
 
 def check_current(tx: Transaction, key: Key) -> None:
