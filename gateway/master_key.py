@@ -7,6 +7,7 @@ running gateway looks at the files again when its key opens nothing any more.
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -125,6 +126,18 @@ async def replace(store: storage.Store, settings: Settings, clock: Clock) -> Rep
     _write(folder / NEXT_FILE, new)
     count = await store.write(_reseal, old, new)
     return Replaced(secrets=count, old_key=_put_in_place(folder, key_before=old))
+
+
+def keys_at_hand(settings: Settings) -> Sequence[tuple[str, MasterKey]]:
+    """Every key that can be had and where it is: the one that would serve first, then those of earlier times."""
+    folder = settings.database.parent
+    found = [] if settings.master_key is None else [("GATEWAY_MASTER_KEY", settings.master_key)]
+    for path in (folder / KEY_FILE, *sorted(folder.glob(f"{KEY_FILE}.*"))):
+        try:
+            found.append((str(path), _read(path)))
+        except (WrongMasterKey, OSError):
+            continue
+    return found
 
 
 def _reseal(tx: storage.Transaction, old: MasterKey, new: MasterKey) -> int:

@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import pyrage
+
 from gateway.graph import LARGEST_ATTACHMENT, Limits, check_origin
 from gateway.host.targets import Network, networks
 from gateway.sending.rules import Allowance, Rules
@@ -23,6 +25,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "json", "pretty")
 SHORTEST_SWEEP: Final = timedelta(seconds=10)
 SHORTEST_ELSEWHERE: Final = timedelta(minutes=1)
+SHORTEST_BACKUP_INTERVAL: Final = timedelta(minutes=5)
 LONGEST_INTERVAL: Final = timedelta(days=1)
 PLAIN_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
@@ -66,6 +69,12 @@ class Settings:
     webhook_networks: tuple[Network, ...] = ()
     traces: bool = False  # by OpenTelemetry's own variables
     free_space: int | None = None
+    backups: Path | None = None
+    backup_interval: timedelta = timedelta(days=1)
+    backups_daily: int = 7
+    backups_weekly: int = 4
+    backup_recipients: tuple[str, ...] = ()
+    backup_identity: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def rules(self) -> Rules:
@@ -182,6 +191,28 @@ def _master_key(text: str) -> MasterKey:
         return MasterKey.from_text(text)
     except ValueError as error:
         raise ValueError("It must be 32 random bytes in base64, as “openssl rand -base64 32” prints them.") from error
+
+
+def _recipients(text: str) -> tuple[str, ...]:
+    """Public keys of age, apart by commas or spaces."""
+    named = tuple(text.replace(",", " ").split())
+    for one in named:
+        try:
+            pyrage.x25519.Recipient.from_str(one)
+        except pyrage.RecipientError as error:
+            raise ValueError(f"“{one}” is no recipient of age: it is a line as “age-keygen” prints, age1….") from error
+    return named
+
+
+def _identities(text: str) -> tuple[str, ...]:
+    """Secret keys of age, as its key files have them: one a line, with comments."""
+    named = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    for one in named:
+        try:
+            pyrage.x25519.Identity.from_str(one)
+        except pyrage.IdentityError:
+            raise ValueError("It must be what “age-keygen” writes: AGE-SECRET-KEY-1….") from None
+    return named
 
 
 def _existing_file(text: str) -> Path:
@@ -343,6 +374,45 @@ SETTINGS: Final = (
         help="Bytes that stay free on the database's disk: with less, new letters, uploads and exports get 503, and "
         "all else goes on. By default 1.5 times the larger of GATEWAY_LARGEST_REQUEST and "
         "GATEWAY_LARGEST_ATTACHMENT; 0 is no limit.",
+    ),
+    Setting(
+        name="backups",
+        default="none",
+        read=Path,
+        help="The folder of backups, of this gateway alone, best on another disk. With it the gateway backs itself up; "
+        "what is asked for by hand goes there too.",
+    ),
+    Setting(
+        name="backup_interval",
+        default="86400",
+        read=_interval(SHORTEST_BACKUP_INTERVAL),
+        help="Seconds after which the next backup is due.",
+    ),
+    Setting(
+        name="backups_daily",
+        default="7",
+        read=_number(1, 3650),
+        help="Days of which the last backup is kept. All of the last day are.",
+    ),
+    Setting(
+        name="backups_weekly",
+        default="4",
+        read=_number(0, 520),
+        help="Weeks of which the last backup is kept.",
+    ),
+    Setting(
+        name="backup_recipients",
+        default="none",
+        read=_recipients,
+        help="Public keys of age (age1…), apart by commas: backups are encrypted for them.",
+    ),
+    Setting(
+        name="backup_identity",
+        default="none",
+        read=_identities,
+        help="The secret keys of age that open encrypted backups: to restore, verify and rehearse. Best kept "
+        "elsewhere; a gateway that has none only compares checksums.",
+        secret=True,
     ),
 )
 

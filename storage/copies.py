@@ -20,6 +20,7 @@ TABLES: Final = """
 SELECT name FROM pragma_table_list
  WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name
 """
+PAGES: Final = "PRAGMA page_count"
 HOLD_SNAPSHOT: Final = "SELECT count(*) FROM sqlite_schema"
 ERASURES_SINCE: Final = "SELECT id FROM erasures WHERE created_at >= :moment ORDER BY created_at, id"
 EMPTY_LOG: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
@@ -51,6 +52,7 @@ def copy(source: Path, target: Path, watch: Watcher = lambda done, total: None) 
         writing.execute("PRAGMA synchronous = OFF")
         reading.execute("BEGIN")
         reading.execute(HOLD_SNAPSHOT)
+        watch(0, int(reading.execute(PAGES).fetchone()[0]))
         reading.backup(writing, pages=STEP_PAGES, progress=lambda _, left, total: watch(total - left, total))
 
 

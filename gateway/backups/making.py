@@ -1,0 +1,177 @@
+"""A new backup, whole or not at all.
+
+First the database is copied beside itself, page by page under one read transaction: that is the moment which the backup
+shows. The copy is looked over and packed into the folder under a name that is no backup's; on disk to the last byte, it
+gets its name. The manifest beside it is there before it, so that what has a backup's name is a whole one.
+"""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final
+
+from gateway import __version__
+from gateway.backups.errors import NoRoom, NotMade, UnderWay
+from gateway.backups.manifest import PART, Beside, Manifest, Reason, file_name
+from gateway.backups.packing import checksum, pack
+from gateway.backups.shelf import Backup, Shelf, beside, sync
+from storage import copies
+
+RESERVE: Final = 64 * 1024 * 1024  # bytes that the gateway itself goes on with
+LOCK: Final = ".backup.lock"
+COPY: Final = ".backup-copy"
+OWNER_ONLY: Final = 0o600
+
+Watcher = Callable[[str, int, int], None]
+"""Hears of what is done, how much of it, and of how much; what it raises ends it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be backed up, where to, for whom and why. No `recipients`: not encrypted."""
+
+    database: Path
+    shelf: Shelf
+    recipients: tuple[str, ...]
+    reason: Reason
+    reserve_bytes: int = RESERVE
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def make(order: Order, now: datetime, watch: Watcher = silent) -> Backup:
+    """Make a backup of the database while others use it. Blocks: call it in a thread.
+
+    Raises `NoRoom` before it begins, `UnderWay`, `NotMade`; then nothing of it is left.
+    """
+    try:
+        order.shelf.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone(order.database), _scratch(order.database) as copied:
+            order.shelf.sweep()
+            check_room(order)
+            manifest = _copy(order, copied, now, watch)
+            return _write(order, copied, manifest, watch)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise NotMade(f"The backup could not be made: {error}. Nothing of it is left.") from error
+
+
+def check_room(order: Order) -> None:
+    """Raises `NoRoom` unless a copy of the database and a backup that is as large would both fit."""
+    size = copies.size_bytes(order.database)
+    needed: dict[int, tuple[Path, int]] = {}
+    for folder, reserve in ((order.database.parent, order.reserve_bytes), (order.shelf.folder, 0)):
+        device = folder.stat().st_dev
+        _, so_far = needed.get(device, (folder, 0))
+        needed[device] = (folder, so_far + size + reserve)
+    for folder, bytes_needed in needed.values():
+        free = shutil.disk_usage(folder).free
+        if free < bytes_needed:
+            raise NoRoom(
+                f"The disk of {folder} is too full for a backup: {_mb(bytes_needed)} are needed for the time being, "
+                f"{_mb(free)} are free. Make room, or set GATEWAY_BACKUPS to a folder on another disk."
+            )
+
+
+def clear_away(database: Path) -> None:
+    """At start: what a crash left of a copy goes, as erasures do not reach it. One under way is left alone."""
+    try:
+        with _alone(database):
+            _unlink(_copy_of(database))
+    except UnderWay:
+        return
+
+
+def _copy(order: Order, copied: Path, now: datetime, watch: Watcher) -> Manifest:
+    copies.copy(order.database, copied, lambda done, total: watch("copying", done, total))
+    if faults := copies.faults(copied, quick=True):
+        raise NotMade(f"The database is damaged, so no backup of it is worth keeping: {'; '.join(faults)}.")
+    found, size = copies.contents(copied), copied.stat().st_size
+    return Manifest(
+        made_at=now,
+        reason=order.reason,
+        gateway=__version__,
+        schema_version=found.schema_version,
+        rows=found.rows,
+        key_id=found.key_id,
+        database_bytes=size,
+        database_sha256=checksum(copied, lambda done: watch("checking", done, size)),
+    )
+
+
+def _write(order: Order, copied: Path, manifest: Manifest, watch: Watcher) -> Backup:
+    path = _free_name(order, manifest)
+    parts = {path: path.with_name(path.name + PART), beside(path): beside(path).with_name(beside(path).name + PART)}
+    try:
+        with _created(parts[path]) as file:
+            written = pack(
+                copied, file, manifest, order.recipients, lambda done: watch("packing", done, manifest.database_bytes)
+            )
+        said = Beside(manifest=manifest, file_bytes=written.bytes, file_sha256=written.digest.hexdigest())
+        with _created(parts[beside(path)]) as file:
+            file.write(said.to_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        parts[beside(path)].replace(beside(path))
+        parts[path].replace(path)
+        sync(path.parent)
+    except BaseException:
+        for one in (*parts.values(), path, beside(path)):
+            one.unlink(missing_ok=True)
+        raise
+    return Backup(path=path, file_bytes=said.file_bytes, beside=said)
+
+
+def _free_name(order: Order, manifest: Manifest) -> Path:
+    for number in range(1, 1000):
+        name = file_name(manifest.made_at, order.reason, encrypted=bool(order.recipients), number=number)
+        if not (order.shelf.folder / name).exists():
+            return order.shelf.folder / name
+    raise NotMade("There are a thousand backups of this second. Look at the machine's clock.")
+
+
+def _created(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb")
+
+
+@contextmanager
+def _scratch(database: Path) -> Iterator[Path]:
+    """Beside the database, where the same rules protect it; an encrypted backup's folder never sees it."""
+    path = _copy_of(database)
+    _unlink(path)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+    try:
+        yield path
+    finally:
+        _unlink(path)
+
+
+def _copy_of(database: Path) -> Path:
+    return database.with_name(database.name + COPY)
+
+
+def _unlink(copied: Path) -> None:
+    for path in (copied, *(copied.with_name(copied.name + more) for more in ("-journal", "-wal", "-shm"))):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    descriptor = os.open(database.with_name(database.name + LOCK), os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+    with os.fdopen(descriptor, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnderWay("A backup of this database is being made just now. Try again when it is done.") from None
+        yield
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1_000_000:,.0f} MB"
