@@ -26,18 +26,23 @@ class Mark:
     """The mark of one database."""
 
     def __init__(self, database: Path, store: Store, clock: Clock) -> None:
-        self._path = database.with_name(database.name + SUFFIX)
+        self._path = _mark_of(database)
         self._store = store
         self._clock = clock
         self._written: int | None = None
 
+    @staticmethod
+    def written_beside(database: Path) -> int:
+        """The number of the newest event by the mark of this database; 0 where there is none that can be read."""
+        return _read(_mark_of(database))
+
     async def look(self) -> bool:
         """At start: whether the database is older than its mark; if so, its open letters are in doubt from here on."""
         newest = await self._store.read(events.newest)
-        marked = self._read()
+        marked = _read(self._path)
         if marked <= newest:
             return False
-        doubted = await self._store.write(_take_note, marked, now=self._clock.now())
+        doubted = await self._store.write(take_note, marked, now=self._clock.now())
         log.warning(
             "the database was restored from a backup: open letters are looked for before they are sent",
             extra={"letters": doubted, "events_missing": marked - newest},
@@ -56,15 +61,6 @@ class Mark:
             return
         self._written = newest
 
-    def _read(self) -> int:
-        try:
-            return int(orjson.loads(self._path.read_bytes())["newest_event"])
-        except FileNotFoundError:
-            return 0
-        except (OSError, ValueError, KeyError, TypeError):
-            log.warning("the mark beside the database cannot be read; whether it was restored is not known")
-            return 0
-
     def _write(self, newest: int) -> None:
         """Whole or not at all."""
         beside = self._path.with_name(self._path.name + ".new")
@@ -73,9 +69,23 @@ class Mark:
         beside.replace(self._path)
 
 
-def _take_note(tx: Transaction, marked: int, *, now: datetime) -> int:
+def take_note(tx: Transaction, marked: int, *, now: datetime) -> int:
     """Doubt the letters, tell SELMA, and go on numbering events where readers of the log have been already."""
     events.continue_from(tx, marked)
     for account in accounts.all_of_them(tx):
         events.record(tx, account.id, "gateway.restored", now=now)
     return doubt_all(tx, now=now)
+
+
+def _mark_of(database: Path) -> Path:
+    return database.with_name(database.name + SUFFIX)
+
+
+def _read(mark: Path) -> int:
+    try:
+        return int(orjson.loads(mark.read_bytes())["newest_event"])
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError, KeyError, TypeError):
+        log.warning("the mark beside the database cannot be read; whether it was restored is not known")
+        return 0
