@@ -4,7 +4,7 @@ import json as stdlib_json
 import os
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from gateway.cli.common import AccountName, AsJson, Exit, Tools, give_up, print_json, print_table, run, tools, when
 from gateway.privacy.erasing import Order, Plan
+from gateway.privacy.kept import StillIn
 from gateway.privacy.retention import run_soon, too_old
 from gateway.space import Space
 from storage import Conflict, Transaction, retention
@@ -102,7 +103,7 @@ def erase(
     if not (yes or json):
         _print_plan(plan, json=False)
         typer.confirm("Erase it? This cannot be taken back", abort=True)
-    _print_receipt(run(_erase(order, account)), json)
+    _print_receipt(*run(_erase(order, account)), json)
 
 
 async def _preview(order: Order, account: str | None) -> Plan:
@@ -112,10 +113,12 @@ async def _preview(order: Order, account: str | None) -> Plan:
             return await at.privacy.eraser.preview(at.account.id, order)
 
 
-async def _erase(order: Order, account: str | None) -> Erasure:
+async def _erase(order: Order, account: str | None) -> tuple[Erasure, Sequence[StillIn]]:
     async with tools(account) as at:
         with _said():
-            return await at.privacy.eraser.erase(at.account.id, order, by=at.actor)
+            receipt = await at.privacy.eraser.erase(at.account.id, order, by=at.actor)
+        [kept] = await at.privacy.still_in(receipt)
+        return receipt, kept
 
 
 @contextmanager
@@ -235,11 +238,11 @@ def _print_plan(plan: Plan, json: bool) -> None:
         typer.secho(f"{message_id} is on its way, or waits for a decision: cancel or close it first.", fg="yellow")
 
 
-def _print_receipt(receipt: Erasure, json: bool) -> None:
+def _print_receipt(receipt: Erasure, kept: Sequence[StillIn], json: bool) -> None:
     proof = receipt.proof or {}
     left = proof.get("left", 0) + proof.get("left_in_index", 0)
     if json:
-        print_json({name: getattr(receipt, name) for name in Erasure.__slots__})
+        print_json({name: getattr(receipt, name) for name in Erasure.__slots__} | {"backups": kept})
     else:
         _print_rows(receipt.removed)
         typer.echo(
@@ -247,6 +250,9 @@ def _print_receipt(receipt: Erasure, json: bool) -> None:
             f"in {proof.get('bytes', 0):,} bytes: {left} left."
         )
         typer.echo("Backups made before have it until they are deleted. The mailboxes at Microsoft 365 are untouched.")
+        for one in kept:
+            until = f"is kept until {when(one.kept_until)}" if one.kept_until else "stays until somebody deletes it"
+            typer.echo(f"It is still in {one.name}, which {until}.")
     if left:
         raise typer.Exit(Exit.WANTING)
 

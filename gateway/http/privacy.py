@@ -16,6 +16,7 @@ from gateway.http.problem_types import CONFLICT, DISK_NEARLY_FULL, NOT_FOUND
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.privacy.erasing import Order, Plan
+from gateway.privacy.kept import StillIn
 from gateway.privacy.retention import run_soon
 from storage import Transaction, erasures, retention
 from storage.api_keys import Scope
@@ -48,13 +49,27 @@ class ProofView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupView:
+    """A backup that still holds what was erased. `kept_until`: when the gateway deletes it; null: when people do."""
+
+    name: str
+    made_at: datetime
+    kept_until: datetime | None
+
+    @classmethod
+    def of(cls, kept: StillIn) -> Self:
+        """As the API shows it."""
+        return cls(name=kept.name, made_at=kept.made_at, kept_until=kept.kept_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureView:
     """The receipt of an erasure: ids, counts and times, and nothing of what was erased.
 
     A dry run has no `id`. `threads` went whole, with their `messages`; of `unlinked_threads` only the link went, as
     somebody else has them too; in `edited_messages` the address gave way to "[erased]". `rows` counts by table.
     `purged_at` is since when the search index and the log have nothing of it; without a `proof` the gateway was stopped
-    before it had searched the file.
+    before it had searched the file. `backups` are those in the gateway's folder that were made before, as of now.
     """
 
     id: str | None
@@ -71,10 +86,11 @@ class ErasureView:
     proof: ProofView | None
     created_at: datetime | None
     purged_at: datetime | None
+    backups: Sequence[BackupView]
     notes: Sequence[str] = NOTES
 
     @classmethod
-    def of(cls, erasure: Erasure) -> Self:
+    def of(cls, erasure: Erasure, kept: Sequence[StillIn]) -> Self:
         """What was done."""
         return cls(
             id=erasure.id,
@@ -87,10 +103,11 @@ class ErasureView:
             proof=None if erasure.proof is None else ProofView(**erasure.proof),
             created_at=erasure.created_at,
             purged_at=erasure.purged_at,
+            backups=[BackupView.of(one) for one in kept],
         )
 
     @classmethod
-    def planned(cls, plan: Plan, order: Order) -> Self:
+    def planned(cls, plan: Plan, order: Order, kept: Sequence[StillIn]) -> Self:
         """What would be done."""
         return cls(
             id=None,
@@ -103,6 +120,7 @@ class ErasureView:
             proof=None,
             created_at=None,
             purged_at=None,
+            backups=[BackupView.of(one) for one in kept],
         )
 
 
@@ -150,18 +168,20 @@ async def export(call: Call[schemas.Nothing]) -> Response:
 
 
 async def erase(call: Call[schemas.NewErasure]) -> Response:
-    given, eraser = call.given, call.services.privacy.eraser
+    given, desk = call.given, call.services.privacy
     order = Order(
         objects=tuple(Object(type=one.type, id=one.id) for one in given.objects),
         address=given.address,
         reason=given.reason,
     )
     if given.dry_run:
-        return json_response(ErasureView.planned(await eraser.preview(call.account_id, order), order))
+        plan = await desk.eraser.preview(call.account_id, order)
+        return json_response(ErasureView.planned(plan, order, await desk.would_be_in()))
     call.deed.is_recorded = True  # with the rows that go
-    receipt = await eraser.erase(call.account_id, order, by=actor_of(call))
+    receipt = await desk.eraser.erase(call.account_id, order, by=actor_of(call))
     headers = {"location": f"/v1/erasures/{receipt.id}"}
-    return json_response(ErasureView.of(receipt), headers=headers)
+    [view] = await _views(call, receipt)
+    return json_response(view, headers=headers)
 
 
 async def list_erasures(call: Call[schemas.PageQuery]) -> Response:
@@ -169,11 +189,17 @@ async def list_erasures(call: Call[schemas.PageQuery]) -> Response:
     before_id = None if cursor is None else cursor.id
     found = await call.services.store.read(erasures.newest, call.account_id, before_id=before_id, limit=limit + 1)
     items, following = page_of(found, limit, lambda one: Cursor(at=one.created_at, id=one.id))
-    return json_response(Page(items=[ErasureView.of(one) for one in items], next=following))
+    return json_response(Page(items=await _views(call, *items), next=following))
 
 
 async def show_erasure(call: Call[schemas.Nothing]) -> Response:
-    return json_response(ErasureView.of(await call.services.store.read(erasures.get, call.account_id, call.path("id"))))
+    [view] = await _views(call, await call.services.store.read(erasures.get, call.account_id, call.path("id")))
+    return json_response(view)
+
+
+async def _views(call: Call[Any], *receipts: Erasure) -> list[ErasureView]:
+    kept = await call.services.privacy.still_in(*receipts)
+    return [ErasureView.of(receipt, holding) for receipt, holding in zip(receipts, kept, strict=True)]
 
 
 async def show_rules(call: Call[schemas.Nothing]) -> Response:

@@ -3,11 +3,18 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.backups.making import Order as BackupOrder
+from gateway.backups.making import make
+from gateway.backups.manifest import Reason
+from gateway.backups.shelf import Rules, Shelf
 from storage import audit, chores
 from storage.api_keys import Scope
 from tests.http.scene import Scene, a_letter
@@ -60,6 +67,26 @@ async def test_an_erasure_answers_with_its_receipt(scene: Scene, api: httpx.Asyn
     assert acts.count("erasure.preview") == 1
     (event,) = [one for one in (await api.get("/v1/events")).json()["items"] if one["type"] == "erasure.done"]
     assert event["data"] == {"erasure_id": receipt["id"], "threads": 1, "messages": 1}
+
+
+async def test_a_receipt_says_which_backups_still_hold_what_was_erased(scene: Scene, tmp_path: Path) -> None:
+    shelf = Shelf(folder=tmp_path / "backups", rules=Rules(daily=7, weekly=0))
+    scene = replace(scene, services=replace(scene.services, privacy=replace(scene.services.privacy, shelf=shelf)))
+    [file, *_] = scene.store.files
+    order = BackupOrder(database=file, shelf=shelf, recipients=(), reason=Reason.SCHEDULED, reserve_bytes=0)
+    before = make(order, scene.clock.now())
+    async with scene.client() as api:
+        scene.clock.advance(timedelta(hours=1))
+        planned = (await api.post("/v1/erasures", json=ORDER | {"dry_run": True})).json()
+        receipt = (await api.post("/v1/erasures", json=ORDER)).json()
+        scene.clock.advance(timedelta(hours=1))
+        make(order, scene.clock.now())
+        shown = (await api.get(f"/v1/erasures/{receipt['id']}")).json()
+        before.path.unlink()
+        later = (await api.get(f"/v1/erasures/{receipt['id']}")).json()
+    holds = {"name": before.path.name, "made_at": "2026-03-02T09:00:00Z", "kept_until": "2026-03-09T09:00:00Z"}
+    assert planned["backups"] == receipt["backups"] == shown["backups"] == [holds]
+    assert later["backups"] == []
 
 
 async def test_a_letter_that_waits_to_leave_is_named(api: httpx.AsyncClient) -> None:
