@@ -9,6 +9,7 @@ import typer
 from gateway import __version__, logs
 from gateway.cli import (
     account,
+    backups,
     batches,
     doctor,
     keys,
@@ -46,6 +47,8 @@ app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(batches.app, name="batches")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(backups.app, name="backup")
+app.command()(backups.restore)
 
 
 def _show_version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -18,6 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 
 import storage
+from gateway.backups.errors import Damaged, InTheWay, Locked, OtherMasterKey
+from gateway.backups.shelf import Shelf
+from gateway.backups.upgrading import backup_before_change
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections, NotConnected
 from gateway.graph import build_http, build_login_http
@@ -104,10 +107,13 @@ def give_up(*lines: str, code: Exit = Exit.OUR_TROUBLE) -> NoReturn:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; trouble that a person can mend becomes a sentence and exit code 3."""
+    """Run a command's coroutine; trouble that a person can mend becomes a sentence and exit code 3, or 1 where it was
+    what the command had to find out."""
     try:
         with asyncio.Runner(loop_factory=event_loop) as runner:
             return runner.run(work)
+    except (Damaged, InTheWay, Locked, OtherMasterKey) as error:
+        give_up(str(error), code=Exit.WANTING)
     except storage.StorageError as error:
         give_up(str(error))
     except (NotConnected, LetterRefused) as error:
@@ -144,12 +150,17 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
     return found
 
 
+def opened(settings: Settings, clock: Clock, *, alone: bool) -> AbstractAsyncContextManager[storage.Store]:
+    """The store; with a backup first where this release has to change its tables."""
+    return storage.open_store(settings.database, alone=alone, before_change=backup_before_change(settings, clock))
+
+
 @asynccontextmanager
 async def tools(account_name: str | None = None) -> AsyncIterator[Tools]:
     """Open the store, beside a running gateway or alone, and find the account."""
     settings, clock = settings_or_exit(), SystemClock()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(storage.open_store(settings.database, alone=False))
+        store = await stack.enter_async_context(opened(settings, clock, alone=False))
         key = await unlock(store, settings, clock)
         account = await store.write(_find_account, account_name, now=clock.now())
         http = await stack.enter_async_context(build_http(settings.ca_file))
@@ -162,7 +173,7 @@ async def tools(account_name: str | None = None) -> AsyncIterator[Tools]:
             login_http=stack.enter_context(build_login_http(settings.ca_file)),
         )
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
-        desk = PrivacyDesk.on(store, connections, clock)
+        desk = PrivacyDesk.on(store, connections, clock, Shelf.of(settings))
         yield Tools(store=store, clock=clock, settings=settings, account=account, setup=setup, privacy=desk)
 
 

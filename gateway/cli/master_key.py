@@ -2,10 +2,9 @@
 
 import typer
 
-from gateway.cli.common import Exit, give_up, run, settings_or_exit
+from gateway.cli.common import Exit, give_up, opened, run, settings_or_exit
 from gateway.clock import SystemClock
 from gateway.master_key import KeyInEnvironment, Replaced, replace
-from storage import open_store
 
 app = typer.Typer(no_args_is_help=True, help="The key that seals the stored secrets.")
 
@@ -29,6 +28,6 @@ def about() -> None:
 
 
 async def _rotate() -> Replaced:
-    settings = settings_or_exit()
-    async with open_store(settings.database, alone=False) as store:
-        return await replace(store, settings, SystemClock())
+    settings, clock = settings_or_exit(), SystemClock()
+    async with opened(settings, clock, alone=False) as store:
+        return await replace(store, settings, clock)

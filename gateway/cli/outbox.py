@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.common import AccountName, AsJson, print_json, print_table, run, settings_or_exit, tools, when
+from gateway.cli.common import AccountName, AsJson, opened, print_json, print_table, run, settings_or_exit, tools, when
 from gateway.clock import SystemClock
 from gateway.sending import choices
 from gateway.sending.commits import doubt_all
 from gateway.sending.machine import State
 from gateway.tracing import parse
-from storage import Transaction, batches, mailboxes, messages, open_store, outbox
+from storage import Transaction, batches, mailboxes, messages, outbox
 from storage.messages import Message
 from storage.outbox import Letter
 from storage.threads import Address
@@ -204,5 +204,5 @@ def recover() -> None:
 
 async def _recover() -> int:
     settings, clock = settings_or_exit(), SystemClock()
-    async with open_store(settings.database) as store:
+    async with opened(settings, clock, alone=True) as store:
         return await store.write(doubt_all, now=clock.now())

@@ -21,7 +21,7 @@ from storage.migrate import released
 from storage.vault import MasterKey
 from tests.backups.scene import House
 
-QUIETLY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIETLY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
