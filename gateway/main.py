@@ -16,6 +16,9 @@ from starlette.applications import Starlette
 import storage
 from gateway import tracing
 from gateway.alive import give_sign
+from gateway.backups.keeper import BackupKeeper
+from gateway.backups.shelf import Shelf
+from gateway.backups.upgrading import backup_before_change
 from gateway.budgets import BudgetBook
 from gateway.clock import Clock, SystemClock
 from gateway.connections import Connections
@@ -94,6 +97,7 @@ class Gateway:
     completeness: CompletenessCheck
     trail: Trail
     privacy: PrivacyDesk
+    backups: BackupKeeper
     openings: Openings
     keeper: Keeper
     tidier: Tidier
@@ -141,6 +145,7 @@ class Gateway:
             ("merging", self.merger.run, MERGE_TICK),
             ("audit", self.trail.run, AUDIT_TICK),
             ("retention", self.privacy.retention.run, CHORE_TICK),
+            ("backups", self.backups.run, CHORE_TICK),
         ]
         await self.recover()
         with schedule.running(), self.meters.loop.watching():
@@ -210,7 +215,8 @@ async def gateway(
     clock = clock or SystemClock()
     owner, meters = uuid.uuid4().hex, Meters()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(storage.open_store(settings.database))
+        opening = storage.open_store(settings.database, before_change=backup_before_change(settings, clock))
+        store = await stack.enter_async_context(opening)
         store.observer = meters.store
         master_key = await unlock(store, settings, clock)
         key = LiveKey(master_key, settings)
@@ -236,10 +242,11 @@ async def gateway(
         stopping, session_key = asyncio.Event(), master_key.derive("sessions")
         pace = Pace()
         space, pulse = space_for(settings, clock), Pulse()
-        health = Health(store, clock, pace, space=space, pulse=pulse)
+        backups = BackupKeeper(settings, clock)
+        health = Health(store, clock, pace, space=space, pulse=pulse, backups=lambda: backups.standing)
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
         door, trail = Door(pace), Trail(store, clock)
-        privacy = PrivacyDesk.on(store, connections, clock)
+        privacy = PrivacyDesk.on(store, connections, clock, Shelf.of(settings))
         certificates = Certificates(store, key, clock)
         openers = Openers(http, login_url=settings.login_url, clock=clock)
         openings = Openings(store, certificates, openers, clock, count=door.opened)
@@ -274,6 +281,7 @@ async def gateway(
                 callers=callers,
                 meters=meters,
                 space=space,
+                backups=lambda: backups.standing,
             )
         )
         stack.push_async_callback(trail.close)
@@ -294,6 +302,7 @@ async def gateway(
             openings=openings,
             trail=trail,
             privacy=privacy,
+            backups=backups,
             keeper=keeper,
             tidier=Tidier(store, connections, clock),
             expiry=ExpiryWatch(store, clock),

@@ -1,9 +1,11 @@
 """Whether the gateway can do its work now, part by part, and what keeps it from that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import storage
+from gateway.backups.keeper import Standing
 from gateway.clock import Clock
 from gateway.pace import Pace
 from gateway.pulse import Pulse
@@ -38,17 +40,34 @@ class Readiness:
 class Health:
     """Looks at the store, its disk, the workers, the credentials, and whether recovery is done. Asks nobody outside."""
 
-    def __init__(self, store: storage.Store, clock: Clock, pace: Pace, *, space: Space, pulse: Pulse) -> None:
+    def __init__(
+        self,
+        store: storage.Store,
+        clock: Clock,
+        pace: Pace,
+        *,
+        space: Space,
+        pulse: Pulse,
+        backups: Callable[[], Standing] = Standing.of_none,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._pace = pace
         self._space = space
         self._pulse = pulse
+        self._backups = backups
         self.recovered = False
 
     async def readiness(self) -> Readiness:
         """What `/readyz` tells."""
-        parts = [await self._writable(), self._disk(), self._recovery(), self._workers(), self._notifications()]
+        parts = [
+            await self._writable(),
+            self._disk(),
+            self._recovery(),
+            self._workers(),
+            self._notifications(),
+            self._backup(),
+        ]
         try:
             parts.append(await self._store.read(_search_part))
             parts += await self._store.read(_credential_parts, self._clock.now())
@@ -78,6 +97,10 @@ class Health:
     def _notifications(self) -> Part:
         """Always well: where answers are too slow letters leave all the same, and replies come by sweeping."""
         return Part(name="notifications", ok=True, detail=self._pace.figures(self._clock.now()).sentence)
+
+    def _backup(self) -> Part:
+        """Always well: without backups letters leave and replies come all the same. Metrics and log are louder."""
+        return Part(name="backups", ok=True, detail=self._backups().sentence)
 
 
 def _search_part(tx: storage.Transaction) -> Part:

@@ -1,10 +1,11 @@
 """What the routes need of the rest of the house. `main` fills it in; tests fill in fakes."""
 
 import asyncio
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.backups.keeper import Standing
 from gateway.clock import Clock
 from gateway.host.webhooks import WithSecret
 from gateway.http.auditing import Trail
@@ -170,3 +171,4 @@ class Services:
     meters: Meters = field(default_factory=Meters)
     space: Space = field(default_factory=Space)
     crowd: Crowd = field(default_factory=Crowd)
+    backups: Callable[[], Standing] = Standing.of_none

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from gateway.backups.keeper import Standing
 from gateway.http.metrics import GROUPS
 from gateway.http.metrics.families import RECOUNT_AFTER, Ended, Scrape
 from gateway.sending import budget
@@ -211,6 +212,15 @@ async def test_how_long_the_credential_is_good_and_whether_mailboxes_come_back_a
     samples = await scraped(scene, key)
     assert numbers(samples, "mailbox_healthy") == {MAILBOX: 1}
     assert numbers(samples, "round_trip_seconds") == {MAILBOX: 4}
+
+
+async def test_how_old_the_newest_backup_is_and_whether_one_failed_are_numbers(scene: Scene, key: str) -> None:
+    assert not [one for one in await scraped(scene, key) if "backup" in one.name], "where none are wanted"
+    standing = Standing(wanted=True, newest_at=scene.clock.now() - timedelta(hours=3), failure="The disk is full.")
+    scene = replace(scene, services=replace(scene.services, backups=lambda: standing))
+    samples = await scraped(scene, key)
+    assert numbers(samples, "backup_age_seconds") == {"": 3 * 3600}
+    assert numbers(samples, "backup_failed") == {"": 1}
 
 
 def _comes_back(tx: Transaction, scene: Scene) -> None:

@@ -91,9 +91,7 @@ async def acts_logged(scene: Scene) -> list[tuple[str, dict[str, Any]]]:
     return [(one.act, dict(one.targets)) for one in found]
 
 
-async def test_before_the_first_letter_nothing_is_stuck_and_figures_have_their_time(
-    desk: Desk, scene: Scene
-) -> None:
+async def test_before_the_first_letter_nothing_is_stuck_and_figures_have_their_time(desk: Desk, scene: Scene) -> None:
     page = (await desk.open(PAGE)).text
     assert "Nothing is stuck" in page
     assert "This account is not connected to Microsoft 365 yet." in page
@@ -187,9 +185,7 @@ async def test_a_paused_mailbox_goes_on_and_what_waited_is_tried_at_once(desk: D
     assert resumed == [("mailbox.resume", {"mailbox_id": await mailbox_id(scene)})] * 2
 
 
-async def test_nobody_can_hurry_microsoft_365_nor_the_mailbox_of_another_account(
-    desk: Desk, scene: Scene
-) -> None:
+async def test_nobody_can_hurry_microsoft_365_nor_the_mailbox_of_another_account(desk: Desk, scene: Scene) -> None:
     await connect(scene)
     waits = await letter(scene)
     until = await put_off(scene, waits, "throttled")

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.metrics.access import Doorkeeper
+from gateway.http.metrics.backups import Backups
 from gateway.http.metrics.budgets import letters_left, requests_left
 from gateway.http.metrics.credentials import credentials_ending
 from gateway.http.metrics.events import webhooks_behind
@@ -75,6 +76,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         *services.meters.collectors,
         *services.space.collectors,
         Host(services.store),
+        Backups(services.backups, services.clock),
     ):
         registry.register(collector)
 
