@@ -5,6 +5,7 @@
     .venv/bin/python -m tests.fire jumps [--jumps N] [--seed N] [--json FILE]
     .venv/bin/python -m tests.fire storm [--notifications N] [--commit SECONDS] [--seed N] [--json FILE]
     .venv/bin/python -m tests.fire canaries [--letters N] [--seed N] [--json FILE]
+    .venv/bin/python -m tests.fire backups [--rounds N] [--seed N] [--json FILE]
 
     kills   letters flow while the gateway is killed with SIGKILL again and again and Microsoft 365 misbehaves; at the
             end each letter has left exactly once, or the gateway says why not
@@ -17,6 +18,8 @@
             none is acknowledged and lost
     canaries  a word of its own stands in each sensitive field while everything goes wrong at debug level; in the end
             none of them stands in logs, metrics, problem bodies, traces or process arguments, in any form
+    backups backups are made, restored and compared, round after round, while letters leave and replies come in; then
+            the last takes the place of the gateway's file, and no letter leaves a second time
 
 What is drawn by lot (when to kill, what goes wrong at Microsoft) comes from the seed, so a run can be repeated as far
 as real time allows. The exit code is 1 when anything was lost, doubled, broken or late; what it was is printed.
@@ -31,6 +34,7 @@ as real time allows. The exit code is 1 when anything was lost, doubled, broken 
     lossy           the run
     gusts           Graph's side of a storm: requests, their answers and times
     jumps           the run
+    backups         the run; backup_books: a restored file, compared
     storm           the run; stalled_server: the gateway on a disk that takes its time
     leaks           forms in which a word could stand somewhere, and the search for them: pure
     cage            the words, one for each sensitive field

@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import canaries, jumps, kills, lossy, report, soak, soak_week, storm
+from tests.fire import backups, canaries, jumps, kills, lossy, report, soak, soak_week, storm
 
 LETTERS: Final = 2000
 KILLS: Final = 500
@@ -23,6 +23,7 @@ NOTIFICATIONS: Final = 50_000
 JUMPS: Final = 20
 LETTERS_SUNG: Final = 200
 MINUTES: Final = 30.0
+ROUNDS: Final = 100
 LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
 KILLS_SAYS: Final = """\
@@ -63,6 +64,13 @@ letters, replies, events, failing webhooks and readers; memory, open files, task
 they are from the second third of the time to the last, and p99 from the first to the last. With --days: a week on one
 clock that is moved by hand, through round trips, retention, renewals, sweeps, and deaths on the first days; what the
 gateway has allocated itself is counted by tracemalloc.
+"""
+BACKUPS_SAYS: Final = """\
+Letters are posted to a real gateway process and answered by the students of a real sandbox process, without a pause.
+Round after round a backup is made beside it, restored into a folder of its own and compared: every letter that had been
+answered with 202 before is in it, each message is the one that the gateway has, the number of rows is the manifest's,
+and each open letter is in doubt. At the end the last backup takes the place of the gateway's file, the mark beside it
+is lost, and a gateway goes on with it 40 minutes later: no letter leaves a second time.
 """
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -120,6 +128,8 @@ def arguments() -> argparse.Namespace:
     singing.add_argument(
         "--letters", dest="total", type=int, default=LETTERS_SUNG, help="in each life (%(default)s; 4 minutes)"
     )
+    backing = command("backups", "backup, restore, compare", BACKUPS_SAYS, burn_backups)
+    backing.add_argument("--rounds", dest="total", type=int, default=ROUNDS, help="in all (%(default)s; 7 minutes)")
     given = parser.parse_args()
     if given.which == "soak":
         minutes = MINUTES if given.minutes is None else given.minutes
@@ -175,6 +185,11 @@ def burn_soak(given: argparse.Namespace, folder: Path, watcher: Watcher) -> repo
         return soak_week.live(soak_week.Plan(days=given.days, seed=given.seed, folder=folder), watcher)
     seconds = 60 * (MINUTES if given.minutes is None else given.minutes)
     return soak.soak(soak.Plan(seconds=seconds, seed=given.seed, folder=folder, trace=given.trace), watcher)
+
+
+def burn_backups(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`backups`."""
+    return backups.back_up_and_restore(backups.Plan(rounds=given.total, seed=given.seed, folder=folder), watcher)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.numbers import Latency
+from tests.fire.backups import Backed
 from tests.fire.canaries import Sung
 from tests.fire.jumps import Jumped
 from tests.fire.kills import Fire
@@ -21,12 +22,13 @@ from tests.fire.storm import Weathered
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
-Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung | Soaked | Lived
+Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung | Soaked | Lived | Backed
 PRAISE: Final[Mapping[type[Outcome], str]] = {
     Fire: "Nothing lost, nothing doubled, every file whole.",
     Braved: "Every reply is stored once, in its thread, and nothing else.",
     Weathered: "Every answer in time, nothing acknowledged and lost, every hint closed.",
     Sung: "No canary stands where operators look, in any form.",
+    Backed: "Every backup restores to what it was made of, and no letter leaves a second time.",
     Jumped: "After each jump every reply is stored once, and every folder watched.",
     Soaked: "Memory, files, tasks, the log and p99 stayed as they were, and every letter left once.",
     Lived: "What the gateway holds stayed as it was.",
@@ -75,6 +77,8 @@ def figures(outcome: Outcome) -> Mapping[str, str]:
             return of_soak(outcome)
         case Lived():
             return of_week(outcome)
+        case Backed():
+            return of_backups(outcome)
 
 
 def of_lossy(braved: Braved) -> Mapping[str, str]:
@@ -99,7 +103,7 @@ def of_storm(weathered: Weathered) -> Mapping[str, str]:
         "notifications": f"{weathered.acknowledged:,} acknowledged in {weathered.storm_s:.1f} s",
         "requests": f"{weathered.requests:,} over {weathered.connections} connections",
         "answers": counts(weathered.answers),
-        "answered": f"p50 {latency.p50_ms:.0f} ms, p99 {latency.p99_ms:.0f} ms, worst {latency.worst_ms:.0f} ms",
+        "answered": milliseconds(latency),
         "a commit takes": f"{weathered.plan.commit_s:g} s more than it takes",
         "memory": f"{weathered.rss_mib:.0f} MiB before, {weathered.peak_mib:.0f} MiB at most",
         "all hints closed": "never" if drained_s is None else f"{drained_s:.1f} s later",
@@ -171,6 +175,27 @@ def of_week(lived: Lived) -> Mapping[str, str]:
     }
 
 
+def of_backups(backed: Backed) -> Mapping[str, str]:
+    """What `backups` has to say."""
+    diary = backed.diary
+    during, between = Latency.of(backed.during_s), Latency.of(backed.between_s)
+    made, restored = Latency.of(diary.backup_s), Latency.of(diary.restore_s)
+    compared = sum(one.compared for one in diary.compared)
+    return {
+        "rounds": f"{backed.good} of {len(diary.compared)} as they should be",
+        "letters": f"{backed.letters:,} posted, {sum(diary.came_meanwhile):,} of them accepted while a backup was made",
+        "messages": f"{compared:,} compared, {diary.compared[-1].compared:,} at last",
+        "open letters": f"{sum(one.doubted for one in diary.compared):,}, all in doubt",
+        "the last backup": f"{diary.database_bytes / 1e6:.1f} MB, {diary.file_bytes / 1e6:.1f} MB as a file",
+        "backup, as a command": f"p50 {made.p50_ms / 1000:.1f} s, worst {made.worst_ms / 1000:.1f} s",
+        "restore, as a command": f"p50 {restored.p50_ms / 1000:.1f} s, worst {restored.worst_ms / 1000:.1f} s",
+        "SELMA waits in backups": milliseconds(during),
+        "SELMA waits between": milliseconds(between),
+        "after the last restore": f"{backed.doubted_at_last} in doubt, {backed.at_rest.uncertain} 40 minutes later",
+        "mail that left": f"{backed.left:,}",
+    }
+
+
 def of_kills(fire: Fire) -> Mapping[str, str]:
     """What `kills` has to say."""
     diary, verdict = fire.diary, fire.verdict
@@ -188,6 +213,11 @@ def of_kills(fire: Fire) -> Mapping[str, str]:
         "what SELMA heard": counts(fire.answers),
         "faults at Microsoft": counts(fire.struck),
     }
+
+
+def milliseconds(of: Latency) -> str:
+    """Of answers."""
+    return f"p50 {of.p50_ms:.0f} ms, p99 {of.p99_ms:.0f} ms, worst {of.worst_ms:.0f} ms"
 
 
 def counts(of: Mapping[str, int]) -> str:
