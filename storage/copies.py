@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from storage import events, vault
+from storage import vault
 from storage.database import BUSY_TIMEOUT_S, microseconds
 from storage.vault import MasterKey
 
@@ -60,12 +60,6 @@ def schema_version(path: Path) -> int:
     """Of a file that others may be using. Raises `sqlite3.DatabaseError` when it is no database."""
     with closing(_beside(path)) as connection:
         return int(connection.execute(SCHEMA_VERSION).fetchone()[0])
-
-
-def newest_event(path: Path) -> int:
-    """Of a file that others may be using. Raises `sqlite3.DatabaseError` when it cannot be read."""
-    with closing(_beside(path)) as connection:
-        return int(connection.execute(events.NEWEST).fetchone()[0])
 
 
 def erasures_since(path: Path, moment: datetime) -> Sequence[str]:

@@ -1,8 +1,8 @@
 """Putting a backup back: checked before anything is touched, the old database kept, every open letter in doubt.
 
 What the backup says of the mailboxes is old, so its letters are UNKNOWN before the file gets its place: that holds
-whether or not the mark beside the database (`gateway/restored.py`) has survived. The log of events goes on where its
-readers have been already: by the mark, by the old database, or, where both are lost, with a wide gap.
+whether or not the mark beside the database (`gateway/restored.py`) has survived. The log of events goes on at the
+milliseconds since 1970, past all numbers that its readers can have seen, whatever was restored before.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ from gateway.backups.shelf import sync
 from gateway.clock import Clock
 from gateway.restored import Mark, take_note
 from gateway.settings import Settings
-from storage import copies, events
+from storage import copies
+from storage.database import microseconds
 
-WIDE_GAP: Final = 10_000_000
 BESIDE: Final = ("-wal", "-shm")
 
 
@@ -61,9 +61,8 @@ async def restore(
             )
         with unpacked(found, settings, watch) as (copied, manifest):
             check_key(copied, manifest, settings)
-            seen = max(Mark.written_beside(database), _newest_event(database))
             erased_since = _erased_since(database, manifest.made_at)
-            doubted = await _put_in_doubt(copied, seen, clock)
+            doubted = await _put_in_doubt(copied, Mark.written_beside(database), clock)
             aside = _put_in_place(copied, database, clock.now())
     return Restored(
         manifest=manifest,
@@ -74,21 +73,12 @@ async def restore(
     )
 
 
-async def _put_in_doubt(copied: Path, seen: int, clock: Clock) -> int:
-    """Bring the tables up to this release, and put every open letter in doubt."""
+async def _put_in_doubt(copied: Path, marked: int, clock: Clock) -> int:
+    """Bring the tables up to this release, and put every open letter in doubt; how many those are."""
+    now = clock.now()
+    continue_from = max(marked, microseconds(now) // 1000)
     async with storage.open_store(copied) as store:
-        newest = await store.read(events.newest)
-        return await store.write(take_note, seen if seen > newest else newest + WIDE_GAP, now=clock.now())
-
-
-def _newest_event(database: Path) -> int:
-    """Of the old database, if it can still be read; else 0."""
-    if not database.exists():
-        return 0
-    try:
-        return copies.newest_event(database)
-    except (sqlite3.DatabaseError, OSError):
-        return 0
+        return await store.write(take_note, continue_from, now=now)
 
 
 def _erased_since(database: Path, made_at: datetime) -> tuple[str, ...]:

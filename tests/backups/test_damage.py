@@ -84,6 +84,29 @@ def test_one_that_lost_its_manifest_is_whole_all_the_same(house: House, made: Ba
     assert verify(made.path, house.settings).manifest == made.manifest
 
 
+def test_what_is_cut_off_or_changed_at_its_head_is_said_even_of_a_file_alone(house: House) -> None:
+    made = house.back_up()
+    whole, version = made.path.read_bytes(), b'"gateway":"0.'
+    assert whole.count(version) == 1
+    beside(made.path).unlink()
+    made.path.write_bytes(whole[:-1])
+    with pytest.raises(Damaged, match="its end is missing"):
+        verify(made.path, house.settings)
+    made.path.write_bytes(whole.replace(version, b'"gateway":"1.'))
+    with pytest.raises(Damaged, match="manifest in the backup was changed"):
+        verify(made.path, house.settings)
+
+
+def test_another_file_under_its_name_is_found_though_it_is_whole(house: House) -> None:
+    made = house.back_up()
+    said, size = beside(made.path).read_bytes(), made.path.stat().st_size
+    repacked(made, house, gateway="9.9.9")
+    assert made.path.stat().st_size == size
+    beside(made.path).write_bytes(said)
+    with pytest.raises(Damaged, match="SHA-256"):
+        verify(made.path, house.settings)
+
+
 def test_a_manifest_that_cannot_be_read_is_said(house: House, made: Backup) -> None:
     beside(made.path).write_bytes(b"{}")
     [found] = house.shelf.backups()
