@@ -5,8 +5,9 @@ recipients are set. At its head, in a frame that zstandard skips, lies its manif
 with the checksum of the whole file. So it opens without us: `age -d -i KEY FILE | zstd -d > gateway.db`.
 
     manifest    what a backup says of itself, and its names
-    packing     database ↔ file: compressing, encrypting, checksums
+    packing     database ↔ file: compressing, encrypting, checksums; streams: what it listens with
     making      a new backup: whole, or not at all
+    scratch     copies that are there for a while, beside the database
     shelf       the folder: what is there, what is kept how long
     checking    whether a backup is what it says, up to opening its secrets
     restoring   putting one back: the old database aside, every open letter in doubt

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from typing import Final
 
 import storage
 from gateway.backups.errors import Damaged, NoRoom, OtherMasterKey
-from gateway.backups.making import OWNER_ONLY, Watcher, silent
+from gateway.backups.making import Watcher, silent
 from gateway.backups.manifest import Manifest
 from gateway.backups.packing import checksum, is_encrypted, unpack
+from gateway.backups.scratch import OWNER_ONLY, folder_beside
 from gateway.backups.shelf import Backup, look_at
 from gateway.master_key import keys_at_hand
 from gateway.settings import Settings
@@ -21,7 +21,6 @@ from storage import copies
 from storage.migrate import released
 
 UNPACKED: Final = "gateway.db"
-SCRATCH: Final = ".restoring-"
 UNKNOWN_SIZE_FACTOR: Final = 12  # of a database against its backup, where no manifest says how large it is
 
 
@@ -78,8 +77,8 @@ def unpacked(found: Backup, settings: Settings, watch: Watcher = silent) -> Iter
     beside_it = settings.database.parent
     beside_it.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_room(found, beside_it)
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=beside_it) as folder:
-        database = Path(folder) / UNPACKED
+    with folder_beside(settings.database) as folder:
+        database = folder / UNPACKED
         with os.fdopen(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as into:
             manifest, digest = unpack(
                 found.path, into, settings.backup_identity, lambda done: watch("unpacking", done, found.file_bytes)

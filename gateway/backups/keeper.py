@@ -14,9 +14,10 @@ from typing import Final, Self, TypeVar
 import storage
 from gateway.backups import rehearsals
 from gateway.backups.errors import Interrupted, UnderWay
-from gateway.backups.making import Order, Watcher, clear_away, make
+from gateway.backups.making import Order, Watcher, make
 from gateway.backups.manifest import Manifest, Reason
 from gateway.backups.rehearsals import Rehearsal
+from gateway.backups.scratch import clear_away
 from gateway.backups.shelf import Shelf
 from gateway.clock import Clock
 from gateway.settings import Settings

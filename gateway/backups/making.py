@@ -5,28 +5,24 @@ shows. The copy is looked over and packed into the folder under a name that is n
 gets its name. The manifest beside it is there before it, so that what has a backup's name is a whole one.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
 
 from gateway import __version__
-from gateway.backups.errors import NoRoom, NotMade, UnderWay
+from gateway.backups.errors import NoRoom, NotMade
 from gateway.backups.manifest import PART, Beside, Manifest, Reason, file_name
 from gateway.backups.packing import checksum, pack
+from gateway.backups.scratch import OWNER_ONLY, alone, copy_of
 from gateway.backups.shelf import Backup, Shelf, beside, sync
 from storage import copies
 
 RESERVE: Final = 64 * 1024 * 1024  # bytes that the gateway itself goes on with
-LOCK: Final = ".backup.lock"
-COPY: Final = ".backup-copy"
-OWNER_ONLY: Final = 0o600
 
 Watcher = Callable[[str, int, int], None]
 """Hears of what is done, how much of it, and of how much; what it raises ends it."""
@@ -54,7 +50,7 @@ def make(order: Order, now: datetime, watch: Watcher = silent) -> Backup:
     """
     try:
         order.shelf.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(order.database), _scratch(order.database) as copied:
+        with alone(order.database), copy_of(order.database) as copied:
             order.shelf.sweep()
             check_room(order)
             manifest = _copy(order, copied, now, watch)
@@ -78,15 +74,6 @@ def check_room(order: Order) -> None:
                 f"The disk of {folder} is too full for a backup: {_mb(bytes_needed)} are needed for the time being, "
                 f"{_mb(free)} are free. Make room, or set GATEWAY_BACKUPS to a folder on another disk."
             )
-
-
-def clear_away(database: Path) -> None:
-    """At start: what a crash left of a copy goes, as erasures do not reach it. One under way is left alone."""
-    try:
-        with _alone(database):
-            _unlink(_copy_of(database))
-    except UnderWay:
-        return
 
 
 def _copy(order: Order, copied: Path, now: datetime, watch: Watcher) -> Manifest:
@@ -139,38 +126,6 @@ def _free_name(order: Order, manifest: Manifest) -> Path:
 
 def _created(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb")
-
-
-@contextmanager
-def _scratch(database: Path) -> Iterator[Path]:
-    """Beside the database, where the same rules protect it; an encrypted backup's folder never sees it."""
-    path = _copy_of(database)
-    _unlink(path)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
-    try:
-        yield path
-    finally:
-        _unlink(path)
-
-
-def _copy_of(database: Path) -> Path:
-    return database.with_name(database.name + COPY)
-
-
-def _unlink(copied: Path) -> None:
-    for path in (copied, *(copied.with_name(copied.name + more) for more in ("-journal", "-wal", "-shm"))):
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    descriptor = os.open(database.with_name(database.name + LOCK), os.O_RDWR | os.O_CREAT, OWNER_ONLY)
-    with os.fdopen(descriptor, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UnderWay("A backup of this database is being made just now. Try again when it is done.") from None
-        yield
 
 
 def _mb(size: int) -> str:

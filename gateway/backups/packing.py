@@ -10,9 +10,9 @@ the machine, in a format that nobody else reads.
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import IO, Final, cast
 
 import orjson
 import pyrage
@@ -20,9 +20,7 @@ import zstandard
 
 from gateway.backups.errors import Damaged, Locked
 from gateway.backups.manifest import Manifest
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from gateway.backups.streams import CHUNK, Counted, Headed, Reader, Remembering, Watcher, Writer, Written
 
 # https://github.com/facebook/zstd/blob/dev/doc/zstd_compression_format.md#skippable-frames
 SKIPPABLE: Final = struct.Struct("<II")
@@ -30,68 +28,7 @@ MAGIC: Final = 0x184D2A50
 DIGEST: Final = hashlib.sha256().digest_size  # of the manifest, before it
 AGE: Final = b"age-encryption.org/v1\n"
 LEVEL: Final = 3
-CHUNK: Final = 1024 * 1024
 LONGEST_MANIFEST: Final = 1024 * 1024
-
-Watcher = Callable[[int], None]
-
-
-class Readable(Protocol):
-    """A source of bytes."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next ones; none at the end."""
-        ...
-
-
-class Counted:
-    """Reads a file, hears the bytes go by, and tells the watcher."""
-
-    def __init__(self, file: IO[bytes], watch: Watcher) -> None:
-        self._file = file
-        self._watch = watch
-        self.done = 0
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes."""
-        found = self._file.read(CHUNK if size < 0 else min(size, CHUNK))
-        self.done += len(found)
-        self.digest.update(found)
-        self._watch(self.done)
-        return found
-
-
-class Headed:
-    """The manifest's frame, then the compressed database."""
-
-    def __init__(self, head: bytes, body: Readable) -> None:
-        self._head = head
-        self._body = body
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes."""
-        size = CHUNK if size < 0 else size
-        if self._head:
-            found, self._head = self._head[:size], self._head[size:]
-            return found
-        return self._body.read(size)
-
-
-class Written:
-    """Writes a file and keeps its checksum."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.bytes = 0
-        self.digest = hashlib.sha256()
-
-    def write(self, data: bytes, /) -> int:
-        """All of it."""
-        self._file.write(data)
-        self.digest.update(data)
-        self.bytes += len(data)
-        return len(data)
 
 
 class Unpacking:
@@ -216,7 +153,7 @@ def _decrypt(source: Counted, unpacking: Unpacking, identities: Sequence[str]) -
     reading, writing = Remembering(source.read), Remembering(unpacking.write)
     keys = [pyrage.x25519.Identity.from_str(one) for one in identities]
     try:
-        pyrage.decrypt_io(_Reader(reading), _Writer(writing), keys)
+        pyrage.decrypt_io(Reader(reading), Writer(writing), keys)
     except (pyrage.DecryptError, OSError) as error:
         if (trouble := reading.raised or writing.raised) is not None:
             raise trouble from error
@@ -231,35 +168,6 @@ def _encrypt(packed: Headed, written: Written, recipients: Sequence[str]) -> Non
     reading, writing = Remembering(packed.read), Remembering(written.write)
     keys = [pyrage.x25519.Recipient.from_str(one) for one in recipients]
     try:
-        pyrage.encrypt_io(_Reader(reading), _Writer(writing), keys)
+        pyrage.encrypt_io(Reader(reading), Writer(writing), keys)
     except (pyrage.EncryptError, OSError) as error:
         raise reading.raised or writing.raised or error from error
-
-
-class Remembering(Generic[P, T]):
-    """Calls on, and keeps what was raised: the library makes of it an error of its own."""
-
-    def __init__(self, call: Callable[P, T]) -> None:
-        self._call = call
-        self.raised: BaseException | None = None
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """As what it stands for."""
-        try:
-            return self._call(*args, **kwargs)
-        except BaseException as error:
-            self.raised = error
-            raise
-
-
-class _Reader:
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self.read = read
-
-
-class _Writer:
-    def __init__(self, write: Callable[[bytes], int]) -> None:
-        self.write = write
-
-    def flush(self) -> None:
-        """As files do."""

@@ -11,7 +11,8 @@ import orjson
 import storage
 from gateway.backups.checking import verify
 from gateway.backups.errors import Damaged
-from gateway.backups.making import OWNER_ONLY, Watcher, silent
+from gateway.backups.making import Watcher, silent
+from gateway.backups.scratch import OWNER_ONLY
 from gateway.backups.shelf import Shelf
 from gateway.settings import Settings
 

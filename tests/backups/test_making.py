@@ -14,8 +14,9 @@ import pytest
 
 from gateway.backups.checking import verify
 from gateway.backups.errors import Interrupted, NoRoom, NotMade, UnderWay
-from gateway.backups.making import clear_away, make
+from gateway.backups.making import make
 from gateway.backups.packing import unpack
+from gateway.backups.scratch import clear_away, folder_beside
 from gateway.backups.shelf import look_at
 from gateway.clock import SystemClock
 from storage import copies, events, open_store
@@ -111,8 +112,13 @@ def test_what_a_crash_left_goes_with_the_next(house: House) -> None:
     for name in ("x.part", "gateway-20260302T080000Z-asked.db.zst.part", "gateway-20260302T080000Z-asked.db.zst.json"):
         (house.shelf.folder / name).write_bytes(b"half")
     house.database.with_name("gateway.db.backup-copy").write_bytes(b"half")
-    clear_away(house.database)
+    (house.folder / ".restoring-x").mkdir()
+    (house.folder / ".restoring-x" / "gateway.db").write_bytes(b"half")
+    with folder_beside(house.database) as in_use:
+        clear_away(house.database)
+        assert in_use.exists(), "somebody works with it"
     assert not house.database.with_name("gateway.db.backup-copy").exists()
+    assert not (house.folder / ".restoring-x").exists()
     house.back_up()
     assert house.leftovers() == {"backups/x.part"}, "what is not ours is not touched"
     assert made.path.exists()
