@@ -151,7 +151,7 @@ def _put_in_place(folder: Path, *, key_before: MasterKey | None) -> Path:
     kept.unlink(missing_ok=True)
     os.link(folder / KEY_FILE, kept)  # so that there is a key file at every moment
     (folder / NEXT_FILE).replace(folder / KEY_FILE)
-    _sync(folder)
+    sync_folder(folder)
     return kept
 
 
@@ -174,10 +174,10 @@ def _write(path: Path, key: MasterKey) -> None:
         file.write(key.to_text() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """So that a new or renamed file outlives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

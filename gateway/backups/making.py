@@ -19,7 +19,8 @@ from gateway.backups.errors import NoRoom, NotMade
 from gateway.backups.manifest import PART, Beside, Manifest, Reason, file_name
 from gateway.backups.packing import checksum, pack
 from gateway.backups.scratch import OWNER_ONLY, alone, copy_of
-from gateway.backups.shelf import Backup, Shelf, beside, sync
+from gateway.backups.shelf import Backup, Shelf, beside
+from gateway.master_key import sync_folder
 from storage import copies
 
 RESERVE: Final = 64 * 1024 * 1024  # bytes that the gateway itself goes on with
@@ -108,7 +109,7 @@ def _write(order: Order, copied: Path, manifest: Manifest, watch: Watcher) -> Ba
             os.fsync(file.fileno())
         parts[beside(path)].replace(beside(path))
         parts[path].replace(path)
-        sync(path.parent)
+        sync_folder(path.parent)
     except BaseException:
         for one in (*parts.values(), path, beside(path)):
             one.unlink(missing_ok=True)

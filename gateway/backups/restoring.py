@@ -19,8 +19,8 @@ from gateway.backups.checking import check_key, present, unpacked
 from gateway.backups.errors import InTheWay
 from gateway.backups.making import Watcher, silent
 from gateway.backups.manifest import STAMP, Manifest
-from gateway.backups.shelf import sync
 from gateway.clock import Clock
+from gateway.master_key import sync_folder
 from gateway.restored import Mark, take_note
 from gateway.settings import Settings
 from storage import copies
@@ -98,7 +98,7 @@ def _put_in_place(copied: Path, database: Path, now: datetime) -> Path | None:
     copies.settle(copied)
     _sync_file(copied)
     copied.replace(database)
-    sync(database.parent)
+    sync_folder(database.parent)
     return aside
 
 
@@ -111,7 +111,7 @@ def _put_aside(database: Path, now: datetime) -> Path:
         with contextlib.suppress(FileNotFoundError):
             database.with_name(database.name + suffix).rename(aside.with_name(aside.name + suffix))
     os.link(database, aside)
-    sync(database.parent)
+    sync_folder(database.parent)
     return aside
 
 
