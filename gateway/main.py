@@ -35,6 +35,7 @@ from gateway.http.services import Services
 from gateway.levels import Levels
 from gateway.master_key import LiveKey, unlock
 from gateway.meters import Meters
+from gateway.notify import Supervisor
 from gateway.pace import Pace
 from gateway.privacy.desk import PrivacyDesk
 from gateway.pulse import Pulse
@@ -77,6 +78,7 @@ WEBHOOK_TICK: Final = timedelta(seconds=2)
 MERGE_TICK: Final = timedelta(seconds=1)
 CHORE_TICK: Final = timedelta(seconds=30)
 AUDIT_TICK: Final = timedelta(seconds=1)
+NOBODY: Final = Supervisor()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,8 @@ class Gateway:
         self.health.recovered = True
         log.info("recovered")
 
-    async def work(self) -> None:
-        """All loops, in one group: a dead one ends them all, and with them the process."""
+    async def work(self, *, recovered: Callable[[], None] = lambda: None) -> None:
+        """All loops, in one group: a dead one ends them all, and with them the process. Says when it has begun."""
         schedule = Schedule()
         loops: list[tuple[str, Callable[[asyncio.Event], Awaitable[None]], timedelta]] = [
             ("outbox", self.outbox.run, OUTBOX_TICK),
@@ -148,6 +150,7 @@ class Gateway:
             ("backups", self.backups.run, CHORE_TICK),
         ]
         await self.recover()
+        recovered()
         with schedule.running(), self.meters.loop.watching():
             async with asyncio.TaskGroup() as group:
                 for name, loop, interval in loops:
@@ -326,7 +329,7 @@ def ensure_account(tx: storage.Transaction, *, now: datetime) -> accounts.Accoun
     return known[0] if known else accounts.add(tx, DEFAULT_ACCOUNT, now=now)
 
 
-async def serve(settings: Settings, *, until: asyncio.Event | None = None) -> None:
+async def serve(settings: Settings, *, until: asyncio.Event | None = None, supervisor: Supervisor = NOBODY) -> None:
     """Run the gateway until SIGTERM or SIGINT, or until `until` is set; then hand work back and return.
 
     A worker that dies ends it with that worker's exception.
@@ -336,22 +339,25 @@ async def serve(settings: Settings, *, until: asyncio.Event | None = None) -> No
         async with gateway(settings) as built:
             collect_seldom()
             hand_over_soon()
-            await run(built, listener, stop)
+            await run(built, listener, stop, supervisor)
 
 
-async def run(built: Gateway, listener: socket.socket, stop: asyncio.Event) -> None:
+async def run(built: Gateway, listener: socket.socket, stop: asyncio.Event, supervisor: Supervisor = NOBODY) -> None:
     """Answer requests and work, until `stop` is set."""
     server = server_for(built.app)
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]), name="http")
-        working = group.create_task(built.work(), name="workers")
+        working = group.create_task(built.work(recovered=supervisor.ready), name="workers")
+        living = group.create_task(supervisor.live(built.clock), name="signs of life")
         stopped = group.create_task(stop.wait(), name="stop")
         await asyncio.wait({serving, working, stopped}, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
+        supervisor.stopping()
         built.stopping.set()
         server.should_exit = True
         await asyncio.wait({serving})
         working.cancel()
         stopped.cancel()
+        living.cancel()

@@ -1,5 +1,6 @@
 """`selma-gateway serve`, `demo`, `sandbox`: the commands that stay."""
 
+import os
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from gateway import logs
 from gateway.cli.common import AsJson, Exit, give_up, run, settings_or_exit
 from gateway.demo import run_demo
 from gateway.main import serve as serve_gateway
+from gateway.notify import Supervisor
 from gateway.sandbox import Behaviour
 from gateway.sandbox.serve import NotLoopback
 from gateway.sandbox.serve import serve as serve_sandbox
@@ -25,7 +27,7 @@ def serve() -> None:
     logs.set_up(settings.log_level, stream=sys.stdout, style=settings.log_format)
     try:
         with exporting(settings.traces):
-            run(serve_gateway(settings))
+            run(serve_gateway(settings, supervisor=Supervisor.from_env(os.environ)))
     except OSError as error:
         give_up(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. Is it already running?")
 
