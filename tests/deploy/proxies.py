@@ -98,11 +98,11 @@ def caddy_command(folder: Path, *, port: int, backend: int, identity: Identity) 
     """Write its file."""
     text = (DEPLOY / "caddy" / "Caddyfile").read_text()
     text = text.replace("{\n\tservers", "{\n\tadmin off\n\tauto_https disable_redirects\n\tservers")
+    where = f"https://localhost:{port}, https://127.0.0.1:{port}"
     text = text.replace(
-        f"{HOST} {{",
-        f"https://localhost:{port}, https://127.0.0.1:{port} {{\n\ttls {identity.certificate} {identity.key}",
+        f"{{$SELMA_GATEWAY_HOST:{HOST}}} {{", f"{where} {{\n\ttls {identity.certificate} {identity.key}"
     )
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{backend}")
+    text = text.replace("{$SELMA_GATEWAY_BACKEND:127.0.0.1:8080}", f"127.0.0.1:{backend}")
     (folder / "Caddyfile").write_text(text)
     return [_found("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
