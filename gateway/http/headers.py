@@ -67,7 +67,7 @@ def hardened_headers(given: Sequence[Raw], *, over_tls: bool) -> list[Raw]:
     """`given` and all that is wanting. Names in `given` are in lower case, as ASGI has them."""
     brought = dict(given)
     added = [pair for pair in _STRICTEST if pair[0] not in brought]
-    # A sandboxed document that opens in a tab of its own may have no opener policy: browsers then show an error.
+    # A sandboxed document in a tab of its own may have no opener policy: by the standard it is then a network error.
     # https://html.spec.whatwg.org/multipage/browsing-the-web.html#attempt-to-populate-the-history-entry's-document
     if b"sandbox" not in brought.get(b"content-security-policy", b""):
         added.append(_APART)
