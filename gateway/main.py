@@ -151,11 +151,10 @@ class Gateway:
         ]
         await self.recover()
         recovered()
-        with schedule.running(), self.meters.loop.watching():
+        with schedule.running(), self.meters.loop.watching(tell=self.pulse.came):
             async with asyncio.TaskGroup() as group:
                 for name, loop, interval in loops:
                     group.create_task(_endless(loop, schedule.every(interval)), name=name)
-                group.create_task(self.pulse.beat(self.clock), name="pulse")
 
     async def _keep_books(self, tick: asyncio.Event) -> None:
         while True:

@@ -4,15 +4,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
-
-from gateway.clock import Clock
 
 log = logging.getLogger(__name__)
 
-BEAT: Final = timedelta(seconds=1)
-BEATS: Final = 60  # that are remembered
+BEATS: Final = 120  # that are remembered: a minute of `LoopMeter.watching`
 LATE_S: Final = 1.0  # Graph waits for three seconds in all
 SILENT_S: Final = 60.0  # the workers come by every five
 
@@ -29,15 +25,8 @@ class Pulse:
         """The workers came by."""
         self._worked_at = self._now()
 
-    async def beat(self, clock: Clock) -> None:
-        """Feel the loop's pulse, for ever."""
-        while True:
-            began = self._now()
-            await clock.sleep(BEAT)
-            self.came(self._now() - began - BEAT.total_seconds())
-
     def came(self, late_s: float) -> None:
-        """A beat came so late."""
+        """What the event loop had planned came so late."""
         self._late_s.append(max(late_s, 0.0))
         if late_s > LATE_S:
             log.warning("the event loop was held up", extra={"late_s": round(late_s, 3)})

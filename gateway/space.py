@@ -94,14 +94,12 @@ class Space:
 
     @property
     def collectors(self) -> Sequence[Collector]:
-        """For a registry."""
-        free = Gauge("selma_gateway_disk_free_bytes", "Bytes free on the database's disk, or -1.", registry=None)
-        free.set_function(lambda: -1 if (seen := self.room().free) is None else seen)
+        """For a registry. How much is free is among what is told of the host."""
         wanted = Gauge("selma_gateway_disk_wanted_bytes", "Free bytes below which letters are refused.", registry=None)
         wanted.set_function(lambda: self._wanted)
         is_low = Gauge("selma_gateway_disk_low", "1 while letters are refused for want of room.", registry=None)
         is_low.set_function(lambda: int(self.room().is_low))
-        return (free, wanted, is_low)
+        return (wanted, is_low)
 
     def _see(self, folder: Path) -> None:
         was_low = self._room.is_low

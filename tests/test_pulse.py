@@ -1,6 +1,6 @@
 """A process that does not get round to its work says so."""
 
-from gateway.pulse import SILENT_S, Pulse
+from gateway.pulse import BEATS, SILENT_S, Pulse
 
 
 class Watch:
@@ -33,6 +33,6 @@ def test_the_latest_beat_of_a_minute_is_told_of() -> None:
     for late_s in (0.001, 0.25, -0.1):
         pulse.came(late_s)
     assert "250 ms late at most" in pulse.sentence
-    for _ in range(60):
+    for _ in range(BEATS):
         pulse.came(0.002)
     assert "its loop was 2 ms late" in pulse.sentence

@@ -42,8 +42,9 @@ class LoopMeter:
         return (self._lag,)
 
     @contextmanager
-    def watching(self, loop: Loop | None = None) -> Iterator[None]:
-        """Measure until the block ends; by default the loop that runs."""
+    def watching(self, loop: Loop | None = None, *, tell: Callable[[float], None] = lambda _: None) -> Iterator[None]:
+        """Measure until the block ends, by default the loop that runs; `tell` hears each lag, in seconds."""
+        self._tell = tell
         self._plan(loop or asyncio.get_running_loop())
         try:
             yield
@@ -55,5 +56,7 @@ class LoopMeter:
         self._next = loop.call_at(at, self._look, loop, at)
 
     def _look(self, loop: Loop, planned: float) -> None:
-        self._lag.observe(max(loop.time() - planned, 0.0))
+        late_s = max(loop.time() - planned, 0.0)
+        self._lag.observe(late_s)
+        self._tell(late_s)
         self._plan(loop)
