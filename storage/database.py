@@ -30,6 +30,7 @@ from storage.origins import NOWHERE, ORIGIN
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUSY_TIMEOUT_S = 5.0
@@ -39,6 +40,7 @@ QUEUE_LIMIT = 20_000
 # Deleted rows are overwritten with zeros, however SQLite was built: what was erased must not be found in the file.
 EACH_CONNECTION = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON")
 LONG_LOG_BYTES = 32 * 1024 * 1024
+NO_ITEM = object()
 
 
 class Transaction(sqlite3.Connection):
@@ -94,8 +96,19 @@ class Connection(aiosqlite.Connection):
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    work: Callable[[Transaction], Any]
+    """`work` takes the transaction; or, with an `item`, the transaction and all items of the group that wait for it."""
+
+    work: Callable[..., Any]
     done: asyncio.Future[Any]
+    item: Any = NO_ITEM
+
+    @property
+    def is_alone(self) -> bool:
+        return self.item is NO_ITEM
+
+    def alone(self, tx: Transaction) -> Any:
+        """As if there were no others."""
+        return self.work(tx) if self.is_alone else self.work(tx, [self.item])
 
 
 class Store:
@@ -121,18 +134,29 @@ class Store:
 
         Raises what `work` raises (then nothing of it is kept), or `StorageUnavailable`.
         """
-        if self._closing or len(self._waiting) >= QUEUE_LIMIT:
-            raise StorageUnavailable("The store takes no more writes now. Try again in a moment.")
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         origin = ORIGIN.get()
 
         def for_whom_it_is(tx: Transaction) -> T:
             tx.origin = origin
             return work(tx, *args, **kwargs)
 
-        self._waiting.append(_Waiting(work=for_whom_it_is, done=done))
+        return cast("T", await self._queued(for_whom_it_is, NO_ITEM))
+
+    async def write_together(self, work: Callable[[Transaction, Sequence[Item]], None], item: Item) -> None:
+        """Run `work` once for all items that wait for it when the next group begins, and return once that is on disk.
+
+        For what comes in by the thousand, of one kind: a statement for many rows instead of many statements. Raises as
+        `write`: when work with all items fails, each is tried by itself.
+        """
+        await self._queued(work, item)
+
+    def _queued(self, work: Callable[..., Any], item: object) -> asyncio.Future[Any]:
+        if self._closing or len(self._waiting) >= QUEUE_LIMIT:
+            raise StorageUnavailable("The store takes no more writes now. Try again in a moment.")
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(work=work, done=done, item=item))
         self._work_came.set()
-        return await done
+        return done
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on one snapshot of the file and return its value. It cannot write."""
@@ -206,7 +230,7 @@ class Store:
     async def _write_group(self, group: Sequence[_Waiting]) -> None:
         began = time.perf_counter()
         try:
-            done = await self._writer.run(lambda tx: _in_one_commit(tx, [one.work for one in group]))
+            done = await self._writer.run(lambda tx: _in_one_commit(tx, group))
         except BaseException as error:
             for one in group:
                 if not one.done.done():
@@ -258,14 +282,14 @@ def _on_a_snapshot(tx: Transaction, work: Callable[[], T]) -> T:
         _roll_back(tx)
 
 
-def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> _Done:
-    """Run all works and commit once. One that fails is undone alone; a commit that fails undoes all."""
+def _in_one_commit(tx: Transaction, group: Sequence[_Waiting]) -> _Done:
+    """Run all of a group's work and commit once. One that fails is undone alone; a commit that fails undoes all."""
     try:
         try:
-            outcomes = _all_together(tx, works)
+            outcomes = _all_together(tx, group)
         except Exception:
             _roll_back(tx)
-            outcomes = _each_for_itself(tx, works)
+            outcomes = _each_for_itself(tx, group)
         began = time.perf_counter()
         tx.execute("COMMIT")
     except BaseException:
@@ -274,21 +298,27 @@ def _in_one_commit(tx: Transaction, works: Sequence[Callable[[Transaction], Any]
     return _Done(outcomes, tx.announced, tx.measured, time.perf_counter() - began)
 
 
-def _all_together(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
+def _all_together(tx: Transaction, group: Sequence[_Waiting]) -> list[Any]:
     tx.announced, tx.measured = set(), []
     tx.execute("BEGIN IMMEDIATE")
-    return [work(tx) for work in works]
+    gathered: dict[Callable[..., Any], list[Any]] = {}
+    for one in group:
+        if not one.is_alone:
+            gathered.setdefault(one.work, []).append(one.item)
+    for work, items in gathered.items():
+        work(tx, items)
+    return [one.work(tx) if one.is_alone else None for one in group]
 
 
-def _each_for_itself(tx: Transaction, works: Sequence[Callable[[Transaction], Any]]) -> list[Any]:
+def _each_for_itself(tx: Transaction, group: Sequence[_Waiting]) -> list[Any]:
     tx.announced, tx.measured = set(), []
     tx.execute("BEGIN IMMEDIATE")
     outcomes: list[Any] = []
-    for work in works:
+    for one in group:
         before, measured = set(tx.announced), len(tx.measured)
         tx.execute("SAVEPOINT one")
         try:
-            outcomes.append(work(tx))
+            outcomes.append(one.alone(tx))
         except Exception as error:
             if not tx.in_transaction:  # SQLite itself gave up: full disk, I/O error
                 raise

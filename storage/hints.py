@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment, moment_or_none
+from storage.database import Transaction, microseconds, moment, moment_or_none
 
 
 class HintOutcome(StrEnum):
@@ -30,6 +30,16 @@ class NewHint:
     change_type: str
     message_id: str
     held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComeIn:
+    """What came in at one time, by one request. Those that are held wait until `held_until`, if there is one."""
+
+    hints: Sequence[NewHint]
+    at: datetime
+    held_until: datetime | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,20 +107,25 @@ PRUNE = "DELETE FROM hints WHERE account_id = :account_id AND closed_at < :befor
 
 def insert(tx: Transaction, hints: Sequence[NewHint], *, now: datetime, held_until: datetime | None = None) -> None:
     """Keep hints and make their folders due, but for those that are held. Announces `folders`."""
-    rows = [
-        (
-            hint.account_id,
-            hint.folder_id,
-            hint.change_type,
-            hint.message_id,
-            now,
-            held_until if hint.held and held_until else now,
-            tx.origin.traceparent,
-        )
-        for hint in hints
-    ]
+    come_in = ComeIn(hints=hints, at=now, held_until=held_until, traceparent=tx.origin.traceparent)
+    insert_all(tx, [come_in])
+
+
+def insert_all(tx: Transaction, all_of_them: Sequence[ComeIn]) -> None:
+    """The same for what came in at several times, with one statement for all rows."""
+    rows: list[tuple[str | int | None, ...]] = []
+    due: dict[str, datetime] = {}
+    for one in all_of_them:
+        at, until = microseconds(one.at), None if one.held_until is None else microseconds(one.held_until)
+        for hint in one.hints:
+            is_held = hint.held and until is not None
+            what = (hint.account_id, hint.folder_id, hint.change_type, hint.message_id)
+            rows.append((*what, at, until if is_held else at, one.traceparent))
+            if not is_held:
+                due.setdefault(hint.folder_id, one.at)
     tx.executemany(INSERT, rows)
-    _pull_now(tx, {hint.folder_id for hint in hints if not hint.held}, now)
+    for folder_id, now in due.items():
+        _pull_now(tx, [folder_id], now)
 
 
 def _pull_now(tx: Transaction, folder_ids: Iterable[str], now: datetime) -> None:

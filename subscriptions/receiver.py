@@ -19,7 +19,8 @@ from typing import Final, Protocol
 
 import storage
 from storage import folders, gaps, hints, subscriptions
-from storage.hints import NewHint
+from storage.hints import ComeIn, NewHint
+from storage.origins import ORIGIN
 from storage.subscriptions import SubscriptionState, Watch
 from subscriptions import ledger
 from subscriptions.clock import Clock
@@ -34,6 +35,7 @@ NAMED_REFUSALS: Final = 10  # subscriptions in the line about a request
 READ_AGAIN_AFTER: Final = timedelta(seconds=1)
 # So long a hint waits for its content to be opened. What has not been opened by then is fetched.
 HELD_FOR: Final = timedelta(seconds=30)
+NO_REASONS: Final[Mapping["Reason", int]] = {}
 
 
 class Reason(StrEnum):
@@ -73,6 +75,14 @@ class Trusted:
 
     watch: Watch
     item: Change | Lifecycle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """What is to be kept of one request. `more`: those of its items that are more than a hint."""
+
+    come_in: ComeIn
+    more: Sequence[Trusted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,21 +187,18 @@ class Receiver:
                 ),
             )
         elif watched:
-            await self._store.write(keep, watched, self._clock.now())
+            await self._store.write_together(keep, arrived(watched, self._clock.now()))
         log_lifecycle(watched)
         refused = [one for one in judged if isinstance(one, Refused)]
         log_refusals(refused)
-        return Receipt(
-            kept=len(watched),
-            refused=len(refused),
-            ignored=len(trusted) - len(watched),
-            reasons=Counter(one.reason for one in refused),
-        )
+        reasons = Counter(one.reason for one in refused) if refused else NO_REASONS
+        ignored = len(trusted) - len(watched)
+        return Receipt(kept=len(watched), refused=len(refused), ignored=ignored, reasons=reasons)
 
     async def _keep_and_open(self, watched: Sequence[Trusted], sealed: Sealed) -> None:
         now = sealed.received_at
         try:
-            await self._store.write(keep, watched, now, held_until=now + HELD_FOR)
+            await self._store.write_together(keep, arrived(watched, now, held_until=now + HELD_FOR))
         except asyncio.CancelledError:  # the answer is late, and yet it may be kept: then somebody must see to it
             self._openings.open(sealed)
             raise
@@ -274,7 +281,7 @@ def judge(item: Change | Lifecycle | Malformed, known: Open) -> Trusted | Refuse
 
 def is_same_tenant(ours: str | None, theirs: str | None) -> bool:
     """Whether an item's `tenantId`, when it has one, is the account's, when that is an id and not a domain name."""
-    if ours is None or theirs is None or (tenant_id := guid(ours)) is None:
+    if ours is None or theirs is None or ours == theirs or (tenant_id := guid(ours)) is None:
         return True
     return guid(theirs) == tenant_id
 
@@ -296,36 +303,50 @@ def is_sealed(trusted: Trusted) -> bool:
     )
 
 
-def keep(
-    tx: storage.Transaction, trusted: Sequence[Trusted], now: datetime, *, held_until: datetime | None = None
-) -> None:
-    """Everything of one request, in one transaction. With `held_until` hints that bring content wait so long for it."""
-    new = dict.fromkeys(hint for one in trusted for hint in hints_of(one))
-    if held_until is None:
-        new = dict.fromkeys(replace(hint, held=False) for hint in new)
-    hints.insert(tx, list(new), now=now, held_until=held_until)
-    for one in trusted:
-        if one.watch.subscription.subscription_id is None:
-            subscriptions.witness(tx, one.watch.subscription.id, one.item.subscription_id)
-        if isinstance(one.item, Lifecycle):
-            react(tx, one.watch, one.item.event, now)
-        elif one.item.message_id is None:
-            folders.pull_soon(tx, one.watch.subscription.folder_id, now)
+def arrived(trusted: Sequence[Trusted], now: datetime, *, held_until: datetime | None = None) -> Arrived:
+    """What is to be kept of one request. With `held_until` hints that bring content wait so long for it."""
+    new = dict.fromkeys(hint for one in trusted if (hint := hint_of(one)) is not None)
+    return Arrived(
+        come_in=ComeIn(hints=tuple(new), at=now, held_until=held_until, traceparent=ORIGIN.get().traceparent),
+        more=[one for one in trusted if is_more_than_a_hint(one)],
+    )
 
 
-def hints_of(trusted: Trusted) -> list[NewHint]:
+def keep(tx: storage.Transaction, requests: Sequence[Arrived]) -> None:
+    """Everything of these requests, in one transaction."""
+    hints.insert_all(tx, [one.come_in for one in requests])
+    for request in requests:
+        for one in request.more:
+            _keep_more(tx, one, request.come_in.at)
+
+
+def _keep_more(tx: storage.Transaction, trusted: Trusted, now: datetime) -> None:
+    watch, item = trusted.watch, trusted.item
+    if watch.subscription.subscription_id is None:
+        subscriptions.witness(tx, watch.subscription.id, item.subscription_id)
+    if isinstance(item, Lifecycle):
+        react(tx, watch, item.event, now)
+    elif item.message_id is None:
+        folders.pull_soon(tx, watch.subscription.folder_id, now)
+
+
+def is_more_than_a_hint(trusted: Trusted) -> bool:
+    """Whether there is something to be done beside keeping its hint, or in place of that."""
+    item = trusted.item
+    return isinstance(item, Lifecycle) or item.message_id is None or trusted.watch.subscription.subscription_id is None
+
+
+def hint_of(trusted: Trusted) -> NewHint | None:
     """The hint that a change is. None when Graph did not say which message: then the folder is pulled all the same."""
     if not isinstance(trusted.item, Change) or trusted.item.message_id is None:
-        return []
-    return [
-        NewHint(
-            account_id=trusted.watch.subscription.account_id,
-            folder_id=trusted.watch.subscription.folder_id,
-            change_type=trusted.item.change_type.value,
-            message_id=trusted.item.message_id,
-            held=is_sealed(trusted),
-        )
-    ]
+        return None
+    return NewHint(
+        account_id=trusted.watch.subscription.account_id,
+        folder_id=trusted.watch.subscription.folder_id,
+        change_type=trusted.item.change_type.value,
+        message_id=trusted.item.message_id,
+        held=is_sealed(trusted),
+    )
 
 
 def react(tx: storage.Transaction, watch: Watch, event: LifecycleEvent, now: datetime) -> None:

@@ -554,7 +554,7 @@ class FullStore:
     def __init__(self, store: storage.Store) -> None:
         self.read, self.watching = store.read, store.watching
 
-    async def write(self, *args: Any, **kwargs: Any) -> Any:
+    async def write_together(self, *args: Any, **kwargs: Any) -> Any:
         raise storage.StorageUnavailable("disk full")
 
 
@@ -565,6 +565,6 @@ class StalledStore(FullStore):
         super().__init__(store)
         self.asked = asyncio.Event()
 
-    async def write(self, *args: Any, **kwargs: Any) -> Any:
+    async def write_together(self, *args: Any, **kwargs: Any) -> Any:
         self.asked.set()
         await asyncio.Event().wait()
