@@ -47,6 +47,7 @@ TELL_NO_MAIL = {
     "/v1/mailboxes/{address}/round-trips",
     "/v1/subscriptions",
     "/v1/completeness",
+    "/v1/status",
     "/v1/keys",
 }
 
