@@ -6,27 +6,6 @@
   const root = document.querySelector("[data-follow]");
   const lost = document.querySelector("[data-lost]");
 
-  document.addEventListener("submit", (event) => {
-    const button = event.target.querySelector("button");
-    if (!event.target.dataset.busy) return;
-    if (button.getAttribute("aria-disabled") === "true") {
-      event.preventDefault();
-      return;
-    }
-    button.setAttribute("aria-disabled", "true");
-    button.dataset.said = button.textContent;
-    button.textContent = event.target.dataset.busy;
-  });
-
-  // Back to a page from the browser's cache: its buttons work again.
-  window.addEventListener("pageshow", (event) => {
-    if (!event.persisted) return;
-    for (const button of document.querySelectorAll("button[data-said]")) {
-      button.textContent = button.dataset.said;
-      button.removeAttribute("aria-disabled");
-    }
-  });
-
   // Who is about to press a button must not lose it.
   const isInUse = (element) => element.contains(document.activeElement);
 

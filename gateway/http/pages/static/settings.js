@@ -6,18 +6,18 @@
   const SLOW_POLL_MS = 10 * 1000;
   const SLOW_AFTER_MS = 10 * 60 * 1000;
 
-  for (const form of document.querySelectorAll("form[data-busy]")) {
-    form.addEventListener("submit", (event) => {
-      const button = form.querySelector("button");
-      if (button.getAttribute("aria-disabled") === "true") {
-        event.preventDefault();
-        return;
-      }
-      button.setAttribute("aria-disabled", "true");
-      button.dataset.said = button.textContent;
-      button.textContent = form.dataset.busy;
-    });
-  }
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.dataset.busy) return;
+    const button = form.querySelector("button");
+    if (button.getAttribute("aria-disabled") === "true") {
+      event.preventDefault();
+      return;
+    }
+    button.setAttribute("aria-disabled", "true");
+    button.dataset.said = button.textContent;
+    button.textContent = form.dataset.busy;
+  });
 
   // Back to a page from the browser's cache: its buttons work again.
   window.addEventListener("pageshow", (event) => {
