@@ -279,6 +279,7 @@ async def gateway(
                 webhooks=webhooks,
                 readiness=health,
                 session_key=session_key,
+                running_since=clock.now(),
                 stopping=stopping,
                 callers=callers,
                 meters=meters,

@@ -16,7 +16,8 @@ from gateway.console.stream import Stream, Trouble, judged, lasting, off, slow, 
 from gateway.readiness import Part
 from gateway.settings import Settings
 
-OURS: Final = frozenset({"store", "recovery"})  # of readiness; the other parts are accounts', or told of elsewhere
+PACE: Final = "notifications"  # how fast Microsoft 365 is answered tells how fast disk and event loop are
+OURS: Final = frozenset({"store", "recovery", PACE})  # of readiness; the other parts are accounts'
 MB: Final = 1_000_000
 
 
@@ -94,6 +95,7 @@ def process(place: Place) -> Stream:
     well = "The gateway gives signs of life."
     if place.running_since is not None:
         well = f"The gateway has been running for {lasting(place.now - place.running_since)}."
+    well = " ".join([well, *(one.detail for one in place.parts if one.name == PACE)])
     troubles = [stuck(lost)] if silence > LONGEST_SILENCE else []
     return judged(name, title, well=well, troubles=troubles, taken_at=place.now)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from starlette.responses import Response
@@ -20,12 +20,12 @@ from storage.api_keys import Scope
 PATIENCE: Final = timedelta(seconds=2)  # with a disk that does not answer
 
 
-async def read_console(services: Services, account_id: str, *, running_since: datetime | None = None) -> Console:
+async def read_console(services: Services, account_id: str) -> Console:
     """How everything stands now. What cannot be written, and who cannot be reached, keeps nothing from being read."""
     now, settings = services.clock.now(), services.settings
     snapshot = await services.store.read(read_snapshot, account_id, settings=settings, now=now)
     parts = await _parts(services)
-    place = look_around(settings, parts, alive_at=snapshot.alive_at, running_since=running_since, now=now)
+    place = look_around(settings, parts, alive_at=snapshot.alive_at, running_since=services.running_since, now=now)
     return judge(snapshot, place)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from gateway.backups.keeper import Standing
@@ -167,6 +168,7 @@ class Services:
     readiness: ReadinessProbe
     session_key: bytes = field(repr=False)
     stopping: asyncio.Event
+    running_since: datetime | None = None
     callers: Callers = field(default_factory=Callers)
     meters: Meters = field(default_factory=Meters)
     space: Space = field(default_factory=Space)

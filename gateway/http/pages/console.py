@@ -49,7 +49,6 @@ class ConsolePage:
     def __init__(self, services: Services, renderer: Renderer) -> None:
         self._services = services
         self._renderer = renderer
-        self._running_since = services.clock.now()
         settings = services.settings
         self._noticing = Noticing(is_live=settings.public_url is not None, sweeps=settings.sweep_interval)
 
@@ -111,7 +110,7 @@ class ConsolePage:
         return _back()
 
     async def _read(self, visit: Visit) -> Console:
-        return await read_console(self._services, visit.account.id, running_since=self._running_since)
+        return await read_console(self._services, visit.account.id)
 
     async def _page(self, visit: Visit, **shown: Any) -> Response:
         context: dict[str, Any] = {"said": None, "report": None}
