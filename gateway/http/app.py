@@ -41,13 +41,14 @@ from gateway.http import (
     webhooks,
 )
 from gateway.http.crowd import Crowded
-from gateway.http.door import Measured
+from gateway.http.doorway import Doorway
 from gateway.http.headers import SecurityHeaders
 from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, body_limits
 from gateway.http.pages import page_routes
 from gateway.http.refusals import Refusals
 from gateway.http.routing import Operation, routes_of
 from gateway.http.services import Services
+from subscriptions.notifications import MAX_BODY_BYTES, MAX_RICH_BODY_BYTES
 
 OPERATIONS: Final[Sequence[Operation[Any]]] = (
     *messages.OPERATIONS,
@@ -80,7 +81,7 @@ OPERATIONS: Final[Sequence[Operation[Any]]] = (
 def create_app(services: Services) -> Starlette:
     """The whole HTTP surface on these services."""
     routes = [
-        *webhooks.routes(services),
+        *webhooks.routes(),
         *routes_of(OPERATIONS, services),
         *health.routes(services),
         *metrics.routes(services),
@@ -95,10 +96,11 @@ def create_app(services: Services) -> Starlette:
     strict = Middleware(SecurityHeaders, public_url=services.settings.public_url)
     refusals = Middleware(Refusals, clock=services.clock)
     surroundings = [Middleware(RequestId), refusals, strict, Middleware(AnswerHeaders), Middleware(LastNet)]
-    measured = Middleware(Measured, door=services.door, clock=services.clock)
+    longest = MAX_RICH_BODY_BYTES if services.settings.rich_notifications else MAX_BODY_BYTES
+    doorway = Middleware(Doorway, services=services, longest=longest)
     app = Starlette(
         routes=routes,
-        middleware=[behind, measured, *surroundings, limit, crowded],
+        middleware=[behind, doorway, *surroundings, limit, crowded],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are

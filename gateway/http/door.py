@@ -3,7 +3,6 @@
 https://prometheus.io/docs/practices/naming/
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
@@ -11,16 +10,12 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.clock import Clock
 from gateway.pace import EDGES_S, Pace
 from gateway.threads.opening import OUTCOMES
-from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
 from subscriptions.receiver import Reason, Receipt
 
-DOORS: Final = frozenset({LIFECYCLE, NOTIFICATIONS})
-HANDSHAKE: Final = b"validationToken="
 TOO_LARGE: Final = "too_large"
 STORE_UNAVAILABLE: Final = "store_unavailable"
 # A request that is refused as a whole says nothing of its items: it counts once.
@@ -82,33 +77,3 @@ class Door:
         self._seconds.observe(took.total_seconds())
         if (reason := WHOLE.get(status)) is not None:
             self._refused.labels(reason).inc()
-
-
-class Measured:
-    """Takes the time of every answer to a notification, whoever gives it. Handshakes are none."""
-
-    def __init__(self, app: ASGIApp, door: Door, clock: Clock) -> None:
-        self._app = app
-        self._door = door
-        self._clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not is_notification(scope):
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-
-        async def answer(message: Message) -> None:
-            await send(message)
-            if message["type"] == "http.response.start":
-                took = timedelta(seconds=time.perf_counter() - began)
-                self._door.answered(message["status"], took, self._clock)
-
-        await self._app(scope, receive, answer)
-
-
-def is_notification(scope: Scope) -> bool:
-    """Whether a request is a notification, good or bad."""
-    if scope["type"] != "http" or scope["path"] not in DOORS:
-        return False
-    return scope["method"] == "POST" and HANDSHAKE not in scope["query_string"]

@@ -16,8 +16,6 @@ from gateway import tracing
 from gateway.http.problem_types import BAD_REQUEST, BODY_TOO_LARGE
 from gateway.http.problems import Problem, log_unforeseen, request_id, response_for
 from gateway.settings import Settings
-from subscriptions.addresses import LIFECYCLE, NOTIFICATIONS
-from subscriptions.notifications import MAX_RICH_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +28,14 @@ OTHER_BODIES: Final = 256 * KIB
 DISCARD_FOR_S: Final = 0.5
 QUIET_AFTER_S: Final = 0.1
 
-TELLING: Final = frozenset({b"x-request-id", b"traceparent"})
-DOORS: Final = frozenset({NOTIFICATIONS, LIFECYCLE})
 GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
 class RequestId:
     """Names each request: by the caller's own `x-request-id` when it is a plain word, else afresh.
 
-    All that is logged and written down for it carries that, and the trace of the caller's `traceparent`; of what comes
-    in at Graph's doors, whose senders are not known yet, a trace of our own.
+    All that is logged and written down for it carries that, and the trace of the caller's `traceparent`. What comes in
+    at Graph's doors, whose senders nobody knows, is named by `doorway` and has a trace of our own.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -49,24 +45,32 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = {name: value for name, value in scope["headers"] if name in TELLING}
-        name = given.get(b"x-request-id", b"").decode("latin-1")
-        name = name if GIVEN_ID.fullmatch(name) else uuid.uuid4().hex
-        traceparent = None if scope["path"] in DOORS else given.get(b"traceparent", b"").decode("latin-1")
+        name, traceparent = name_of(scope), _header(scope, b"traceparent")
         scope.setdefault("state", {})["request_id"] = name
         began = time.perf_counter()
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["x-request-id"] = name
-                _log_answer(scope, message["status"], began)
+                log_answer(scope, message["status"], began)
             await send(message)
 
         with tracing.begun(name, traceparent=traceparent):
             await self._app(scope, receive, named)
 
 
-def _log_answer(scope: Scope, status: int, began: float) -> None:
+def name_of(scope: Scope) -> str:
+    """What the request is to be called."""
+    given = _header(scope, b"x-request-id")
+    return given if given and GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    """The first of this name, which is in lower case."""
+    return next((value.decode("latin-1") for one, value in scope["headers"] if one == name), None)
+
+
+def log_answer(scope: Scope, status: int, began: float) -> None:
     """The route as it is declared: a path can name a student."""
     if log.isEnabledFor(logging.DEBUG):
         route = getattr(scope.get("route"), "path", None)
@@ -118,8 +122,7 @@ def body_limits(settings: Settings) -> Sequence[tuple[str, int]]:
     """By the beginning of the path; the first that fits counts. Letters carry small attachments in base64."""
     letters = ("/v1/messages", "/v1/batches", "/v1/threads")
     largest = [(path, settings.largest_request) for path in letters]
-    notifications = [(door, MAX_RICH_BODY_BYTES) for door in (NOTIFICATIONS, LIFECYCLE) if settings.rich_notifications]
-    return (*largest, *notifications, (FILES, settings.largest_attachment), ("", OTHER_BODIES))
+    return (*largest, (FILES, settings.largest_attachment), ("", OTHER_BODIES))
 
 
 class BodyLimit:
@@ -135,7 +138,7 @@ class BodyLimit:
             return
         limit = next(limit for beginning, limit in self._limits if scope["path"].startswith(beginning))
         try:
-            _check_declared(Headers(scope=scope).get("content-length"), limit)
+            _check_declared(_header(scope, b"content-length"), limit)
         except Problem as problem:
             if "expect" not in Headers(scope=scope):  # whoever asks first has sent nothing yet
                 await _discard(receive)

@@ -4,17 +4,24 @@ Anybody may post to Graph's doors, and the sender is known only when the body ha
 plain request may be is free; of anything more there is so much for all requests together, however many come.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from gateway.http.problem_types import BAD_REQUEST, UNAVAILABLE
 from gateway.http.problems import Problem
 from subscriptions.notifications import MAX_BODY_BYTES
 
 ROOM: Final = 16 * 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body as it came, and what of the room it takes."""
+
+    content: bytes
+    taken: int
 
 
 class Room:
@@ -24,25 +31,31 @@ class Room:
         self._left = size
         self._free = free
 
-    @asynccontextmanager
-    async def body_of(self, request: Request) -> AsyncIterator[bytes]:
-        """The body as it came, for as long as the block needs it.
+    async def read(self, receive: Receive) -> Body:
+        """The whole body; `give_back` what it takes when it is needed no more.
 
         Raises `Problem`: 503 when there is no room now, 400 when the caller hung up before its end.
         """
-        taken, came, parts = 0, 0, []
+        taken, came, parts, more = 0, 0, [], True
         try:
-            try:
-                async for part in request.stream():
-                    parts.append(part)
-                    came += len(part)
-                    beyond = max(came - self._free, 0) - taken
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(BAD_REQUEST, "The body ended before its end.")
+                part, more = message.get("body", b""), message.get("more_body", False)
+                parts.append(part)
+                came += len(part)
+                if came > self._free:
+                    beyond = came - self._free - taken
                     if beyond > self._left:
                         raise Problem(UNAVAILABLE, "Too much is being received at once.")
                     self._left -= beyond
                     taken += beyond
-            except ClientDisconnect:
-                raise Problem(BAD_REQUEST, "The body ended before its end.") from None
-            yield b"".join(parts)
-        finally:
+        except BaseException:
             self._left += taken
+            raise
+        return Body(content=parts[0] if len(parts) == 1 else b"".join(parts), taken=taken)
+
+    def give_back(self, body: Body) -> None:
+        """It is needed no more."""
+        self._left += body.taken
