@@ -17,6 +17,7 @@ ratios to the yardstick that ran right beside.
 
     auditing        the audit log: what a request costs with it; against the same without
     fanout          events pushed to webhooks; against a loop that posts the same and keeps nothing
+    scraping        `/metrics` of a large school, and the writes beside it; a command of its own, see there
 
     load            the load generator; loads: what came of it, over all rounds; queues: one round of sending
     host            what SELMA does; uncommitted, senders, bare_reading, bulk: the yardsticks
