@@ -111,10 +111,11 @@ OTHER_ROUTES: Final[Mapping[str, dict[str, Any]]] = {
                 "It may not do this (/problems/missing-scope). Or: not from here (/problems/address-not-allowed)."
             ),
             "429": _problem("It has made too many requests (/problems/too-many-requests)."),
-            "503": _problem("The store cannot be read now (/problems/unavailable)."),
+            "503": _problem("The store cannot be read now, nor has this key come lately (/problems/unavailable)."),
         },
         security=[{"key": []}],
-        description="Needs the scope `metrics`.",
+        description="Needs the scope `metrics`. While the store cannot be read, a key that came within the last hour "
+        "gets what is counted in memory.",
     ),
     "/openapi.json": _get(
         "get-openapi",
