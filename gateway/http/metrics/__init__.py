@@ -6,9 +6,10 @@ Each group is a function over one snapshot of the store; `GROUPS` lists them, by
 What is counted in memory (`gateway.meters`, the door) registers with the application's own registry, and is there
 when the store is not: then `store_readable` is 0 and the groups are missing.
 
-How many series: some 700 of the process, whatever happens; of the account 15, 18 for each mailbox with its two folders,
-and 4 for each of at most 20 webhooks: 2,600 for a hundred mailboxes. No label has a value that comes from outside, but
-the school's own mailbox addresses and our ids of webhooks.
+How many series: some 600 of the process, and one for each kind of call to Graph and status that was met, of 24 by 30
+at most; of the account 15, 21 for each mailbox with its two folders, and 4 for each of at most 20 webhooks: 2,800 for
+a hundred mailboxes. No label has a value that comes from outside, but the school's own mailbox addresses and our ids of
+webhooks.
 """
 
 import asyncio
