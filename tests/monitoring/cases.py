@@ -138,6 +138,9 @@ CASES: Final[Mapping[str, Case]] = {
     ),
     "SelmaDiskSpaceNearlyGone": level("filesystem_free_bytes", "", "5e8", "5e10", 20),
     "SelmaDatabaseLogLong": level("database_log_bytes", "", "1e9", "33554432", 30),
+    "SelmaLettersRefusedForRoom": level("disk_low", "", "1", "0", 10),
+    "SelmaBackupOld": level("backup_age_seconds", "", "130000", "86400", 40),
+    "SelmaBackupFailed": level("backup_failed", "", "1", "0", 70),
     "SelmaCredentialEnding": level("credential_days_left", "", "21", "22", 70),
     "SelmaCredentialNearlyOver": level("credential_days_left", "", "3", "4", 10),
 }

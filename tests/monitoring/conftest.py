@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import storage
+from gateway.backups.keeper import Standing
 from gateway.graph import Call
 from gateway.host.post import Answer
 from storage import Transaction, completeness, folders, hints, mailboxes, round_trips, subscriptions
@@ -51,6 +52,8 @@ async def scrape(file: Path) -> Scraped:
     async with storage.open_store(file) as store:
         scene = (await build(store, FakeClock())).with_settings(public_url=PUBLIC_URL)
         store.observer = scene.services.meters.store
+        standing = Standing(wanted=True, newest_at=scene.clock.now() - timedelta(hours=3))
+        scene = replace(scene, services=replace(scene.services, backups=lambda: standing))
         await be_busy(scene)
         async with scene.client(await scene.new_key(Scope.METRICS)) as prometheus:
             answer = await prometheus.get("/metrics")
