@@ -115,12 +115,7 @@ class BackupKeeper:
         return newest is None or now >= newest + self._settings.backup_interval or newest > now
 
     async def _back_up(self) -> None:
-        order = Order(
-            database=self._settings.database,
-            shelf=self._shelf,
-            recipients=self._settings.backup_recipients,
-            reason=Reason.SCHEDULED,
-        )
+        order = Order.of(self._settings, Reason.SCHEDULED)
         made = await self._in_thread(lambda watch: make(order, self._clock.now(), watch))
         self._failed_at = None
         self.standing = replace(self.standing, failure=None)

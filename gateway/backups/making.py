@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from gateway import __version__
 from gateway.backups.errors import NoRoom, NotMade
@@ -21,9 +21,10 @@ from gateway.backups.packing import checksum, pack
 from gateway.backups.scratch import OWNER_ONLY, alone, copy_of
 from gateway.backups.shelf import Backup, Shelf, beside
 from gateway.master_key import sync_folder
+from gateway.settings import Settings
 from storage import copies
 
-RESERVE: Final = 64 * 1024 * 1024  # bytes that the gateway itself goes on with
+RESERVE: Final = 64 * 1024 * 1024  # bytes that the gateway itself goes on with, where nothing is kept free
 
 Watcher = Callable[[str, int, int], None]
 """Hears of what is done, how much of it, and of how much; what it raises ends it."""
@@ -31,13 +32,27 @@ Watcher = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be backed up, where to, for whom and why. No `recipients`: not encrypted."""
+    """What is to be backed up, where to, for whom and why. No `recipients`: not encrypted.
+
+    `reserve_bytes` are left free on the database's disk while the copy lies there.
+    """
 
     database: Path
     shelf: Shelf
     recipients: tuple[str, ...]
     reason: Reason
-    reserve_bytes: int = RESERVE
+    reserve_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings, reason: Reason, shelf: Shelf | None = None) -> Self:
+        """As the settings say. What is kept free for letters stays free."""
+        return cls(
+            database=settings.database,
+            shelf=shelf or Shelf.of(settings),
+            recipients=settings.backup_recipients,
+            reason=reason,
+            reserve_bytes=max(RESERVE, settings.wanted_free_space),
+        )
 
 
 def silent(what: str, done: int, total: int) -> None:

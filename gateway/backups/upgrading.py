@@ -7,12 +7,12 @@ afterwards.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.backups.errors import BackupError, NotMade
 from gateway.backups.making import Order, make
 from gateway.backups.manifest import Reason
-from gateway.backups.shelf import Shelf
 from gateway.clock import Clock
 from gateway.settings import Settings
 
@@ -23,14 +23,8 @@ def backup_before_change(settings: Settings, clock: Clock) -> Callable[[Path, in
     """For `storage.open_store`. What it returns raises `NotMade`; then nothing of the database is changed."""
 
     def keep(database: Path, version: int) -> None:
-        order = Order(
-            database=database,
-            shelf=Shelf.of(settings),
-            recipients=settings.backup_recipients,
-            reason=Reason.UPGRADE,
-        )
         try:
-            made = make(order, clock.now())
+            made = make(replace(Order.of(settings, Reason.UPGRADE), database=database), clock.now())
         except BackupError as error:
             raise NotMade(
                 f"This release has to change the tables of the database (now at version {version}), and there is no "

@@ -43,12 +43,8 @@ def backup(
         return
     settings, clock = settings_or_exit(), SystemClock()
     shelf = Shelf.of(settings)
-    order = Order(
-        database=settings.database,
-        shelf=shelf if to is None else Shelf(folder=to, rules=shelf.rules),
-        recipients=settings.backup_recipients,
-        reason=Reason.ASKED,
-    )
+    place = shelf if to is None else Shelf(folder=to, rules=shelf.rules)
+    order = Order.of(settings, Reason.ASKED, place)
     if not settings.database.exists():
         give_up(f"There is no database at {settings.database}. GATEWAY_DATABASE says where it is.")
     with _progress(quiet=json) as watch:

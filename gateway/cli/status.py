@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 import storage
-from gateway.cli.common import AccountName, AsJson, Exit, print_json, run, settings_or_exit, when
+from gateway.cli.common import AccountName, AsJson, Exit, opened, print_json, run, settings_or_exit, when
 from gateway.clock import Clock, SystemClock
 from gateway.console import Console, judge
 from gateway.console.process import look_around
@@ -71,7 +71,7 @@ async def _watch(settings: Settings, account: str | None, *, as_json: bool) -> N
 
 async def consoles(settings: Settings, account: str | None, clock: Clock) -> AsyncGenerator[Console, None]:
     """How it stands now, and again every few seconds. Raises `storage.StorageError`."""
-    async with storage.open_store(settings.database, alone=False) as store:
+    async with opened(settings, clock, alone=False) as store:
         while True:
             now = clock.now()
             found = await store.read(_account_id, account)

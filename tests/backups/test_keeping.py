@@ -22,7 +22,9 @@ from gateway.backups.shelf import ALL_KEPT, UPGRADES_KEPT, Backup, Rules, Shelf,
 from gateway.backups.upgrading import backup_before_change
 from gateway.pace import Pace
 from gateway.privacy.kept import StillIn, all_kept
+from gateway.pulse import Pulse
 from gateway.readiness import Health
+from gateway.space import Space
 from storage import open_store
 from storage.migrate import bring_up_to_date, released
 from tests.backups.scene import House
@@ -131,7 +133,7 @@ async def test_one_that_fails_is_said_and_tried_again_later(house: House, caplog
     house.shelf.folder.write_text("a file where the folder should be")
     keeper = BackupKeeper(house.settings, house.clock)
     async with open_store(house.database) as store:
-        health = Health(store, house.clock, Pace(), lambda: keeper.standing)
+        health = Health(store, house.clock, Pace(), space=Space(), pulse=Pulse(), backups=lambda: keeper.standing)
         await keeper.run_due()
         await keeper.run_due()
         [part] = [part for part in (await health.readiness()).parts if part.name == "backups"]
