@@ -129,7 +129,7 @@ def arguments() -> argparse.Namespace:
         "--letters", dest="total", type=int, default=LETTERS_SUNG, help="in each life (%(default)s; 4 minutes)"
     )
     backing = command("backups", "backup, restore, compare", BACKUPS_SAYS, burn_backups)
-    backing.add_argument("--rounds", dest="total", type=int, default=ROUNDS, help="in all (%(default)s; 15 minutes)")
+    backing.add_argument("--rounds", dest="total", type=int, default=ROUNDS, help="in all (%(default)s; 5 minutes)")
     given = parser.parse_args()
     if given.which == "soak":
         minutes = MINUTES if given.minutes is None else given.minutes

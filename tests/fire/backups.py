@@ -4,6 +4,7 @@ At the end the last one takes the place of the gateway's own file, the mark besi
 with it: no letter may leave a second time.
 """
 
+import asyncio
 import itertools
 import secrets
 import shutil
@@ -13,20 +14,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import orjson
 
+from gateway.backups.errors import UnderWay
+from gateway.backups.making import Order, make
+from gateway.backups.manifest import Manifest, Reason
+from gateway.backups.restoring import restore
+from gateway.backups.shelf import Backup
+from gateway.clock import SystemClock
 from gateway.sending.draft import TAG
-from tests.end_to_end.processes import Microsoft, Process, connect, run, settings_for, tried
+from gateway.settings import from_env
+from tests.end_to_end.processes import Microsoft, Process, connect, run, settings_for
 from tests.fire import kills
 from tests.fire.ahead_server import AtRest
 from tests.fire.backup_books import Comparison, compare, left_twice
 from tests.fire.selma import Selma
 
-PAUSE_S: Final = 0.12  # between two letters
-BALLAST: Final = 8  # files
+PAUSE_S: Final = 0.2  # between two letters
+BALLAST: Final = 4  # files
 BALLAST_BYTES: Final = 4 * 1024 * 1024  # each, of noise, so that a copy takes its steps
 
 
@@ -133,27 +141,27 @@ def one_round(number: int, plan: Plan, env: Mapping[str, str], selma: Timed, dia
     """Back up, restore into a folder of its own, compare; where the backup is."""
     promised = dict(selma.promised)
     selma.in_backup.set()
-    made, took_s = timed_command("backup", "--json", env=env)
+    made, manifest, took_s = made_beside(env)
     selma.in_backup.clear()
     diary.backup_s.append(took_s)
     diary.came_meanwhile.append(len(selma.promised) - len(promised))
-    diary.file_bytes, diary.database_bytes = made["bytes"], made["manifest"]["database_bytes"]
+    diary.file_bytes, diary.database_bytes = made.file_bytes, manifest.database_bytes
     place = plan.folder / f"round-{number}"
     place.mkdir()
     shutil.copy(plan.folder / "master.key", place)
-    there = dict(env) | {"GATEWAY_DATABASE": str(place / "gateway.db")}
-    done, took_s = timed_command("restore", made["path"], "--json", env=there)
-    diary.restore_s.append(took_s)
-    found = compare(place / "gateway.db", plan.folder / "gateway.db", made["manifest"]["rows"], promised)
+    there, began = from_env(dict(env) | {"GATEWAY_DATABASE": str(place / "gateway.db")}), time.perf_counter()
+    done = asyncio.run(restore(made.path, there, SystemClock()))
+    diary.restore_s.append(time.perf_counter() - began)
+    found = compare(place / "gateway.db", plan.folder / "gateway.db", manifest.rows, promised)
     diary.compared.append(found)
     diary.violations += [f"round {number}: {one}" for one in found.violations]
-    if done["letters_in_doubt"] != found.doubted:
-        diary.violations.append(f"round {number}: {done['letters_in_doubt']} in doubt, {found.doubted} are open")
+    if done.doubted != found.doubted:
+        diary.violations.append(f"round {number}: {done.doubted} in doubt, {found.doubted} are open")
     shutil.rmtree(place)
-    for old in (plan.folder / "backups").glob("gateway-*"):
-        if not old.name.startswith(Path(made["path"]).name):
+    for old in (plan.folder / "backups").glob("gateway-*-asked*"):
+        if not old.name.startswith(made.path.name):
             old.unlink()
-    return Path(made["path"])
+    return made.path
 
 
 def put_in_place(env: Mapping[str, str], last: Path) -> int:
@@ -164,13 +172,20 @@ def put_in_place(env: Mapping[str, str], last: Path) -> int:
     return int(done["letters_in_doubt"])
 
 
-def timed_command(*arguments: str, env: Mapping[str, str]) -> tuple[dict[str, Any], float]:
-    """What it printed, and how many seconds that took, start of the process included."""
-    began = time.perf_counter()
-    done = tried(*arguments, env=env)
-    took_s = time.perf_counter() - began
-    assert done.returncode == 0, done.stdout + done.stderr
-    return orjson.loads(done.stdout), took_s
+def made_beside(env: Mapping[str, str]) -> tuple[Backup, Manifest, float]:
+    """A backup that this process makes of the gateway's file, and how many seconds that took.
+
+    The gateway makes backups of its own meanwhile; where the two meet, the later one is refused and made again.
+    """
+    order = Order.of(from_env(env), Reason.ASKED)
+    while True:
+        began = time.perf_counter()
+        try:
+            made = make(order, SystemClock().now())
+        except UnderWay:
+            continue
+        assert made.manifest is not None
+        return made, made.manifest, time.perf_counter() - began
 
 
 @contextmanager
