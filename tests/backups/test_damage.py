@@ -15,7 +15,7 @@ from gateway.backups.errors import Damaged, Locked, NoRoom, OtherMasterKey
 from gateway.backups.manifest import Beside, Manifest
 from gateway.backups.packing import pack, unpack
 from gateway.backups.shelf import Backup, beside
-from gateway.settings import Settings
+from gateway.settings import from_env
 from storage import SchemaTooNew
 from storage.migrate import released
 from storage.vault import MasterKey
@@ -205,5 +205,9 @@ def test_a_manifest_of_another_make_is_none(house: House, change: dict[str, obje
         Manifest.from_json(said)
 
 
-def test_settings_say_what_is_no_key_of_age(identity: pyrage.x25519.Identity) -> None:
-    assert str(identity) not in repr(Settings(backup_identity=(str(identity),)))
+def test_keys_of_age_are_read_as_its_tools_write_them(identity: pyrage.x25519.Identity, tmp_path: Path) -> None:
+    file, public = tmp_path / "identity.txt", str(identity.to_public())
+    file.write_text(f"# created: 2026-03-02T09:00:00Z\n# public key: {public}\n{identity}\n")
+    found = from_env({"GATEWAY_BACKUP_IDENTITY_FILE": str(file), "GATEWAY_BACKUP_RECIPIENTS": f"{public}, {public}"})
+    assert (found.backup_identity, found.backup_recipients) == ((str(identity),), (public, public))
+    assert str(identity) not in repr(found)
