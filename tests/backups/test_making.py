@@ -14,7 +14,8 @@ import pytest
 
 from gateway.backups.checking import verify
 from gateway.backups.errors import Interrupted, NoRoom, NotMade, UnderWay
-from gateway.backups.making import make
+from gateway.backups.making import RESERVE, Order, make
+from gateway.backups.manifest import Reason
 from gateway.backups.packing import unpack
 from gateway.backups.scratch import clear_away, folder_beside
 from gateway.backups.shelf import look_at
@@ -130,6 +131,14 @@ def test_a_disk_that_is_too_full_is_said_before_it_begins(house: House) -> None:
         make(house.order(reserve_bytes=2**60), SystemClock().now(), lambda what, done, total: begun.append(what))
     assert begun == []
     assert house.leftovers() == set()
+
+
+def test_what_is_kept_free_for_letters_stays_free(house: House) -> None:
+    house.more["free_space"] = 2**60
+    with pytest.raises(NoRoom, match="too full for a backup"):
+        make(Order.of(house.settings, Reason.SCHEDULED), house.clock.now())
+    house.more["free_space"] = 0
+    assert Order.of(house.settings, Reason.SCHEDULED).reserve_bytes == RESERVE, "the gateway itself goes on with some"
 
 
 def test_a_disk_that_fills_up_in_the_midst_leaves_no_half_backup(furnished: Path, tmp_path: Path) -> None:
