@@ -22,7 +22,7 @@ NGINX_AROUND: Final = """\
 {user}
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-worker_processes 1;
+worker_processes auto;
 worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{

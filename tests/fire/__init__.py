@@ -6,6 +6,7 @@
     .venv/bin/python -m tests.fire storm [--notifications N] [--commit SECONDS] [--seed N] [--json FILE]
     .venv/bin/python -m tests.fire canaries [--letters N] [--seed N] [--json FILE]
     .venv/bin/python -m tests.fire backups [--rounds N] [--seed N] [--json FILE]
+    .venv/bin/python -m tests.fire slow [--proxy nginx|caddy|none] [--connections N] [--seconds N] [--json FILE]
 
     kills   letters flow while the gateway is killed with SIGKILL again and again and Microsoft 365 misbehaves; at the
             end each letter has left exactly once, or the gateway says why not
@@ -20,6 +21,7 @@
             none of them stands in logs, metrics, problem bodies, traces or process arguments, in any form
     backups backups are made, restored and compared, round after round, while letters leave and replies come in; then
             the last takes the place of the gateway's file, and no letter leaves a second time
+    slow    a thousand clients send or read a few bytes at a time, behind a proxy or not; an ordinary one hardly notices
 
 What is drawn by lot (when to kill, what goes wrong at Microsoft) comes from the seed, so a run can be repeated as far
 as real time allows. The exit code is 1 when anything was lost, doubled, broken or late; what it was is printed.
@@ -39,5 +41,6 @@ as real time allows. The exit code is 1 when anything was lost, doubled, broken 
     leaks           forms in which a word could stand somewhere, and the search for them: pure
     cage            the words, one for each sensitive field
     canaries        the run
+    slow            the run
     report          the summary and the JSON
 """

@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.fire import backups, canaries, jumps, kills, lossy, report, soak, soak_week, storm
+from tests.fire import backups, canaries, jumps, kills, lossy, report, slow, soak, soak_week, storm
 
 LETTERS: Final = 2000
 KILLS: Final = 500
@@ -24,6 +24,8 @@ JUMPS: Final = 20
 LETTERS_SUNG: Final = 200
 MINUTES: Final = 30.0
 ROUNDS: Final = 100
+SLOW_S: Final = 240
+SLOW_CLIENTS: Final = 1000
 LINES: Final = 20  # in a run, where there is no terminal for a bar
 WIDTH: Final = 120  # of a table that is not shown on a terminal
 KILLS_SAYS: Final = """\
@@ -71,6 +73,12 @@ Round after round a backup is made beside it, restored into a folder of its own 
 answered with 202 before is in it, each message is the one that the gateway has, the number of rows is the manifest's,
 and each open letter is in doubt. At the end the last backup takes the place of the gateway's file, the mark beside it
 is lost, and a gateway goes on with it 40 minutes later: no letter leaves a second time.
+"""
+SLOW_SAYS: Final = """\
+A thousand clients are slow on purpose (slowhttptest): heads that never end, then bodies that never end, then answers
+that are hardly read, against a real gateway process, bare or behind the documented nginx or Caddy. Meanwhile an
+ordinary client opens a connection for each request: p99 must stay below a second, none may fail, and the gateway may
+neither end nor log an error.
 """
 CODES: Final = "The exit code is 0 when all promises were kept, 1 when one was broken: then it is said which."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -130,6 +138,12 @@ def arguments() -> argparse.Namespace:
     )
     backing = command("backups", "backup, restore, compare", BACKUPS_SAYS, burn_backups)
     backing.add_argument("--rounds", dest="total", type=int, default=ROUNDS, help="in all (%(default)s; 5 minutes)")
+    slowing = command("slow", "slow clients", SLOW_SAYS, burn_slow)
+    slowing.add_argument("--proxy", choices=slow.PROXIES, default=slow.BARE, help="before the gateway (%(default)s)")
+    slowing.add_argument(
+        "--seconds", dest="total", type=int, default=SLOW_S, help="for each of the three kinds (%(default)s)"
+    )
+    slowing.add_argument("--connections", type=int, default=SLOW_CLIENTS, help="of slow clients (%(default)s)")
     given = parser.parse_args()
     if given.which == "soak":
         minutes = MINUTES if given.minutes is None else given.minutes
@@ -190,6 +204,14 @@ def burn_soak(given: argparse.Namespace, folder: Path, watcher: Watcher) -> repo
 def burn_backups(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
     """`backups`."""
     return backups.back_up_and_restore(backups.Plan(rounds=given.total, seed=given.seed, folder=folder), watcher)
+
+
+def burn_slow(given: argparse.Namespace, folder: Path, watcher: Watcher) -> report.Outcome:
+    """`slow`."""
+    plan = slow.Plan(
+        proxy=given.proxy, connections=given.connections, seconds=given.total, seed=given.seed, folder=folder
+    )
+    return slow.endure(plan, watcher)
 
 
 def main() -> int:

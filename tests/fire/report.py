@@ -15,6 +15,7 @@ from tests.fire.canaries import Sung
 from tests.fire.jumps import Jumped
 from tests.fire.kills import Fire
 from tests.fire.lossy import Braved
+from tests.fire.slow import Endured
 from tests.fire.soak import Soaked
 from tests.fire.soak_week import Day, Lived
 from tests.fire.steady import Third
@@ -22,7 +23,7 @@ from tests.fire.storm import Weathered
 
 SHOWN: Final = 20  # violations; all of them are in the JSON
 
-Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung | Soaked | Lived | Backed
+Outcome: TypeAlias = Fire | Braved | Weathered | Jumped | Sung | Soaked | Lived | Backed | Endured
 PRAISE: Final[Mapping[type[Outcome], str]] = {
     Fire: "Nothing lost, nothing doubled, every file whole.",
     Braved: "Every reply is stored once, in its thread, and nothing else.",
@@ -32,6 +33,7 @@ PRAISE: Final[Mapping[type[Outcome], str]] = {
     Jumped: "After each jump every reply is stored once, and every folder watched.",
     Soaked: "Memory, files, tasks, the log and p99 stayed as they were, and every letter left once.",
     Lived: "What the gateway holds stayed as it was.",
+    Endured: "An ordinary client hardly noticed.",
 }
 
 
@@ -79,6 +81,8 @@ def figures(outcome: Outcome) -> Mapping[str, str]:
             return of_week(outcome)
         case Backed():
             return of_backups(outcome)
+        case Endured():
+            return of_slow(outcome)
 
 
 def of_lossy(braved: Braved) -> Mapping[str, str]:
@@ -193,6 +197,20 @@ def of_backups(backed: Backed) -> Mapping[str, str]:
         "SELMA waits between": milliseconds(between),
         "after the last restore": f"{backed.doubted_at_last} in doubt, {backed.at_rest.uncertain} 40 minutes later",
         "mail that left": f"{backed.left:,}",
+    }
+
+
+def of_slow(endured: Endured) -> Mapping[str, str]:
+    """What `slow` has to say."""
+    plan, calm = endured.plan, endured.undisturbed
+    return {
+        "before the gateway": plan.proxy,
+        "slow clients": f"{plan.connections:,} for {plan.seconds} s of each kind",
+        "undisturbed": milliseconds(calm),
+    } | {
+        f"slow {one.kind}": f"{one.held_at_most:,} held at most, {one.held_at_end:,} at the end; {one.latency.count:,} "
+        f"ordinary requests: {milliseconds(one.latency)}, {one.failed} failed; {one.rss_mib:.0f} MiB"
+        for one in endured.attacks
     }
 
 
