@@ -10,12 +10,8 @@ import typer
 
 from gateway import logs
 from gateway.cli.common import AsJson, Exit, give_up, run, settings_or_exit
-from gateway.demo import run_demo
 from gateway.main import serve as serve_gateway
 from gateway.notify import Supervisor
-from gateway.sandbox import Behaviour
-from gateway.sandbox.serve import NotLoopback
-from gateway.sandbox.serve import serve as serve_sandbox
 from gateway.tracing.export import exporting
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Listen here instead; 0 takes any free port.")]
@@ -34,6 +30,8 @@ def serve() -> None:
 
 def demo(port: Port = None) -> None:
     """Run the gateway with the built-in Microsoft 365 sandbox and a small school in it."""
+    from gateway.demo import run_demo  # here, so that nobody else waits for the sandbox to be loaded
+
     settings = settings_or_exit()
     level = "warning" if settings.log_level == "info" else settings.log_level
     logs.set_up(level, stream=sys.stderr, style=settings.log_format)  # stdout is for the visitor
@@ -51,6 +49,10 @@ def sandbox(
     json: AsJson = False,
 ) -> None:
     """Run the Microsoft 365 sandbox alone, with a small school in it, for a host application's own tests."""
+    from gateway.sandbox import Behaviour
+    from gateway.sandbox.serve import NotLoopback
+    from gateway.sandbox.serve import serve as serve_sandbox
+
     behaviour = Behaviour(notifications=notifications, reply_delay=timedelta(seconds=reply_after))
     try:
         serve_sandbox(host, port or 0, behaviour=behaviour, seed=seed, as_json=json, allow_remote=allow_remote)

@@ -22,6 +22,7 @@ from tests.bench import (
     replies,
     report,
     sending,
+    starting,
 )
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
@@ -39,6 +40,7 @@ BENCHMARKS = (
     "reading",
     "auditing",
     "fanout",
+    "starting",
 )
 
 
@@ -83,6 +85,8 @@ def measured(name: str, given: argparse.Namespace) -> Any:
             return auditing.measure(requests=given.requests, rounds=given.rounds)
         case "fanout":
             return fanout.measure(count=given.events, rounds=given.rounds)
+        case "starting":
+            return starting.measure(rounds=given.rounds, school=given.school)
         case _:
             return latency.measure(letters=given.letters, burst=given.burst)
 

@@ -23,6 +23,7 @@ from tests.bench.reading_server import AT_ONCE
 from tests.bench.replies import Replies
 from tests.bench.senders import Sender
 from tests.bench.sending import Sending
+from tests.bench.starting import GOALS_S, Starting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Report:
     reading: Reading | None = None
     auditing: Auditing | None = None
     fanout: Fanout | None = None
+    starting: Starting | None = None
 
 
 def as_json(report: Report) -> bytes:
@@ -71,6 +73,8 @@ def show(report: Report, console: Console) -> None:
         _show_auditing(report.auditing, console)
     if report.fanout is not None:
         _show_fanout(report.fanout, console)
+    if report.starting is not None:
+        _show_starting(report.starting, console)
 
 
 def _show_machine(machine: Machine, console: Console) -> None:
@@ -296,6 +300,22 @@ def _show_fanout(found: Fanout, console: Console) -> None:
         table.add_row(str(row.receivers), row.sender, _spread(row.per_second, ",.0f"), _spread(row.of_bare, ".2f"))
     console.print(table)
     console.print(f"  {found.received:,} of {found.received:,} came.", highlight=False)
+
+
+def _show_starting(found: Starting, console: Console) -> None:
+    title = f"{found.rounds} rounds; {found.messages:,} messages where it was killed: medians \\[range]"
+    table = Table("start", "seconds until ready", "s of processor", "× bare", "goal, s", title=title)
+    for row in found.rows:
+        goal, log = GOALS_S.get(row.kind), f", a log of {row.log_mib:.1f} MiB" if row.log_mib is not None else ""
+        table.add_row(
+            row.kind + log,
+            _spread(row.seconds, ".2f"),
+            _spread(row.processor, ".2f"),
+            _spread(row.of_bare, ".1f"),
+            "" if goal is None else f"{goal:g}",
+        )
+    console.print(table)
+    console.print(f"  {found.letters:,} letters were accepted before the kills, and all are there.", highlight=False)
 
 
 def _calls(per_letter: Mapping[str, float]) -> str:

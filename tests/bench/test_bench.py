@@ -20,6 +20,7 @@ from tests.bench import (
     replies,
     report,
     sending,
+    starting,
 )
 from tests.bench.door_server import Door
 from tests.bench.machine import machine
@@ -118,6 +119,15 @@ def test_every_question_is_answered(tmp_path: Path) -> None:
     assert [size.messages // 160 for size in found.sizes] == [1, 2]
     assert all(size.commit_beside.count > 0 and size.commit_alone.count == 3 for size in found.sizes)
     assert can_be_read(tmp_path, reading=found)
+
+
+def test_every_start_comes_to_its_end(tmp_path: Path) -> None:
+    found = starting.measure(rounds=1)
+
+    assert [row.kind for row in found.rows] == ["bare", "first", "again", "killed"]
+    assert all(row.processor.low > 0 for row in found.rows)
+    assert found.letters == starting.LETTERS
+    assert can_be_read(tmp_path, starting=found)
 
 
 def can_be_read(folder: Path, **figures: Any) -> bool:
