@@ -67,17 +67,18 @@ class Starting:
     rows: Sequence[StartingRow]
 
 
-def measure(*, rounds: int = ROUNDS, school: Path | None = None) -> Starting:
-    """All rounds. A `school` is worked on where it lies, and has some letters more in the end. Raises `Broken`."""
+def measure(*, rounds: int = ROUNDS, school: Path | None = None, fresh: bool = True) -> Starting:
+    """All rounds; `fresh`: with those on a new file. A `school` is worked on where it lies, and has some letters more in the end. Raises `Broken`."""
     found: dict[str, list[Start]] = {"bare": [], "first": [], "again": [], "killed": []}
     logs: list[float] = []
     with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
         path, key, messages = school_of(school, Path(folder))
         for number in range(rounds):
             found["bare"].append(bare())
-            env = settings(Path(folder) / f"{number}")
-            found["first"].append(start(env))
-            found["again"].append(start(env))
+            if fresh:
+                env = settings(Path(folder) / f"{number}")
+                found["first"].append(start(env))
+                found["again"].append(start(env))
             logs.append(kill_in_the_midst(path, key))
             found["killed"].append(start(env_of(path)))
         kept = letters_in(path)
@@ -87,7 +88,11 @@ def measure(*, rounds: int = ROUNDS, school: Path | None = None) -> Starting:
         rounds=rounds,
         messages=messages,
         letters=rounds * LETTERS,
-        rows=[_row(kind, starts, found["bare"], logs if kind == "killed" else ()) for kind, starts in found.items()],
+        rows=[
+            _row(kind, starts, found["bare"], logs if kind == "killed" else ())
+            for kind, starts in found.items()
+            if starts
+        ],
     )
 
 
