@@ -68,7 +68,10 @@ class Starting:
 
 
 def measure(*, rounds: int = ROUNDS, school: Path | None = None, fresh: bool = True) -> Starting:
-    """All rounds; `fresh`: with those on a new file. A `school` is worked on where it lies, and has some letters more in the end. Raises `Broken`."""
+    """All rounds; `fresh`: with those on a new file.
+
+    A `school` is worked on where it lies, and has some letters more in the end. Raises `Broken`.
+    """
     found: dict[str, list[Start]] = {"bare": [], "first": [], "again": [], "killed": []}
     logs: list[float] = []
     with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
