@@ -5,8 +5,7 @@ variables belong to a task and to those that it starts.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -38,37 +37,38 @@ def current() -> Unit | None:
     return _CURRENT.get()
 
 
-@contextmanager
-def begun(request_id: str | None = None, *, traceparent: str | None = None, **ids: str) -> Iterator[Unit]:
+class Running:
+    """Makes a unit the running one, until the block ends. A class, as there is one for each request."""
+
+    __slots__ = ("_before", "_origin", "_unit")
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def __enter__(self) -> Unit:
+        self._before, self._origin = _CURRENT.set(self._unit), ORIGIN.set(self._unit.origin)
+        return self._unit
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        ORIGIN.reset(self._origin)
+        _CURRENT.reset(self._before)
+
+
+def begun(request_id: str | None = None, *, traceparent: str | None = None, **ids: str) -> Running:
     """A unit that goes on with the caller's trace, if there is one, and else begins one."""
     trace = parse(traceparent) or Trace.begin(sampled=recorder() is not None)
-    with _as(Unit(trace=trace, request_id=request_id, ids=ids)) as unit:
-        yield unit
+    return Running(Unit(trace=trace, request_id=request_id, ids=ids))
 
 
-@contextmanager
-def taken_up(origin: Origin, **ids: str) -> Iterator[Unit]:
+def taken_up(origin: Origin, **ids: str) -> Running:
     """A unit that goes on with what was kept in a row."""
-    with begun(origin.request_id, traceparent=origin.traceparent, **ids) as unit:
-        yield unit
+    return begun(origin.request_id, traceparent=origin.traceparent, **ids)
 
 
-@contextmanager
-def within(trace: Trace) -> Iterator[None]:
+def within(trace: Trace) -> Running:
     """A step of the running unit, or of another trace."""
     unit = _CURRENT.get()
-    with _as(Unit(trace=trace) if unit is None else replace(unit, trace=trace)):
-        yield
-
-
-@contextmanager
-def _as(unit: Unit) -> Iterator[Unit]:
-    token, origin = _CURRENT.set(unit), ORIGIN.set(unit.origin)
-    try:
-        yield unit
-    finally:
-        ORIGIN.reset(origin)
-        _CURRENT.reset(token)
+    return Running(Unit(trace=trace) if unit is None else replace(unit, trace=trace))
 
 
 def about(**ids: str) -> None:

@@ -12,8 +12,8 @@ LONGEST: Final = 512  # of any version; what is longer is not looked at
 FORBIDDEN_VERSION: Final = "ff"
 NO_TRACE, NO_SPAN = "0" * 32, "0" * 16
 SAMPLED: Final = 0x01
-# Ids need to be unlike each other, not unguessable: nothing is let in by one.
-_RANDOM: Final = random.SystemRandom()
+# Ids need to be unlike each other, not unguessable: nothing is let in by one. So the system is asked only once.
+_RANDOM: Final = random.Random(random.SystemRandom().getrandbits(256))  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

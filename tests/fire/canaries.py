@@ -35,8 +35,9 @@ KEPT: Final = (
     *("subject", "body", "reply", "to name", "to address", "bcc address", "attachment name", "header value"),
     *("object id", "staff", "metadata value", "idempotency key", "batch name"),
 )
-QUIET_S: Final = 3.0
+QUIET_S: Final = 5.0
 PATIENCE_S: Final = 600.0
+SPANS: Final = ("accept", "draft", "submit", "notification", "pull", "fetch", "store", "push")
 WORDS_OF_LOGS: Final = ("letter accepted", "graph call", "answered")  # what a log that was written has in it
 
 
@@ -301,6 +302,7 @@ def burn(plan: Plan, watcher: Callable[[int], None] = lambda lives: None) -> Sun
         violations += life.violations
     violations += [*leaks(cage, places), *blindness(cage, plan.folder)]
     violations += [f"{place} is empty" for place, content in places.items() if not content]
+    violations += [f"there is no span “{name}”" for name in SPANS if name.encode() not in places["traces"]]
     return Sung(
         plan=plan,
         canaries=len(cage.words),
@@ -331,9 +333,9 @@ async def _live(
         url = env["GATEWAY_PUBLIC_URL"]
         async with (
             httpx.AsyncClient(
-                base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+                base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=120, trust_env=False
             ) as api,
-            httpx.AsyncClient(base_url=microsoft.url, timeout=60, trust_env=False) as sandbox,
+            httpx.AsyncClient(base_url=microsoft.url, timeout=120, trust_env=False) as sandbox,
         ):
             await _is_there(api)
             choir = Choir(cage, api, sandbox, microsoft.mailboxes, microsoft.students)
@@ -381,7 +383,6 @@ async def _settled(choir: Choir) -> None:
     async with asyncio.timeout(PATIENCE_S):
         quiet_since = time.perf_counter()
         while time.perf_counter() - quiet_since < QUIET_S:
-            await choir.sandbox.post("/_sandbox/settle")
             page = (await choir.api.get("/v1/events", params={"after": choir.heard, "limit": 1000})).json()
             if page["items"]:
                 quiet_since, choir.heard = time.perf_counter(), page["cursor"]
