@@ -8,6 +8,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from gateway import tracing
 from gateway.clock import Clock
 from gateway.privacy.erasing import Eraser
 from storage import StorageUnavailable, Store, Transaction, audit, chores, retention
@@ -44,7 +45,8 @@ class Retention:
         while True:
             tick.clear()
             try:
-                await self.run_due()
+                with tracing.begun():
+                    await self.run_due()
             except StorageUnavailable as error:
                 log.warning("what is too old not forgotten yet", extra={"error": str(error)})
             await tick.wait()
