@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MINUTE: Final = timedelta(minutes=1)
 MINUTES: Final = 10
-SLOW: Final = timedelta(seconds=3)
+SLOW_S: Final = 3.0
 WARN_AT: Final = 0.05  # of the answers: half of what Graph puts up with
 EDGES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0)
 
@@ -71,11 +71,11 @@ class Pace:
         self._minutes: dict[int, Minute] = {}
         self._warned_at: datetime | None = None
 
-    def answered(self, took: timedelta, now: datetime) -> None:
+    def answered(self, took_s: float, now: datetime) -> None:
         """Count an answer. Says so in the log when too many are slow, once in ten minutes."""
         minute = self._of(now)
-        minute.counts[bisect_left(EDGES_S, took.total_seconds())] += 1
-        if took > SLOW:
+        minute.counts[bisect_left(EDGES_S, took_s)] += 1
+        if took_s > SLOW_S:
             minute.slow += 1
             self._warn(now)
 

@@ -214,11 +214,13 @@ class Receiver:
     async def _known(self, items: Sequence[Change | Lifecycle | Malformed]) -> Open:
         """The open subscriptions; read again when an item names another, as a second process may have made it."""
         known = await self._current(self._open)
-        is_old = abs(self._clock.now() - known.read_at) >= READ_AGAIN_AFTER
-        if is_old and any(is_strange(item, known) for item in items):
+        if any(is_strange(item, known) for item in items) and self._is_old(known):
             self._changed.set()
             known = await self._current(known)
         return known
+
+    def _is_old(self, known: Open) -> bool:
+        return abs(self._clock.now() - known.read_at) >= READ_AGAIN_AFTER
 
     async def _current(self, known: Open | None) -> Open:
         if known is not None and not self._changed.is_set():

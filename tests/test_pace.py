@@ -20,7 +20,7 @@ SLOW = timedelta(seconds=3.5)
 
 def answer(pace: Pace, took: timedelta, times: int, clock: FakeClock) -> None:
     for _ in range(times):
-        pace.answered(took, clock.now())
+        pace.answered(took.total_seconds(), clock.now())
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -29,8 +29,8 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def test_an_answer_of_three_seconds_is_just_in_time_and_a_later_one_is_slow() -> None:
     pace = Pace()
-    pace.answered(timedelta(seconds=3), A_MONDAY)
-    pace.answered(timedelta(seconds=3, microseconds=1), A_MONDAY)
+    pace.answered(3.0, A_MONDAY)
+    pace.answered(3.000001, A_MONDAY)
     figures = pace.figures(A_MONDAY)
     assert (figures.answers, figures.slow, figures.slow_share) == (2, 1, 0.5)
 

@@ -7,15 +7,15 @@ problem where something is wrong.
 
 import asyncio
 import time
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import tracing
 from gateway.http.headers import Raw, hardened_headers
-from gateway.http.middleware import BodyLimit, log_answer, name_of
+from gateway.http.middleware import check_length, given_name, log_answer
 from gateway.http.problem_types import UNAVAILABLE
 from gateway.http.problems import FORESEEN, Problem, log_unforeseen, response_for
 from gateway.http.room import Room
@@ -34,53 +34,43 @@ class Doorway:
     def __init__(self, app: ASGIApp, *, services: Services, longest: int) -> None:
         self._app = app
         self._services = services
-        self._room = Room()
+        self._longest = longest
+        self._room = Room(longest=longest)
         self._is_https = (services.settings.public_url or "").startswith("https:")
-        self._answer = BodyLimit(self._take_in, limits=[("", longest)])
+        self._accepted = {over_tls: hardened_headers([EMPTY], over_tls=over_tls) for over_tls in (False, True)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_notification(scope):
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})["request_id"] = name = name_of(scope)
-        with tracing.begun(name):
-            await self._answer(scope, receive, self._surrounded(scope, send, name))
+        began, over_tls = time.perf_counter(), self._is_https and scope.get("scheme") == "https"
+        with tracing.begun(given_name(scope)) as unit:
+            name = unit.request_id or unit.trace.trace_id
+            response = await self._take_in(scope, receive, name)
+            if response is None:
+                status, headers, body = HTTPStatus.ACCEPTED.value, self._accepted[over_tls], b""
+            else:
+                status, body = response.status_code, bytes(response.body)
+                headers = hardened_headers(response.raw_headers, over_tls=over_tls)
+            named = [*headers, (b"x-request-id", name.encode("latin-1"))]
+            await send({"type": "http.response.start", "status": status, "headers": named})
+            await send({"type": "http.response.body", "body": body})
+            self._services.door.answered(status, time.perf_counter() - began, self._services.clock)
+            log_answer(scope, scope["path"], status, began)
 
-    def _surrounded(self, scope: Scope, send: Send, name: str) -> Send:
-        """The answer gets what every answer has, and its time is taken, whoever gives it."""
-        began, services = time.perf_counter(), self._services
-        over_tls = self._is_https and scope.get("scheme") == "https"
-
-        async def surrounded(message: Message) -> None:
-            if message["type"] != "http.response.start":
-                await send(message)
-                return
-            headers = hardened_headers(message["headers"], over_tls=over_tls)
-            headers.append((b"x-request-id", name.encode("latin-1")))
-            message["headers"] = headers
-            await send(message)
-            took_s = time.perf_counter() - began
-            services.door.answered(message["status"], timedelta(seconds=took_s), services.clock)
-            log_answer(scope, message["status"], began)
-
-        return surrounded
-
-    async def _take_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _take_in(self, scope: Scope, receive: Receive, name: str) -> Response | None:
+        """None when all is kept, and else what Graph is to hear."""
         try:
+            await check_length(scope, receive, self._longest)
             async with asyncio.timeout(PATIENCE_S):
                 await self._keep(scope["path"], receive)
         except TimeoutError:
-            late = Problem(UNAVAILABLE, "The notifications could not be kept in time.")
-            response = response_for(late, scope["state"]["request_id"])
+            return response_for(Problem(UNAVAILABLE, "The notifications could not be kept in time."), name)
         except Exception as error:
             if not isinstance(error, FORESEEN):
-                log_unforeseen(error, scope["state"]["request_id"])
-            response = response_for(error, scope["state"]["request_id"])
-        else:
-            await send({"type": "http.response.start", "status": HTTPStatus.ACCEPTED.value, "headers": [EMPTY]})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await response(scope, receive, send)
+                log_unforeseen(error, name)
+            return response_for(error, name)
+        return None
 
     async def _keep(self, path: str, receive: Receive) -> None:
         receiver = self._services.receiver

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import tracing
@@ -52,7 +52,7 @@ class RequestId:
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["x-request-id"] = name
-                log_answer(scope, message["status"], began)
+                log_answer(scope, getattr(scope.get("route"), "path", None), message["status"], began)
             await send(message)
 
         with tracing.begun(name, traceparent=traceparent):
@@ -61,8 +61,13 @@ class RequestId:
 
 def name_of(scope: Scope) -> str:
     """What the request is to be called."""
+    return given_name(scope) or uuid.uuid4().hex
+
+
+def given_name(scope: Scope) -> str | None:
+    """What the caller calls the request, when that is a plain word."""
     given = _header(scope, b"x-request-id")
-    return given if given and GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if given and GIVEN_ID.fullmatch(given) else None
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
@@ -70,10 +75,9 @@ def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for one, value in scope["headers"] if one == name), None)
 
 
-def log_answer(scope: Scope, status: int, began: float) -> None:
-    """The route as it is declared: a path can name a student."""
+def log_answer(scope: Scope, route: str | None, status: int, began: float) -> None:
+    """`route` as it is declared: a path can name a student."""
     if log.isEnabledFor(logging.DEBUG):
-        route = getattr(scope.get("route"), "path", None)
         took_ms = round((time.perf_counter() - began) * 1000, 1)
         log.debug("answered", extra={"method": scope["method"], "route": route, "status": status, "took_ms": took_ms})
 
@@ -138,10 +142,8 @@ class BodyLimit:
             return
         limit = next(limit for beginning, limit in self._limits if scope["path"].startswith(beginning))
         try:
-            _check_declared(_header(scope, b"content-length"), limit)
+            await check_length(scope, receive, limit)
         except Problem as problem:
-            if "expect" not in Headers(scope=scope):  # whoever asks first has sent nothing yet
-                await _discard(receive)
             await response_for(problem, request_id(scope))(scope, receive, send)
             return
         came = 0
@@ -151,11 +153,21 @@ class BodyLimit:
             message = await receive()
             came += len(message.get("body", b""))
             if came > limit:
-                await _discard(receive)
-                raise _too_large(limit)
+                await discard(receive)
+                raise too_large(limit)
             return message
 
         await self._app(scope, counted, send)
+
+
+async def check_length(scope: Scope, receive: Receive, limit: int) -> None:
+    """Raises `Problem` when the body says of itself that it is longer than `limit`, in bytes."""
+    try:
+        _check_declared(_header(scope, b"content-length"), limit)
+    except Problem:
+        if _header(scope, b"expect") is None:  # whoever asks first has sent nothing yet
+            await discard(receive)
+        raise
 
 
 def _check_declared(length: str | None, limit: int) -> None:
@@ -164,10 +176,10 @@ def _check_declared(length: str | None, limit: int) -> None:
     if not (length.isascii() and length.isdecimal()):
         raise Problem(BAD_REQUEST, "Content-Length must be a number of bytes.")
     if len(length) > 20 or int(length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
 
 
-async def _discard(receive: Receive) -> None:
+async def discard(receive: Receive) -> None:
     """Let go by what is under way, for a moment: most clients read an answer only after they have sent everything."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_FOR_S):
@@ -177,6 +189,7 @@ async def _discard(receive: Receive) -> None:
                     more = bool((await receive()).get("more_body", False))
 
 
-def _too_large(limit: int) -> Problem:
+def too_large(limit: int) -> Problem:
+    """For a body of more bytes than that."""
     # What is still to come is not waited for: the connection ends with this answer.
     return Problem(BODY_TOO_LARGE, f"At most {limit:,} bytes are taken here.", headers={"connection": "close"})

@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.types import Receive
 
+from gateway.http.middleware import discard, too_large
 from gateway.http.problem_types import BAD_REQUEST, UNAVAILABLE
 from gateway.http.problems import Problem
 from subscriptions.notifications import MAX_BODY_BYTES
@@ -25,16 +26,18 @@ class Body:
 
 
 class Room:
-    """Counts what all requests have beyond `free` bytes each."""
+    """Counts what all requests have beyond `free` bytes each. None may be longer than `longest`."""
 
-    def __init__(self, size: int = ROOM, *, free: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, size: int = ROOM, *, free: int = MAX_BODY_BYTES, longest: int = ROOM) -> None:
         self._left = size
         self._free = free
+        self._longest = longest
 
     async def read(self, receive: Receive) -> Body:
         """The whole body; `give_back` what it takes when it is needed no more.
 
-        Raises `Problem`: 503 when there is no room now, 400 when the caller hung up before its end.
+        Raises `Problem`: 413 when it is longer than may be, 503 when there is no room now, 400 when the caller hung up
+        before its end.
         """
         taken, came, parts, more = 0, 0, [], True
         try:
@@ -45,6 +48,9 @@ class Room:
                 part, more = message.get("body", b""), message.get("more_body", False)
                 parts.append(part)
                 came += len(part)
+                if came > self._longest:
+                    await discard(receive)
+                    raise too_large(self._longest)
                 if came > self._free:
                     beyond = came - self._free - taken
                     if beyond > self._left:

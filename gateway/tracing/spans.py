@@ -1,13 +1,13 @@
 """Spans: what was done when, within a trace. Where nobody records them, `span` does nothing at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Final
 
-from gateway.tracing.current import current, within
+from gateway.tracing.current import Unit, current, within
 from gateway.tracing.ids import Trace, parse
-from gateway.tracing.recorder import NO_TIME, Span, Value, recorder
+from gateway.tracing.recorder import NO_TIME, Recorder, Span, Value, recorder
 
 
 class Silent:
@@ -21,15 +21,21 @@ class Silent:
 
 
 SILENT: Final = Silent()
+NOT_RECORDED: Final = nullcontext(SILENT)  # one for all: it remembers nothing
+
+
+def span(
+    name: str, /, *, links: Sequence[str | None] = (), **facts: Value | None
+) -> AbstractContextManager[Span | Silent]:
+    """Record what the block does as a step of the running unit. `links` are traceparents of others that it serves."""
+    there, unit = recorder(), current()
+    return NOT_RECORDED if there is None or unit is None else _recorded(there, unit, name, links, facts)
 
 
 @contextmanager
-def span(name: str, /, *, links: Sequence[str | None] = (), **facts: Value | None) -> Iterator[Span | Silent]:
-    """Record what the block does as a step of the running unit. `links` are traceparents of others that it serves."""
-    there, unit = recorder(), current()
-    if there is None or unit is None:
-        yield SILENT
-        return
+def _recorded(
+    there: Recorder, unit: Unit, name: str, links: Sequence[str | None], facts: Mapping[str, Value | None]
+) -> Iterator[Span]:
     begun = there.begin(name, unit.trace, _known(links), ago=NO_TIME)
     begun.say(**unit.ids, request_id=unit.request_id, **facts)
     try:
