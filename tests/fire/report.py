@@ -208,8 +208,9 @@ def of_slow(endured: Endured) -> Mapping[str, str]:
         "slow clients": f"{plan.connections:,} for {plan.seconds} s of each kind",
         "undisturbed": milliseconds(calm),
     } | {
-        f"slow {one.kind}": f"{one.held_at_most:,} held at most, {one.held_at_end:,} at the end; {one.latency.count:,} "
-        f"ordinary requests: {milliseconds(one.latency)}, {one.failed} failed; {one.rss_mib:.0f} MiB"
+        f"slow {one.kind}": f"{one.came:,} came, {one.held_at_most:,} held at most, {one.held_at_end:,} at the end; "
+        f"{one.latency.count:,} ordinary requests: {milliseconds(one.latency)}, {one.failed} failed; "
+        f"{one.rss_mib:.0f} MiB"
         for one in endured.attacks
     }
 
