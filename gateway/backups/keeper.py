@@ -69,6 +69,13 @@ class Standing:
         return " ".join(part for part in (newest, failed, wrong) if part)
 
 
+def seen(settings: Settings) -> Standing:
+    """What the folder itself tells, for whoever looks while no gateway runs. Raises OSError."""
+    shelf = Shelf.of(settings)
+    newest_at = _newest(one for _, one in shelf.good())
+    return Standing(wanted=settings.backups is not None, newest_at=newest_at, rehearsal=rehearsals.last(shelf))
+
+
 class BackupKeeper:
     """Makes what is due, forgets what is old, rehearses each week. `standing` is what it saw last."""
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 import storage
+from gateway.backups.keeper import seen
 from gateway.cli.common import AccountName, AsJson, Exit, opened, print_json, run, settings_or_exit, when
 from gateway.clock import Clock, SystemClock
 from gateway.console import Console, judge
@@ -26,6 +27,7 @@ from gateway.console.snapshot import read_snapshot
 from gateway.console.stream import Flow, Stream, Verdict, counted
 from gateway.readiness import Part
 from gateway.settings import Settings
+from gateway.space import space_for
 from gateway.threads.views import to_json
 from storage import accounts, vault
 
@@ -71,13 +73,22 @@ async def _watch(settings: Settings, account: str | None, *, as_json: bool) -> N
 
 async def consoles(settings: Settings, account: str | None, clock: Clock) -> AsyncGenerator[Console, None]:
     """How it stands now, and again every few seconds. Raises `storage.StorageError`."""
+    space = space_for(settings, clock)
     async with opened(settings, clock, alone=False) as store:
         while True:
             now = clock.now()
             found = await store.read(_account_id, account)
             snapshot = await store.read(read_snapshot, found, settings=settings, now=now)
             parts = [await _writable(store)]
-            place = look_around(settings, parts, alive_at=snapshot.alive_at, running_since=None, now=now)
+            place = look_around(
+                settings,
+                parts,
+                alive_at=snapshot.alive_at,
+                running_since=None,
+                room=space.room(),
+                backups=seen(settings),
+                now=now,
+            )
             yield judge(snapshot, place)
             await clock.sleep(EVERY)
 

@@ -1,7 +1,7 @@
 """What is the whole process's and no account's: its file, its signs of life.
 
-To watch something more, such as the free space of the disk or the age of the newest backup: write a function of a
-`Place`, and put it into `PROCESS_WIDE`. Pages, API and command line then show it, and exit codes heed it.
+To watch something more, write a function of a `Place` and put it into `PROCESS_WIDE`. Pages, API and command line then
+show it, and exit codes heed it.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.alive import LONGEST_SILENCE
+from gateway.backups.keeper import Standing
 from gateway.console.stream import Stream, Trouble, judged, lasting, off, slow, stuck
 from gateway.readiness import Part
 from gateway.settings import Settings
+from gateway.space import Room
 
 PACE: Final = "notifications"  # how fast Microsoft 365 is answered tells how fast disk and event loop are
 OURS: Final = frozenset({"store", "recovery", PACE})  # of readiness; the other parts are accounts'
@@ -35,6 +37,8 @@ class Place:
     running_since: datetime | None
     file_bytes: int
     log_bytes: int
+    room: Room
+    backups: Standing
 
 
 def look_around(
@@ -43,6 +47,8 @@ def look_around(
     *,
     alive_at: datetime | None,
     running_since: datetime | None,
+    room: Room,
+    backups: Standing,
     now: datetime,
 ) -> Place:
     """What can be seen at once."""
@@ -55,6 +61,8 @@ def look_around(
         running_since=running_since,
         file_bytes=_size(path),
         log_bytes=_size(path.with_name(path.name + "-wal")),
+        room=room,
+        backups=backups,
     )
 
 
@@ -85,6 +93,28 @@ def database(place: Place) -> Stream:
     )
 
 
+def disk(place: Place) -> Stream:
+    """Whether letters are taken, or there is too little room for them."""
+    cure = "Make room on it, or enlarge it; the gateway goes on by itself."
+    troubles = [stuck(f"{place.room.sentence} {cure}")] if place.room.is_low else []
+    return judged("disk", "Disk", well=place.room.sentence, troubles=troubles, taken_at=place.now)
+
+
+def backups(place: Place) -> Stream:
+    """Whether there would be something to go back to. Letters leave without it all the same."""
+    name, title, found = "backups", "Backups", place.backups
+    if not found.wanted:
+        return off(name, title, why=found.sentence, taken_at=place.now)
+    age = found.age(place.now)
+    is_old = age is None or age > 2 * place.settings.backup_interval
+    troubles: list[Trouble] = []
+    if found.has_failed:
+        troubles.append(stuck(f"{found.sentence} It is tried again every quarter of an hour; see the log."))
+    elif is_old:
+        troubles.append(slow(f"{found.sentence} One is due every {lasting(place.settings.backup_interval)}."))
+    return judged(name, title, well=found.sentence, troubles=troubles, taken_at=place.now)
+
+
 def process(place: Place) -> Stream:
     """Whether the gateway lives: it gives a sign every few seconds."""
     name, title = "process", "Gateway"
@@ -100,4 +130,4 @@ def process(place: Place) -> Stream:
     return judged(name, title, well=well, troubles=troubles, taken_at=place.now)
 
 
-PROCESS_WIDE: Final[Sequence[Callable[[Place], Stream]]] = (process, database)
+PROCESS_WIDE: Final[Sequence[Callable[[Place], Stream]]] = (process, database, disk, backups)

@@ -25,7 +25,15 @@ async def read_console(services: Services, account_id: str) -> Console:
     now, settings = services.clock.now(), services.settings
     snapshot = await services.store.read(read_snapshot, account_id, settings=settings, now=now)
     parts = await _parts(services)
-    place = look_around(settings, parts, alive_at=snapshot.alive_at, running_since=services.running_since, now=now)
+    place = look_around(
+        settings,
+        parts,
+        alive_at=snapshot.alive_at,
+        running_since=services.running_since,
+        room=services.space.room(),
+        backups=services.backups(),
+        now=now,
+    )
     return judge(snapshot, place)
 
 

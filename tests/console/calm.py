@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from gateway.backups.keeper import Standing
 from gateway.console.process import Place
 from gateway.console.snapshot import Box, Hook, Letters, Snapshot, Watch
 from gateway.readiness import Part
 from gateway.settings import Settings
 from gateway.setup.expiry import standing
+from gateway.space import Room
 from gateway.threads.standing import Completeness
 from storage.accounts import Account, TokenState
 from storage.completeness import Check
@@ -168,6 +170,8 @@ PLACE = Place(
     running_since=NOW - 3 * DAY,
     file_bytes=12_000_000,
     log_bytes=0,
+    room=Room(free=50_000_000_000, wanted=1_000_000_000, is_low=False),
+    backups=Standing(wanted=True, newest_at=NOW - 3 * HOUR),
 )
 
 

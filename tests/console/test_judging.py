@@ -6,12 +6,14 @@ from typing import Final
 
 import pytest
 
+from gateway.backups.keeper import Standing
 from gateway.console import judge
 from gateway.console.process import Place
 from gateway.console.snapshot import Snapshot
 from gateway.console.stream import Act, Stream, Verdict, lasting
 from gateway.readiness import Part
 from gateway.sending.reasons import problem
+from gateway.space import Room
 from gateway.threads.standing import MissingMail, OpenGap
 from storage.accounts import TokenState
 from storage.flow import OpenHints, Queue
@@ -422,7 +424,7 @@ def test_a_gateway_at_which_all_flows_is_said_to_be_so() -> None:
     assert console.verdict is FLOWING
     assert console.sentence == "Nothing is stuck: everything that is in use is flowing."
     assert {one.verdict for one in console.streams} == {FLOWING}
-    assert len({one.name for one in console.streams}) == len(console.streams) == 12
+    assert len({one.name for one in console.streams}) == len(console.streams) == 14
 
 
 def test_what_is_stuck_is_named_first_and_decides() -> None:
@@ -462,6 +464,13 @@ def test_a_webhook_is_never_called_by_what_may_be_secret_in_its_address() -> Non
             "Being taken up.",
         ),
         (PLACE, "process", FLOWING, "running for 3 days"),
+        (PLACE, "disk", FLOWING, "50,000,000,000 bytes are free"),
+        (replace(PLACE, room=Room(free=9, wanted=10, is_low=True)), "disk", STUCK, "Make room on it"),
+        (PLACE, "backups", FLOWING, "of 2026-03-02 06:00 UTC"),
+        (replace(PLACE, backups=Standing.of_none()), "backups", OFF, "GATEWAY_BACKUPS is not set"),
+        (replace(PLACE, backups=Standing(wanted=True)), "backups", SLOW, "no backup yet. One is due every"),
+        (replace(PLACE, backups=Standing(wanted=True, newest_at=NOW - 3 * DAY)), "backups", SLOW, "2026-02-27"),
+        (replace(PLACE, backups=Standing(wanted=True, failure="It is full.")), "backups", STUCK, "It is full."),
         (replace(PLACE, running_since=None), "process", FLOWING, "gives signs of life"),
         (replace(PLACE, alive_at=NOW - HOUR), "process", STUCK, "no sign of life for 1 hour"),
         (replace(PLACE, alive_at=None, running_since=None), "process", OFF, "No gateway has worked"),

@@ -1,5 +1,6 @@
 """`/openapi.json` and `/docs`: the contract for SELMA's developers, served from our own files."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,17 +46,23 @@ def files_of(operations: Sequence[Operation[Any]]) -> Files:
 
 
 def routes(operations: Sequence[Operation[Any]]) -> Sequence[BaseRoute]:
-    """Both, and the page's style; made when first asked for, as nothing of them changes while the process runs."""
-    files = cache(lambda: files_of(operations))
+    """Both, and the page's style; made when first asked for, as nothing of them changes while the process runs.
+
+    That takes a second, so it is done in a thread: Graph waits for three.
+    """
+    made = cache(lambda: files_of(operations))
+
+    async def files() -> Files:
+        return await asyncio.to_thread(made)
 
     async def openapi(request: Request) -> Response:
-        return Response(files().as_json, media_type="application/json")
+        return Response((await files()).as_json, media_type="application/json")
 
     async def docs(request: Request) -> Response:
-        return Response(files().page, media_type="text/html", headers={"content-security-policy": PAGE_POLICY})
+        return Response((await files()).page, media_type="text/html", headers={"content-security-policy": PAGE_POLICY})
 
     async def stylesheet(request: Request) -> Response:
-        return Response(files().style, media_type="text/css")
+        return Response((await files()).style, media_type="text/css")
 
     return [Route("/openapi.json", openapi), Route("/docs", docs), Route("/docs/style.css", stylesheet)]
 
