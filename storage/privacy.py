@@ -77,6 +77,7 @@ OTHER_TABLES: Final = {
     "completeness": "numbers",
     "spending": "numbers",
     "chores": "due times",
+    "log_levels": "settings: how much is logged, for a while",
     "ended_sessions": "hashes of random ids, for twelve hours",
     "search_backlogs": "numbers",
 }

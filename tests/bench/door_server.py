@@ -164,7 +164,7 @@ async def one_each(folder: Path) -> AsyncIterator[Starlette]:
             if item["subscriptionId"] != SUBSCRIPTION or not is_right:
                 return Response(status_code=HTTPStatus.FORBIDDEN)
             at = now()
-            row = (account_id, folder_id, item["changeType"], item["resourceData"]["id"], at, at)
+            row = (account_id, folder_id, item["changeType"], item["resourceData"]["id"], at, at, None)
             async with one_at_a_time:
                 try:
                     await connection.execute("BEGIN")

@@ -11,6 +11,7 @@ from gateway.graph import (
     BodyType,
 )
 from gateway.threads import deciding
+from gateway.threads.pull import GATHER
 from storage import outbox, threads
 from storage.audit import Actor, Via
 from storage.messages import Kind, Placement
@@ -54,6 +55,8 @@ async def test_what_came_in_a_conversation_before_it_was_ours_is_fetched_when_it
     assert await school.thread(letter.thread_id) == []
     school.arrive("late", sender=AROHA, conversation="new", answers=[letter.message_id])
     await school.sweep()
+    school.clock.advance(GATHER)
+    await school.pull()
     found = {reply.graph_id: reply.direction for reply in await school.thread(letter.thread_id)}
     assert found == {"early": "in", "late": "in", "by staff": "out"}
 
