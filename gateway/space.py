@@ -46,12 +46,14 @@ class Room:
         """For people."""
         if self.free is None:
             return "How much is free on the database's disk cannot be told."
-        told = f"{self.free:,} bytes are free on the database's disk"
+        told = f"{size(self.free)} are free on the database's disk"
         if not self.wanted:
             return f"{told}; GATEWAY_FREE_SPACE is 0, so letters are taken until it is full."
         if not self.is_low:
-            return f"{told}; {self.wanted:,} are wanted."
-        return f"{told} and {self.wanted:,} are wanted: no letters, uploads and exports are taken until there is room."
+            return f"{told}; {size(self.wanted)} are wanted."
+        return (
+            f"{told} and {size(self.wanted)} are wanted: no letters, uploads and exports are taken until there is room."
+        )
 
 
 class Space:
@@ -83,8 +85,8 @@ class Space:
         if not room.is_low:
             return None
         return DiskNearlyFull(
-            f"The gateway's disk is nearly full: {room.free or 0:,} bytes are free and {room.wanted:,} are wanted. Its "
-            "operator must make room; until then nothing is taken in that needs some. Nothing of this was kept."
+            f"The gateway's disk is nearly full: {size(room.free or 0)} are free and {size(room.wanted)} are wanted. "
+            "Its operator must make room; until then nothing is taken in that needs some. Nothing of this was kept."
         )
 
     def check(self) -> None:
@@ -115,6 +117,14 @@ class Space:
                 log.warning("the disk is nearly full: letters are refused", extra=extra)
             else:
                 log.warning("there is room on the disk again: letters are taken", extra=extra)
+
+
+def size(bytes_: int) -> str:
+    """For people."""
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000)):
+        if bytes_ >= factor:
+            return f"{bytes_ / factor:,.1f} {unit}"
+    return f"{bytes_:,} bytes"
 
 
 def is_low(free: int, wanted: int, *, was_low: bool) -> bool:

@@ -16,7 +16,7 @@ from gateway.cli.common import AccountName, AsJson, Exit, Tools, give_up, print_
 from gateway.privacy.erasing import Order, Plan
 from gateway.privacy.kept import StillIn
 from gateway.privacy.retention import run_soon, too_old
-from gateway.space import Space
+from gateway.space import Space, size
 from storage import Conflict, Transaction, retention
 from storage.erasures import Erasure
 from storage.retention import Expired
@@ -57,7 +57,7 @@ async def _export(what: Object, output: Path, account: str | None, *, quiet: boo
     async with tools(account) as at:
         room = Space(at.clock, output.parent, wanted=at.settings.wanted_free_space).room()
         if room.is_low:
-            give_up(f"{output} is not written: {room.free:,} bytes are free there, {room.wanted:,} are wanted.")
+            give_up(f"{output} is not written: {size(room.free or 0)} are free there, {size(room.wanted)} are wanted.")
         total = await at.privacy.exporter.count(at.account.id, what)
         await at.did("object.export", object_type=what.type.value, object_id=what.id)
         try:

@@ -464,7 +464,7 @@ def test_a_webhook_is_never_called_by_what_may_be_secret_in_its_address() -> Non
             "Being taken up.",
         ),
         (PLACE, "process", FLOWING, "running for 3 days"),
-        (PLACE, "disk", FLOWING, "50,000,000,000 bytes are free"),
+        (PLACE, "disk", FLOWING, "50.0 GB are free"),
         (replace(PLACE, room=Room(free=9, wanted=10, is_low=True)), "disk", STUCK, "Make room on it"),
         (PLACE, "backups", FLOWING, "of 2026-03-02 06:00 UTC"),
         (replace(PLACE, backups=Standing.of_none()), "backups", OFF, "GATEWAY_BACKUPS is not set"),

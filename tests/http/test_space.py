@@ -112,7 +112,7 @@ async def test_new_letters_are_refused_with_what_is_free_and_what_is_wanted_and_
         ):
             told = assert_problem(answer, 503, "disk-nearly-full")["detail"]
             assert "900 bytes are free" in told
-            assert "1,000 are wanted" in told
+            assert "1,000 bytes are wanted" in told
         assert {name: count for name, count in (await scene.rows()).items() if count != rows[name]} == {}
 
         again = await api.post("/v1/messages", json=a_letter(), headers=key)
