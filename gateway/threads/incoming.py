@@ -21,10 +21,10 @@ from gateway.threads.storing import (
     homes_of,
     says_more,
     sender_of,
-    store,
     stored_copies,
 )
 from gateway.threads.turning import About, keep_for_later, turn_after_all, turn_letter
+from gateway.threads.wording import Wording, wording_of
 from storage import Transaction, acts, answerers, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
@@ -62,10 +62,18 @@ class Read:
         return self.kind is Kind.BOUNCE or self.sort.what in OF_MAIL_SYSTEMS
 
 
-def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report: Report | None = None) -> Settled:
+def settle(
+    tx: Transaction,
+    watched: Watched,
+    item: Item,
+    now: datetime,
+    *,
+    report: Report | None = None,
+    words: Wording | None = None,
+) -> Settled:
     """Store it in its thread, hold it for a person, or leave it alone; once, however often it is seen.
 
-    `report` is what it reports, if it does.
+    `report` is what it reports, if it does; `words` how it is kept, where that was found out before.
     """
     if messages.by_graph_id(tx, watched.mailbox.id, item.id) is not None:
         return Settled(outcome=Outcome.STORED)
@@ -85,9 +93,11 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, report:
         case NotOurs():
             return Settled(outcome=Outcome.NOT_OURS)
         case Join():
-            return _join(tx, watched, item, verdict, read, _testimony(evidence, verdict, read), now)
+            testimony, words = _testimony(evidence, verdict, read), words or wording_of(item)
+            return _join(tx, watched, item, verdict, read, testimony, words, now)
         case Hold():
-            return _hold(tx, watched, item, verdict, read, _testimony(evidence, verdict, read), now)
+            testimony, words = _testimony(evidence, verdict, read), words or wording_of(item)
+            return _hold(tx, watched, item, verdict, read, testimony, words, now)
 
 
 def _only_tries(tx: Transaction, thread_id: str, read: Read) -> bool:
@@ -167,6 +177,7 @@ def _join(
     verdict: Join,
     read: Read,
     testimony: dict[str, Any],
+    words: Wording,
     now: datetime,
 ) -> Settled:
     message = as_message(
@@ -177,9 +188,10 @@ def _join(
         kind=read.kind,
         placement=Placement.PLACED,
         evidence=testimony,
+        words=words,
         now=now,
     )
-    store(tx, message)
+    messages.insert(tx, message, text=words.text)
     take_part(tx, message)
     # Reports of all letters of a school may share one conversation, by their subject alone.
     remember = verdict.remember and not read.is_of_a_mail_system
@@ -198,6 +210,7 @@ def _hold(
     verdict: Hold,
     read: Read,
     testimony: dict[str, Any],
+    words: Wording,
     now: datetime,
 ) -> Settled:
     message = as_message(
@@ -208,9 +221,10 @@ def _hold(
         kind=read.kind,
         placement=Placement.HELD,
         evidence=testimony,
+        words=words,
         now=now,
     )
-    store(tx, message)
+    messages.insert(tx, message, text=words.text)
     keep_for_later(tx, message, read.about)
     tell(tx, message, "review.opened", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)

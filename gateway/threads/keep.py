@@ -7,7 +7,6 @@ from typing import Final
 
 from gateway.graph import Message as Item
 from gateway.threads import incoming, outgoing
-from gateway.threads.reports import Report
 from gateway.threads.rounds import AGAIN, HISTORY, Page, count_unannounced, is_unannounced, turn
 from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
@@ -96,7 +95,7 @@ def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
     ends = _Ends(stored=set(sifted.known), unrelated={one.id for one in sifted.unrelated})
     touched: set[str] = set()
     for item in sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id)):
-        settled = _settle(tx, watched, item, sifted.reports.get(item.id), now)
+        settled = _settle(tx, watched, item, sifted, now)
         if isinstance(settled, Exception):
             ends.stumbled[item.id] = type(settled).__name__
             continue
@@ -115,14 +114,15 @@ def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
     return ends
 
 
-def _settle(tx: Transaction, watched: Watched, item: Item, report: Report | None, now: datetime) -> Settled | Exception:
+def _settle(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, now: datetime) -> Settled | Exception:
     """What became of it, or the fault that kept it from being stored: it must not keep its neighbours."""
+    words = sifted.words.get(item.id)
     tx.execute("SAVEPOINT mail")
     try:
         if watched.is_inbox:
-            settled = incoming.settle(tx, watched, item, now, report)
+            settled = incoming.settle(tx, watched, item, now, report=sifted.reports.get(item.id), words=words)
         else:
-            settled = outgoing.settle(tx, watched, item, now)
+            settled = outgoing.settle(tx, watched, item, now, words=words)
     except OperationalError:  # not this mail's fault: full disk, I/O error
         raise
     except Exception as error:

@@ -19,14 +19,14 @@ from gateway.threads.storing import (
     attachments,
     homes_of,
     says_more,
-    store,
     stored_copies,
 )
+from gateway.threads.wording import Wording, wording_of
 from storage import Conflict, Transaction, acts, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 
-def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Settled:
+def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, *, words: Wording | None = None) -> Settled:
     """Recognise a letter, or store what was written in one of our conversations; once, however often it is seen."""
     account_id, mailbox_id = watched.mailbox.account_id, watched.mailbox.id
     letter = SentItem(
@@ -53,7 +53,7 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime) -> Sett
         return _settle_copy(tx, watched, item, copies[0], now)
     if isinstance(verdict, NotOurs):
         return Settled(outcome=Outcome.NOT_OURS)
-    return _store(tx, watched, item, verdict, now)
+    return _store(tx, watched, item, verdict, words or wording_of(item), now)
 
 
 def _judge(tx: Transaction, watched: Watched, item: Item) -> Verdict:
@@ -69,7 +69,9 @@ def _judge(tx: Transaction, watched: Watched, item: Item) -> Verdict:
     )
 
 
-def _store(tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, now: datetime) -> Settled:
+def _store(
+    tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, words: Wording, now: datetime
+) -> Settled:
     held = isinstance(verdict, Hold)
     message = as_message(
         watched,
@@ -86,9 +88,10 @@ def _store(tx: Transaction, watched: Watched, item: Item, verdict: Join | Hold, 
             "new_participant": False,
             "letters": [],
         },
+        words=words,
         now=now,
     )
-    store(tx, message)
+    messages.insert(tx, message, text=words.text)
     if not held:
         take_part(tx, message)
         _let_in(tx, message.thread_id, now)

@@ -5,6 +5,7 @@ like a mail system's report what it reports; nothing of that is kept. What is ou
 a notification are not asked for again: see `opening`.
 """
 
+import asyncio
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from gateway.threads.kinds import MESSAGE_CLASS
 from gateway.threads.matching import references, usable_message_id
 from gateway.threads.reported import Reported, as_shown, read_reports
 from gateway.threads.reports import Report
+from gateway.threads.wording import Wording, wordings_of
 from storage import Store, Transaction, hints, messages, outbox, threads
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox
@@ -56,7 +58,8 @@ class Sifted:
     `unrelated` we have the metadata; the others are Graph ids.
 
     `missing`: Graph knows no such item now. `failed`: it could not be read. `history` has, for each conversation that
-    headers alone tie to us, the mail that is in it already. `reports` has what those of `ours` report that are reports.
+    headers alone tie to us, the mail that is in it already. `reports` has what those of `ours` report that are reports,
+    `words` how they are kept.
     """
 
     ours: tuple[Message, ...] = ()
@@ -66,6 +69,7 @@ class Sifted:
     failed: frozenset[str] = frozenset()
     history: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
     reports: Mapping[str, Report] = field(default_factory=dict)
+    words: Mapping[str, Wording] = field(default_factory=dict)
 
 
 class Sieve:
@@ -126,6 +130,7 @@ class Sieve:
             failed=failed | failed_now,
             history=await self._history(message for message in ours if message.id in named - reported),
             reports={**foreign.reports, **as_shown(ours, own), **own.reports},
+            words=await asyncio.to_thread(wordings_of, ours) if ours else {},
         )
 
     @property

@@ -5,12 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.graph import AttachmentInfo, AttachmentKind, Body, BodyType, Recipient
+from gateway.graph import AttachmentInfo, AttachmentKind, Recipient
 from gateway.graph import Message as Item
-from gateway.threads.html import html_as_text, preview_of
 from gateway.threads.matching import same_address, usable_message_id
-from gateway.threads.quotes import new_part
 from gateway.threads.sift import Watched
+from gateway.threads.wording import NO_BODY, Wording
 from storage import Transaction, acts, messages
 from storage.ids import new_id
 from storage.messages import Attachment, Direction, Kind, Message, Placement, Recipients
@@ -49,11 +48,11 @@ def as_message(
     kind: Kind,
     placement: Placement,
     evidence: dict[str, Any],
+    words: Wording,
     now: datetime,
 ) -> Message:
-    """The record of a mail that was read whole."""
-    body = item.body or Body(content_type=BodyType.TEXT, content="")
-    new_text = as_text(item.unique_body) or None if item.unique_body else None
+    """The record of a mail that was read whole, and what it says."""
+    body = item.body or NO_BODY
     happened = item.received_at or item.sent_at if direction is Direction.IN else item.sent_at or item.received_at
     return Message(
         id=new_id("msg", now),
@@ -73,31 +72,15 @@ def as_message(
         ),
         body_type=messages.BodyType(body.content_type.value),
         body=body.content,
-        preview=preview_of(new_part(new_text or "") or new_text or item.body_preview or as_text(body)),
+        preview=words.preview,
         attachments=attachments(item),
         evidence=evidence,
         created_by=None,
         message_at=happened or now,
         created_at=now,
-        new_text=new_text,
-        new_html=new_html(item),
+        new_text=words.new_text,
+        new_html=words.new_html,
     )
-
-
-def store(tx: Transaction, message: Message) -> None:
-    """Keep it, and let what it says be found: what is new in it, or all of it where the mailbox could not tell."""
-    text = None
-    if message.new_text is None:
-        text = html_as_text(message.body) if message.body_type is messages.BodyType.HTML else message.body
-    messages.insert(tx, message, text=text)
-
-
-def new_html(item: Item) -> str | None:
-    """What the mail adds, as HTML; None where Graph gave the whole again, or text."""
-    new, body = item.unique_body, item.body
-    if new is None or body is None or new.content_type is not BodyType.HTML or new.content == body.content:
-        return None
-    return new.content or None
 
 
 def sender_of(item: Item) -> Address | None:
@@ -125,11 +108,6 @@ def _attachment(info: AttachmentInfo) -> Attachment:
         content_id=info.content_id,
         kind=ATTACHMENT_KINDS.get(info.kind, "file"),
     )
-
-
-def as_text(body: Body) -> str:
-    """The body as plain text."""
-    return html_as_text(body.content) if body.content_type is BodyType.HTML else body.content.strip()
 
 
 def stored_copies(tx: Transaction, watched: Watched, item: Item, direction: Direction) -> list[Message]:
