@@ -5,7 +5,6 @@ So this stands in front of all that. An answer has what all answers have all the
 problem where something is wrong.
 """
 
-import asyncio
 import time
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import tracing
+from gateway.http.deadline import Deadline
 from gateway.http.headers import Raw, hardened_headers
 from gateway.http.middleware import check_length, given_name, log_answer
 from gateway.http.problem_types import UNAVAILABLE
@@ -24,7 +24,7 @@ from gateway.http.webhooks import DOORS, is_handshake
 from gateway.tracing import span
 from subscriptions.addresses import NOTIFICATIONS
 
-PATIENCE_S: Final = 2.5  # Graph waits three seconds; a 503 in time is better than a late 202
+PATIENCE_S: Final = 2.5  # and a tenth more at most. Graph waits three seconds; a 503 in time is better than a late 202
 EMPTY: Final[Raw] = (b"content-length", b"0")
 
 
@@ -36,6 +36,7 @@ class Doorway:
         self._services = services
         self._longest = longest
         self._room = Room(longest=longest)
+        self._in_time = Deadline(PATIENCE_S)
         self._is_https = (services.settings.public_url or "").startswith("https:")
         self._accepted = {over_tls: hardened_headers([EMPTY], over_tls=over_tls) for over_tls in (False, True)}
 
@@ -62,7 +63,7 @@ class Doorway:
         """None when all is kept, and else what Graph is to hear."""
         try:
             await check_length(scope, receive, self._longest)
-            async with asyncio.timeout(PATIENCE_S):
+            async with self._in_time:
                 await self._keep(scope["path"], receive)
         except TimeoutError:
             return response_for(Problem(UNAVAILABLE, "The notifications could not be kept in time."), name)

@@ -1,0 +1,50 @@
+"""A deadline for many tasks: one timer for all of them, where `asyncio.timeout` sets and clears one for each."""
+
+import asyncio
+from types import TracebackType
+from typing import Final, Self
+
+LOOKS: Final = 10  # within the limit: a task may have so much more of it
+
+
+class Deadline:
+    """Use it as a context around what a task may take `limit_s` seconds for, and a tenth more at most; then it raises
+    TimeoutError there. Not to be entered twice by one task. For one event loop.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._since: dict[asyncio.Task[object], float] = {}  # the longest first
+        self._late: set[asyncio.Task[object]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        if task is None:
+            raise RuntimeError("a deadline is for tasks")
+        self._since[task] = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._limit_s / LOOKS, self._look, loop)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it was there when it entered
+        self._since.pop(task, None)
+        if task not in self._late:
+            return
+        self._late.remove(task)
+        if task.uncancel() == 0 and kind is not None and issubclass(kind, asyncio.CancelledError):
+            raise TimeoutError from error
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        overdue = loop.time() - self._limit_s
+        for task, since in list(self._since.items()):
+            if since > overdue:
+                break
+            del self._since[task]
+            self._late.add(task)
+            task.cancel()
+        self._timer = loop.call_later(self._limit_s / LOOKS, self._look, loop) if self._since else None
