@@ -93,7 +93,7 @@ UPDATE webhooks SET old_secret = NULL, old_secret_until = NULL
 TAKE_UP = "UPDATE webhooks SET taken_up = :seq WHERE id = :id"
 SUCCEED = """
 UPDATE webhooks SET state = 'live', problem = NULL, failures = 0, next_probe_at = NULL, last_success_at = :now
- WHERE id = :id
+ WHERE id = :id AND state <> 'disabled'
 """
 FAIL = "UPDATE webhooks SET failures = :failures WHERE id = :id"
 GO_DOWN = """
@@ -193,7 +193,7 @@ def take_up(tx: Transaction, webhook_id: str, seq: int) -> None:
 
 
 def succeeded(tx: Transaction, webhook_id: str, *, now: datetime) -> None:
-    """It answered well."""
+    """It answered well. One that has said meanwhile that it is gone for good stays disabled: its owner enables it."""
     tx.execute(SUCCEED, {"id": webhook_id, "now": now})
 
 

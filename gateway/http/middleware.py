@@ -97,6 +97,10 @@ class AnswerHeaders:
         await self._app(scope, receive, told)
 
 
+class _Gone(Exception):
+    """Nobody is there any more to whom something could be sent."""
+
+
 class LastNet:
     """Turns an error that nobody foresaw into a 500 that tells nothing, and logs where it happened, once."""
 
@@ -112,10 +116,15 @@ class LastNet:
         async def noticed(message: Message) -> None:
             nonlocal started
             started = True
-            await send(message)
+            try:
+                await send(message)
+            except (OSError, RuntimeError) as error:
+                raise _Gone from error
 
         try:
             await self._app(scope, receive, noticed)
+        except _Gone as gone:
+            log.info("the connection ended under the answer", extra={"error": type(gone.__cause__).__name__})
         except Exception as error:
             log_unforeseen(error, request_id(scope))
             if not started:

@@ -48,7 +48,7 @@ class Retention:
                 with tracing.begun():
                     await self.run_due()
             except StorageUnavailable as error:
-                log.warning("what is too old not forgotten yet", extra={"error": str(error)})
+                log.warning("what is too old not forgotten yet", extra={"error": type(error).__name__})
             await tick.wait()
 
     async def forget(self, account_id: str) -> int:
