@@ -3,92 +3,81 @@
 import argparse
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import (
-    accepting,
-    auditing,
-    backfill,
-    fanout,
-    latency,
-    notifications,
-    opening,
-    reading,
-    replies,
-    report,
-    sending,
-    starting,
-)
+from tests.bench import goals, progress, registry, report
+from tests.bench.benchmark import Benchmark, Tell
 from tests.bench.machine import machine
 from tests.bench.processes import Broken
-from tests.bench.report import Report
+from tests.bench.report import Measured, Report
 
-WIDTH = 140  # of a table that is not shown on a terminal
-BENCHMARKS = (
-    "notifications",
-    "opening",
-    "accepting",
-    "sending",
-    "latency",
-    "replies",
-    "backfill",
-    "reading",
-    "auditing",
-    "fanout",
-    "starting",
-)
+WIDTH: Final = 180  # of a table that is not shown on a terminal
+EPILOG: Final = """Exit codes: 0; 1 when an answer was wrong or missing (that benchmark then has no figures), or with
+--strict when a goal that was measured is not met; 2 when the command line makes no sense."""
 
 
-def arguments() -> argparse.Namespace:
-    """Of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Benchmarks beside their yardsticks.")
-    parser.add_argument("which", nargs="?", choices=(*BENCHMARKS, "all"), default="all")
-    parser.add_argument("--seconds", type=float, default=notifications.SECONDS, help="of each load (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=notifications.ROUNDS, help="of all loads (%(default)s)")
-    parser.add_argument("--queue", type=int, default=sending.LETTERS, help="letters to send (%(default)s)")
-    parser.add_argument("--letters", type=int, default=latency.LETTERS, help="one at a time (%(default)s)")
-    parser.add_argument("--burst", type=int, default=latency.BURST, help="letters at once (%(default)s)")
-    parser.add_argument("--replies", type=int, default=replies.REPLIES, help="one at a time (%(default)s)")
-    parser.add_argument("--reply-burst", type=int, default=replies.BURST, help="replies at once (%(default)s)")
-    parser.add_argument("--mails", type=int, default=backfill.MESSAGES, help="in the mailbox (%(default)s)")
-    parser.add_argument("--times", type=int, default=reading.TIMES, help="each question is asked (%(default)s)")
-    parser.add_argument("--requests", type=int, default=auditing.REQUESTS, help="one at a time (%(default)s)")
-    parser.add_argument("--events", type=int, default=fanout.EVENTS, help="to be pushed (%(default)s)")
-    parser.add_argument("--school", type=Path, metavar="FILE", help="made by tests.bench.corpus, for the large size")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    return parser.parse_args()
+def parser_for(known: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
+    """With the options of all benchmarks."""
+    about = "\n".join(f"  {one.name:14} {one.about}" for one in known.values())
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=f"Benchmarks, each beside its yardstick in the same run on the same machine:\n\n{about}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("which", nargs="*", metavar="NAME", help="of those above; all, if none is named")
+    parser.add_argument(
+        "--quick", action="store_true", help="a small run of everything, in about two minutes; its figures are rough"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, after each benchmark")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when a goal is not met (no stretch)")
+    own = parser.add_argument_group("sizes", "each of the benchmarks named behind it, with its default there")
+    for flag, (option, of) in options(known).items():
+        own.add_argument(f"--{flag}", type=option.type, metavar="N", help=f"{option.help} ({of})")
+    return parser
 
 
-def measured(name: str, given: argparse.Namespace) -> Any:
-    """The figures of one benchmark. Raises `Broken`."""
-    match name:
-        case "notifications":
-            return notifications.measure(seconds=given.seconds, rounds=given.rounds)
-        case "opening":
-            return opening.measure(seconds=given.seconds, rounds=given.rounds)
-        case "accepting":
-            return accepting.measure(seconds=given.seconds, rounds=given.rounds)
-        case "sending":
-            return sending.measure(letters=given.queue, rounds=given.rounds)
-        case "replies":
-            return replies.measure(replies=given.replies, burst=given.reply_burst, rounds=given.rounds)
-        case "backfill":
-            return backfill.measure(messages=given.mails, rounds=min(given.rounds, backfill.ROUNDS))
-        case "reading":
-            return reading.measure(times=given.times, school=given.school)
-        case "auditing":
-            return auditing.measure(requests=given.requests, rounds=given.rounds)
-        case "fanout":
-            return fanout.measure(count=given.events, rounds=given.rounds)
-        case "starting":
-            return starting.measure(rounds=given.rounds, school=given.school)
-        case _:
-            return latency.measure(letters=given.letters, burst=given.burst)
+def options(known: Mapping[str, Benchmark]) -> dict[str, tuple[Any, str]]:
+    """By flag: what it is, and the defaults of the benchmarks that have it."""
+    found: dict[str, tuple[Any, list[str]]] = {}
+    for benchmark in known.values():
+        for name, option in benchmark.options.items():
+            default = benchmark.defaults[name]
+            said = benchmark.name if default is None else f"{benchmark.name} {default}"
+            found.setdefault(option.flag, (option, []))[1].append(said)
+    return {flag: (option, ", ".join(of)) for flag, (option, of) in found.items()}
+
+
+def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
+    """Of the command line. Ends the process when they make no sense."""
+    parser = parser_for(known)
+    given = parser.parse_args()
+    chosen = [name for name in given.which if name != "all"]
+    if unknown := set(chosen) - known.keys():
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    given.which = [name for name in known if name in chosen] or list(known)
+    return given
+
+
+def measure(benchmark: Benchmark, asked_for: Mapping[str, Any], tell: Tell) -> Measured:
+    """Its figures. Raises `Broken`."""
+    began = time.perf_counter()
+    tell(0, 1, "begins")
+    try:
+        found = benchmark.measure(**asked_for, tell=tell)
+    except* Broken as several:  # what tasks raise comes in groups
+        broken = first_of(several)
+    else:
+        took_s = time.perf_counter() - began
+        return Measured(asked_for=asked_for, took_s=took_s, figures=benchmark.figures(found), found=found)
+    raise broken
 
 
 def first_of(error: BaseException) -> BaseException:
@@ -96,23 +85,51 @@ def first_of(error: BaseException) -> BaseException:
     return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def main() -> int:
-    """Run what is asked for. 1 when an answer was wrong or missing: then that benchmark has no figures."""
-    given = arguments()
+def run(given: argparse.Namespace, known: Mapping[str, Benchmark], console: Console) -> tuple[Report, list[str]]:
+    """Measure what is asked for; what broke goes to the list, and the others go on."""
     with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
         facts = machine(Path(folder))
-    found, broken = Report(made_at=SystemClock().now(), machine=facts), None
-    try:
-        for name in BENCHMARKS if given.which == "all" else (given.which,):
-            found = replace(found, **{name: measured(name, given)})
-    except* Broken as several:  # what tasks raise comes in groups
-        broken = first_of(several)
-    report.show(found, Console(width=None if sys.stdout.isatty() else WIDTH))
-    if given.json is not None:
-        given.json.write_bytes(report.as_json(found))
-    if broken is not None:
-        print(f"This benchmark proves nothing: {broken}.", file=sys.stderr)
-    return 0 if broken is None else 1
+    found, broken = Report(made_at=SystemClock().now(), machine=facts, quick=given.quick), []
+    asked_for = {name: known[name].asked_for(vars_of(given), quick=given.quick) for name in given.which}
+    expected_s = [known[name].lasts(asked_for[name]) for name in given.which]
+    with progress.watching(given.which, expected_s, console) as watch:
+        for name in given.which:
+            try:
+                one = measure(known[name], asked_for[name], watch.of(name))
+            except Broken as error:
+                broken.append(f"{name} proves nothing: {error}.")
+                continue
+            found = replace(found, measured={**found.measured, name: one})
+            if given.json is not None:
+                given.json.write_bytes(report.as_json(found))
+    return found, broken
+
+
+def vars_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Flags as they are written."""
+    return {name.replace("_", "-"): value for name, value in vars(given).items()}
+
+
+def show(found: Report, known: Mapping[str, Benchmark], console: Console) -> None:
+    """Tables of what was measured, and of the goals."""
+    report.show_machine(found.machine, console)
+    for name, one in found.measured.items():
+        known[name].show(one.found, console)
+    goals.show(found.figures, console, quick=found.quick)
+    if found.quick:
+        console.print("A quick run: it shows that all benchmarks work, and its figures are rough.", style="bold")
+
+
+def main() -> int:
+    """Run what is asked for; see `EPILOG` for the exit codes."""
+    known = registry.benchmarks()
+    given = arguments(known)
+    out, err = Console(width=None if sys.stdout.isatty() else WIDTH), Console(stderr=True)
+    found, broken = run(given, known, err)
+    show(found, known, out)
+    for sentence in broken:
+        print(sentence, file=sys.stderr)
+    return 1 if broken or (given.strict and goals.missed(found.figures)) else 0
 
 
 if __name__ == "__main__":

@@ -21,8 +21,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
+from rich.console import Console
 
 from gateway.clock import SystemClock
+from tests.bench import figures, tables
+from tests.bench.benchmark import ROUNDS, SECONDS, Benchmark, Tell, each, silent
+from tests.bench.figures import Figures
 from tests.bench.gateway_server import plan_for
 from tests.bench.host import letter
 from tests.bench.load import ID_MARK, LoadPlan
@@ -32,8 +36,6 @@ from tests.bench.processes import Broken, Child
 from tests.bench.sandbox_server import SandboxPlan
 
 CONNECTIONS: Final = (1, 16, 64)
-ROUNDS: Final = 5
-SECONDS: Final = 2.0
 NOT_YET: Final = timedelta(hours=1)
 
 KEPT: Final = """
@@ -62,14 +64,17 @@ class Accepting:
     on_disk: int
 
 
-def measure(*, seconds: float = SECONDS, rounds: int = ROUNDS, connections: Sequence[int] = CONNECTIONS) -> Accepting:
+def measure(
+    *, seconds: float = 2.0, rounds: int = 5, connections: Sequence[int] = CONNECTIONS, tell: Tell = silent
+) -> Accepting:
     """Run it all. Raises `Broken` when an answer was not 202, or not true."""
-    runs = [
-        under_load(door, count, seconds=seconds, number=number)
+    steps = [
+        (number, count, door)
         for number in range(rounds)
         for count in connections
         for door in (list(Door) if number % 2 == 0 else list(Door)[::-1])
     ]
+    runs = [under_load(door, count, seconds=seconds, number=number) for number, count, door in each(tell, steps, _step)]
     answered = sum(run.load.answered for run in runs if run.door is not Door.NO_COMMIT)
     return Accepting(
         rounds=rounds,
@@ -79,6 +84,11 @@ def measure(*, seconds: float = SECONDS, rounds: int = ROUNDS, connections: Sequ
         answered=answered,
         on_disk=answered,
     )
+
+
+def _step(step: tuple[int, int, Door]) -> str:
+    number, count, door = step
+    return f"round {number + 1}: {door}, connections: {count}"
 
 
 def under_load(door: Door, connections: int, *, seconds: float, number: int) -> Run:
@@ -122,3 +132,42 @@ def kept(folder: Path) -> tuple[int, int]:
 def _body(door: Door, mailbox: str, student: Mapping[str, Any]) -> str:
     due = None if door is Door.SENDING else SystemClock().now() + NOT_YET
     return orjson.dumps(letter(ID_MARK.decode(), mailbox=mailbox, student=student, send_at=due)).decode()
+
+
+def show(found: Accepting, console: Console) -> None:
+    """As a table."""
+    title = f"Letters of {found.body_bytes} bytes accepted, {found.rounds} rounds of {found.seconds:g} s"
+    console.print(tables.loads(title, "no commit", found.rows))
+    console.print(
+        f"{found.answered:,} letters answered with 202, {found.on_disk:,} on disk after kill -9; "
+        f"{tables.client_busy(found.rows)}",
+        highlight=False,
+    )
+
+
+def in_short(found: Accepting) -> Figures:
+    """By what the worker does, and number of connections."""
+    ours = [one for one in found.rows if one.door is not Door.NO_COMMIT]
+    return {
+        **{f"{one.door}: of no commit, {one.connections} connections": figures.times(one.of_yardstick) for one in ours},
+        **{f"{one.door}: p99, {one.connections} connections": figures.ms(one.p99_ms) for one in ours},
+        **{
+            f"{one.door}: per second, {one.connections} connections": figures.per_second(one.per_second) for one in ours
+        },
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return given["rounds"] * 3 * len(given["connections"]) * (1.25 * given["seconds"] + 2.2)
+
+
+BENCHMARK: Final = Benchmark(
+    name="accepting",
+    about="letters: checked, on disk, answered; against the same routes that commit nothing",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"seconds": SECONDS, "rounds": ROUNDS},
+    quick={"seconds": 0.8, "rounds": 1, "connections": (16, 64)},
+)

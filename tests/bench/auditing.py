@@ -15,7 +15,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from rich.console import Console
+from rich.table import Table
 from starlette.applications import Starlette
 
 from gateway.clock import SystemClock
@@ -40,11 +42,12 @@ from gateway.threads.linking import Linking
 from storage import Store, mailboxes
 from storage.audit import Entry
 from subscriptions.receiver import Receiver
+from tests.bench import figures, tables
+from tests.bench.benchmark import ROUNDS, Benchmark, Option, Tell, a_round, each, silent
+from tests.bench.figures import Better, Figures
 from tests.bench.numbers import Spread
 from tests.bench.processes import Broken
 
-REQUESTS: Final = 300
-ROUNDS: Final = 5
 MAILBOX: Final = "admissions@school.example"
 
 
@@ -105,18 +108,18 @@ DOORS: Final = {
 }
 
 
-def measure(*, requests: int = REQUESTS, rounds: int = ROUNDS) -> Auditing:
+def measure(*, requests: int = 300, rounds: int = 5, tell: Tell = silent) -> Auditing:
     """Run it all. Raises `Broken` when an answer was wrong, or a record missing."""
-    return asyncio.run(_measure(requests, rounds))
+    return asyncio.run(_measure(requests, rounds, tell))
 
 
-async def _measure(requests: int, rounds: int) -> Auditing:
+async def _measure(requests: int, rounds: int, tell: Tell) -> Auditing:
     took: dict[tuple[str, Door], list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
         async with gateway(Settings(database=Path(folder) / "gateway.db")) as built:
             bench = await _Bench.of(built)
             await bench.thread()
-            for number in range(rounds):
+            for number in each(tell, range(rounds), a_round):
                 for what, doors in DOORS.items():
                     for door in doors if number % 2 == 0 else doors[::-1]:
                         took.setdefault((what, door), []).append(await bench.take(what, door, requests))
@@ -241,3 +244,34 @@ async def _ask(app: Callable[..., Awaitable[None]], method: str, path: str, key:
     if not 200 <= sent[0]["status"] < 300:
         raise Broken(f"{method} {path} was answered with {sent[0]['status']}")
     return b"".join(one.get("body", b"") for one in sent[1:])
+
+
+def show(found: Auditing, console: Console) -> None:
+    """As a table."""
+    table = Table("request", "audit log", "median ms", "× without it", title=f"{found.requests} requests a round")
+    for row in found.rows:
+        took, ratio = tables.spread(row.milliseconds, ".2f"), tables.spread(row.of_none, ".2f")
+        table.add_row(row.request, row.door, took, ratio)
+    console.print(table)
+
+
+def in_short(found: Auditing) -> Figures:
+    """Of what the gateway does."""
+    ours = [row for row in found.rows if row.door not in (Door.NONE, Door.COMMITTED)]
+    return {f"{row.request}, {row.door}: of no log": figures.times(row.of_none, Better.LOWER) for row in ours}
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return 1 + given["rounds"] * given["requests"] * 0.015
+
+
+BENCHMARK: Final = Benchmark(
+    name="auditing",
+    about="the audit log: what a request costs with it; against the same without",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"requests": Option(flag="requests", type=int, help="one at a time"), "rounds": ROUNDS},
+    quick={"requests": 50, "rounds": 1},
+)

@@ -18,9 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rich.console import Console
+
+from tests.bench import figures, tables
 from tests.bench.backfill_server import Pulled
 from tests.bench.bare_reading import ReaderPlan, ReaderReport
+from tests.bench.benchmark import ROUNDS, Benchmark, Option, Tell, each, silent
 from tests.bench.bulk import BulkPlan, BulkReport
+from tests.bench.figures import Figures
 from tests.bench.gateway_server import plan_for
 from tests.bench.machine import places
 from tests.bench.mailbox_server import MailboxPlan
@@ -28,8 +33,7 @@ from tests.bench.numbers import Spread
 from tests.bench.processes import Broken, Child
 from tests.bench.queues import APP
 
-ROUNDS: Final = 3
-MESSAGES: Final = 100_000
+OF_MIB: Final = 1.048576  # 10^6 bytes
 OURS_OF_USUAL: Final = 0.03
 REPLIES_OF_A_LETTER: Final = 4
 USUAL: Final = "usual"
@@ -49,7 +53,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A kind of mailbox, over all rounds. Memory in MiB beyond that before the pull: in its first fifth, and at most.
+    """A kind of mailbox, over all rounds. Memory in MiB: before the pull; beyond that, in its first fifth, and at most;
+    and at most in all.
 
     `of_bulk_load` compares the gateway's own pace with the bulk load's.
     """
@@ -64,6 +69,7 @@ class Row:
     resident_before: Spread
     grown_early: Spread
     grown: Spread
+    resident: Spread
     calls: Mapping[str, float]
 
 
@@ -75,9 +81,13 @@ class Backfill:
     rows: Sequence[Row]
 
 
-def measure(*, messages: int = MESSAGES, rounds: int = ROUNDS) -> Backfill:
+def measure(*, messages: int = 100_000, rounds: int = 3, tell: Tell = silent) -> Backfill:
     """Run it all. Raises `Broken` when a reply is not stored, or anything else is."""
-    runs = [one_run(kind, messages, number) for number in range(rounds) for kind in KINDS]
+    steps = [(number, kind) for number in range(rounds) for kind in KINDS]
+    runs = [
+        one_run(kind, messages, number)
+        for number, kind in each(tell, steps, lambda step: f"round {step[0] + 1}: {step[1]}")
+    ]
     return Backfill(
         rounds=rounds, rows=[row(kind, messages, [one for one in runs if one.kind == kind]) for kind in KINDS]
     )
@@ -152,5 +162,58 @@ def row(kind: str, messages: int, runs: Sequence[Run]) -> Row:
         resident_before=Spread.of([one.pulled.resident_before for one in runs]),
         grown_early=Spread.of([one.pulled.resident_early - one.pulled.resident_before for one in runs]),
         grown=Spread.of([one.pulled.resident_after - one.pulled.resident_before for one in runs]),
+        resident=Spread.of([one.pulled.resident_after for one in runs]),
         calls={route: count / messages for route, count in runs[0].pulled.calls.items()},
     )
+
+
+def show(found: Backfill, console: Console) -> None:
+    """As a table."""
+    title = f"A mailbox is read, {found.rounds} rounds: medians \\[range]"
+    headings = ("mailbox", "mails", "ours", "per second", "of bare loop", "µs of processor", "of bulk load", "MiB more")
+    table = tables.with_headings(title, headings, left=("mailbox",))
+    for row in found.rows:
+        table.add_row(
+            row.kind,
+            f"{row.messages:,}",
+            f"{row.ours:,}",
+            tables.spread(row.per_second, ",.0f"),
+            tables.spread(row.of_bare_loop, ".2f"),
+            tables.spread(row.processor_us, ",.0f"),
+            tables.spread(row.of_bulk_load, ".3f"),
+            f"{tables.spread(row.grown_early, '.0f')}, then {tables.spread(row.grown, '.0f')}",
+        )
+    console.print(table)
+    for row in found.rows:
+        console.print(f"Calls to Graph for a mail, {row.kind}: {tables.calls(row.calls)}", highlight=False)
+
+
+def in_short(found: Backfill) -> Figures:
+    """By kind of mailbox. Of memory the most, and how much of it came after the first fifth of the calls."""
+    short: dict[str, figures.Figure] = {}
+    for row in found.rows:
+        later = [getattr(row.grown, one) - getattr(row.grown_early, one) for one in ("low", "median", "high")]
+        short |= {
+            f"{row.kind}: of bulk load": figures.times(row.of_bulk_load),
+            f"{row.kind}: of bare loop": figures.times(row.of_bare_loop),
+            f"{row.kind}: per second": figures.per_second(row.per_second),
+            f"{row.kind}: memory at most": figures.megabytes(row.resident.scaled(OF_MIB)),
+            f"{row.kind}: memory, later growth": figures.megabytes(Spread.of([one * OF_MIB for one in later])),
+        }
+    return short
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return given["rounds"] * (7 + 2 * given["messages"] * 0.0011)
+
+
+BENCHMARK: Final = Benchmark(
+    name="backfill",
+    about="a mailbox in which 100,000 mails have gathered; against a bare loop, and a bulk load of its rows",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"messages": Option(flag="mails", type=int, help="in the mailbox"), "rounds": ROUNDS},
+    quick={"messages": 1_000, "rounds": 1},
+)

@@ -11,12 +11,15 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
 
 import storage
 from gateway.clock import SystemClock
@@ -29,11 +32,12 @@ from storage import Transaction, accounts, deliveries, events
 from storage.events import Event
 from storage.vault import MasterKey
 from storage.webhooks import Webhook
+from tests.bench import figures, tables
+from tests.bench.benchmark import ROUNDS, Benchmark, Option, Tell, each, silent
+from tests.bench.figures import Figures
 from tests.bench.numbers import Spread
 from tests.bench.processes import Broken
 
-EVENTS: Final = 1000
-ROUNDS: Final = 5
 RECEIVERS: Final = (1, 10)
 HERE: Final = networks("127.0.0.0/8")
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -66,21 +70,25 @@ class Fanout:
     received: int
 
 
-def measure(*, count: int = EVENTS, rounds: int = ROUNDS, receivers: Sequence[int] = RECEIVERS) -> Fanout:
+def measure(*, count: int = 1000, rounds: int = 5, receivers: Sequence[int] = RECEIVERS, tell: Tell = silent) -> Fanout:
     """Run it all. Raises `Broken` when an event did not come to a receiver."""
-    return asyncio.run(_measure(count, rounds, receivers))
+    return asyncio.run(_measure(count, rounds, receivers, tell))
 
 
-async def _measure(count: int, rounds: int, receivers: Sequence[int]) -> Fanout:
+async def _measure(count: int, rounds: int, receivers: Sequence[int], tell: Tell) -> Fanout:
     rates: dict[tuple[int, Sender], list[float]] = {}
     received = 0
-    for number in range(rounds):
-        for how_many in receivers:
-            for sender in list(Sender)[:: 1 if number % 2 == 0 else -1]:
-                with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
-                    took = await _round(Path(folder), sender, count, how_many)
-                received += count * how_many
-                rates.setdefault((how_many, sender), []).append(count * how_many / took)
+    steps = [
+        (number, how_many, sender)
+        for number in range(rounds)
+        for how_many in receivers
+        for sender in list(Sender)[:: 1 if number % 2 == 0 else -1]
+    ]
+    for _, how_many, sender in each(tell, steps, lambda step: f"round {step[0] + 1}: {step[2]} to {step[1]}"):
+        with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
+            took = await _round(Path(folder), sender, count, how_many)
+        received += count * how_many
+        rates.setdefault((how_many, sender), []).append(count * how_many / took)
     return Fanout(
         rounds=rounds,
         events=count,
@@ -169,3 +177,38 @@ async def _bare(poster: Poster, hook: Webhook, happened: Sequence[Event], key: M
             await poster.post(hook.url, headers_of(event, body, hook.secrets(key, now), now), body)
 
     await asyncio.gather(*(post() for _ in range(AT_ONCE)))
+
+
+def show(found: Fanout, console: Console) -> None:
+    """As a table."""
+    table = Table("webhooks", "sender", "events a second", "÷ bare loop", title=f"{found.events} events to each")
+    for row in found.rows:
+        pace, ratio = tables.spread(row.per_second, ",.0f"), tables.spread(row.of_bare, ".2f")
+        table.add_row(str(row.receivers), row.sender, pace, ratio)
+    console.print(table)
+    console.print(f"  {found.received:,} of {found.received:,} came.", highlight=False)
+
+
+def in_short(found: Fanout) -> Figures:
+    """By number of webhooks."""
+    ours = [row for row in found.rows if row.sender is Sender.GATEWAY]
+    return {
+        **{f"of bare loop, webhooks: {row.receivers}": figures.times(row.of_bare) for row in ours},
+        **{f"per second, webhooks: {row.receivers}": figures.per_second(row.per_second) for row in ours},
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return given["rounds"] * sum(given["receivers"]) * given["count"] * 0.004
+
+
+BENCHMARK: Final = Benchmark(
+    name="fanout",
+    about="events pushed to webhooks; against a loop that posts the same and keeps nothing",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"count": Option(flag="events", type=int, help="to be pushed"), "rounds": ROUNDS},
+    quick={"count": 100, "rounds": 1},
+)

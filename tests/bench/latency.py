@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rich.console import Console
+
 from storage.folders import WellKnown
+from tests.bench import figures, tables
+from tests.bench.benchmark import Benchmark, Option, Tell, silent
+from tests.bench.figures import Figures
 from tests.bench.gateway_server import SEND_ROUTE, Asked, Told, calls_per_letter, plan_for
 from tests.bench.host import REPLIED, SENT, Ear, Host, Posted, connected, hearing
 from tests.bench.machine import places
@@ -26,8 +31,6 @@ from tests.bench.numbers import Latency, length_of_union, within
 from tests.bench.processes import Child
 from tests.bench.sandbox_server import SandboxPlan
 
-LETTERS: Final = 100
-BURST: Final = 200
 WARM_UP: Final = 5
 DELTA: Final = "/delta"
 
@@ -67,7 +70,10 @@ class Shares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letters:
-    """`calls_per_letter` is by method and route, over singles and burst; a batch counts as one call."""
+    """`calls_per_letter` is by method and route, over singles and burst; a batch counts as one call.
+
+    Memory is the gateway's: watching, before the first letter; and at most until the end. None: not known.
+    """
 
     singles: Times
     shares: Shares
@@ -78,6 +84,8 @@ class Letters:
     calls_per_letter: Mapping[str, float]
     posted: int
     answered: int
+    idle_mb: float | None
+    peak_mb: float | None
 
 
 async def answered(ear: Ear, letter: Posted) -> Answered:
@@ -130,14 +138,19 @@ def _parts(letter: Answered, asked: Sequence[Asked], told: Sequence[Told]) -> tu
     return end - begin - sending - microsoft - reading, sending, microsoft, reading
 
 
-async def _post_all(url: str, key: str, school: Mapping[str, Any], singles: int, burst: int) -> list[list[Answered]]:
+async def _post_all(
+    url: str, key: str, school: Mapping[str, Any], singles: int, burst: int, tell: Tell
+) -> list[list[Answered]]:
     async with connected(url, key) as client, hearing(client) as ear:
         host = Host(client, school["mailboxes"], school["students"])
+        tell(0, 2, "one at a time")
         await one_at_a_time(host, ear, WARM_UP)
-        return [await one_at_a_time(host, ear, singles), await at_once(host, ear, burst)]
+        alone = await one_at_a_time(host, ear, singles)
+        tell(1, 2, "a burst")
+        return [alone, await at_once(host, ear, burst)]
 
 
-def measure(*, letters: int = LETTERS, burst: int = BURST) -> Letters:
+def measure(*, letters: int = 100, burst: int = 200, tell: Tell = silent) -> Letters:
     """Run it all. Raises `Broken` when a letter is not accepted, not sent or not answered."""
     with (
         tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder,
@@ -147,8 +160,9 @@ def measure(*, letters: int = LETTERS, burst: int = BURST) -> Letters:
         school = microsoft["school"]
         plan = plan_for(microsoft, Path(folder), mailboxes=school["mailboxes"])
         with Child("tests.bench.gateway_server", plan) as server:
-            ready = server.heard()
-            alone, together = asyncio.run(_post_all(ready["url"], ready["key"], school, letters, burst))
+            ready, idle_mb = server.heard(), server.memory_mb("VmRSS")
+            alone, together = asyncio.run(_post_all(ready["url"], ready["key"], school, letters, burst, tell))
+            peak_mb = server.memory_mb("VmHWM")
             server.ask_to_stop()
             diary = server.heard()
     asked = [Asked(**one) for one in diary["asked"]]
@@ -162,6 +176,8 @@ def measure(*, letters: int = LETTERS, burst: int = BURST) -> Letters:
         calls_per_letter=calls_per_letter(counted, letters=letters + burst),
         posted=letters + burst,
         answered=len({one.letter.thread_id for one in [*alone, *together]}),
+        idle_mb=idle_mb,
+        peak_mb=peak_mb,
     )
 
 
@@ -172,3 +188,65 @@ def _burst(letters: Sequence[Answered]) -> dict[str, float]:
         "burst_sent_s": max(one.sent_at for one in letters) - began,
         "burst_replied_s": max(one.replied_at for one in letters) - began,
     }
+
+
+def show(found: Letters, console: Console) -> None:
+    """As a table."""
+    title = f"{found.posted} letters, {found.answered} answered; the sandbox itself without delays"
+    headings = ("", "what", "letters", "p50 ms", "p99 ms", "worst ms")
+    table = tables.with_headings(title, headings, left=("", "what"))
+    tables.add_group(table, "one at a time", _named(found.singles))
+    shares = {
+        "  of that: the gateway's own": found.shares.own,
+        "  in calls to Graph, sending": found.shares.sending_calls,
+        "  Microsoft and the student": found.shares.microsoft,
+        "  in calls to Graph, reading": found.shares.reading_calls,
+    }
+    tables.add_group(table, "", shares, end_section=True)
+    tables.add_group(table, "a burst", _named(found.burst))
+    console.print(table)
+    memory = "" if found.idle_mb is None else f"\nMemory: {found.idle_mb:.0f} MB idle, {found.peak_mb:.0f} MB at most"
+    console.print(
+        f"The burst: accepted in {found.burst_accepted_s:.2f} s, sent in {found.burst_sent_s:.2f} s, "
+        f"answered in {found.burst_replied_s:.2f} s.\n"
+        f"Calls to Graph for a letter with its reply: {tables.calls(found.calls_per_letter)}{memory}",
+        highlight=False,
+    )
+
+
+def _named(found: Times) -> Mapping[str, Latency]:
+    return {
+        "POST /v1/messages": found.accepting,
+        "accepted → recognised in Sent": found.to_sent,
+        "accepted → reply can be read": found.to_reply,
+    }
+
+
+def in_short(found: Letters) -> Figures:
+    """One at a time."""
+    return {
+        **figures.latencies("accepted → reply", found.singles.to_reply),
+        **figures.latencies("the gateway's own share", found.shares.own),
+        "calls for a letter and its reply": figures.calls(found.calls_per_letter),
+        **({} if found.idle_mb is None else {"memory, idle": figures.megabytes(found.idle_mb)}),
+        **({} if found.peak_mb is None else {"memory at most": figures.megabytes(found.peak_mb)}),
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return 5 + 0.04 * given["letters"] + 0.03 * given["burst"]
+
+
+BENCHMARK: Final = Benchmark(
+    name="latency",
+    about="letters: accepted → recognised in Sent, accepted → the reply can be read",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={
+        "letters": Option(flag="letters", type=int, help="one at a time"),
+        "burst": Option(flag="burst", type=int, help="letters at once"),
+    },
+    quick={"letters": 10, "burst": 20},
+)

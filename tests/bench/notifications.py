@@ -6,25 +6,24 @@ its last load a door is killed with SIGKILL, and the file must hold exactly one 
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from subscriptions.addresses import NOTIFICATIONS
-from tests.bench.door_server import Door, DoorPlan, DoorReady, kept, notification
-from tests.bench.load import LoadPlan
-from tests.bench.loads import Row, Run, drive, ratio, row
-from tests.bench.machine import places
+from rich.console import Console
+
+from tests.bench import figures, tables
+from tests.bench.benchmark import ROUNDS, SECONDS, Benchmark, Tell, each, silent
+from tests.bench.door_server import Door
+from tests.bench.figures import Figures
+from tests.bench.loads import Row, Run, ratio, row
 from tests.bench.numbers import Spread
-from tests.bench.processes import Broken, Child
+from tests.bench.open_door import OpenDoor
 from tests.bench.serving import Engine
 
 CONNECTIONS: Final = (1, 16, 64)
-ROUNDS: Final = 5
-SECONDS: Final = 2.0
 MOST_IN_A_ROUND: Final = 100_000_000  # numbers of messages, so that rounds have none in common
 
 
@@ -32,7 +31,7 @@ MOST_IN_A_ROUND: Final = 100_000_000  # numbers of messages, so that rounds have
 class Notifications:
     """`gain` is the throughput of `gateway` by that of `one each`: what the group commit brings.
 
-    `answered` and `on_disk` are over both doors that keep something, and equal.
+    `answered` and `on_disk` are over both doors that keep something, and equal. `peak_mb` is the gateway's memory.
     """
 
     rounds: int
@@ -43,83 +42,30 @@ class Notifications:
     gain: dict[int, Spread]
     answered: int
     on_disk: int
-
-
-class OpenDoor:
-    """A door that is served, and what has been answered at it."""
-
-    def __init__(self, door: Door, folder: Path, *, first: int) -> None:
-        folder.mkdir()
-        self.door = door
-        self.answered = 0
-        self.on_disk = 0
-        self._folder = folder
-        self._next = first
-        self._server = Child(
-            "tests.bench.door_server", DoorPlan(door=door, folder=str(folder), processor=places().server)
-        )
-
-    @cached_property
-    def ready(self) -> DoorReady:
-        """Wait until it listens; so several can start at the same time."""
-        said = self._server.heard()
-        return DoorReady(port=said["port"], engine=Engine(**said["engine"]))
-
-    def under_load(self, connections: int, *, seconds: float, number: int) -> Run:
-        """Drive it for so long in this round, after a warm-up of a quarter. Raises `Broken` on any answer but 202."""
-        plan = LoadPlan(
-            port=self.ready.port,
-            path=NOTIFICATIONS,
-            headers={},
-            body=notification(),
-            first=self._next,
-            connections=connections,
-            warm_up_s=seconds / 4,
-            seconds=seconds,
-            processor=places().client,
-        )
-        run = drive(self._server, plan, door=self.door, number=number)
-        self.answered += run.load.answered
-        self._next += run.load.answered
-        return run
-
-    def kill_and_count(self) -> None:
-        """Raises `Broken` when a 202 is not on disk, or anything else is."""
-        self._server.kill()
-        if self.door is Door.BARE:
-            return
-        rows, messages = kept(self._folder)
-        if not rows == messages == self.answered:
-            raise Broken(f"{self.door}: {self.answered} answered, {rows} rows on disk of {messages} messages")
-        self.on_disk = rows
-
-    def __enter__(self) -> "OpenDoor":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.kill()
+    peak_mb: Spread | None
 
 
 def measure(
-    *, seconds: float = SECONDS, rounds: int = ROUNDS, connections: Sequence[int] = CONNECTIONS
+    *, seconds: float = 2.0, rounds: int = 5, connections: Sequence[int] = CONNECTIONS, tell: Tell = silent
 ) -> Notifications:
     """Run it all. Raises `Broken` when an answer was not 202, or not true."""
     runs: list[Run] = []
-    answered = on_disk = 0
+    engines: set[Engine] = set()
+    closed: list[OpenDoor] = []
     for number in range(rounds):
         with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder, ExitStack() as stack:
             doors = [
                 stack.enter_context(OpenDoor(door, Path(folder) / door.name, first=number * MOST_IN_A_ROUND))
                 for door in Door
             ]
-            engines = {door.ready.engine for door in doors}  # all are up before the first is under load
-            for count in connections:
-                for door in doors if number % 2 == 0 else doors[::-1]:
-                    runs.append(door.under_load(count, seconds=seconds, number=number))
+            engines |= {door.ready.engine for door in doors}  # all are up before the first is under load
+            order = doors if number % 2 == 0 else doors[::-1]
+            steps = [(number, count, door) for count in connections for door in order]
+            for _, count, door in each(tell, steps, _step, before=number * len(steps), of=rounds * len(steps)):
+                runs.append(door.under_load(count, seconds=seconds, number=number))
             for door in doors:
                 door.kill_and_count()
-            answered += sum(door.answered for door in doors if door.door is not Door.BARE)
-            on_disk += sum(door.on_disk for door in doors)
+            closed += [door for door in doors if door.door is not Door.BARE]
     [engine] = engines
     return Notifications(
         rounds=rounds,
@@ -128,6 +74,52 @@ def measure(
         engine=engine,
         rows=[row(runs, door, count, yardstick=Door.BARE) for count in connections for door in Door],
         gain={count: ratio(runs, Door.GATEWAY, Door.ONE_EACH, count) for count in connections},
-        answered=answered,
-        on_disk=on_disk,
+        answered=sum(door.answered for door in closed),
+        on_disk=sum(door.on_disk for door in closed),
+        peak_mb=Spread.of_known([door.peak_mb for door in closed if door.door is Door.GATEWAY]),
     )
+
+
+def _step(step: tuple[int, int, OpenDoor]) -> str:
+    number, count, door = step
+    return f"round {number + 1}: {door.door}, connections: {count}"
+
+
+def show(found: Notifications, console: Console) -> None:
+    """As tables."""
+    title = f"Notifications of {found.body_bytes} bytes, {found.rounds} rounds of {found.seconds:g} s"
+    console.print(tables.loads(title, "bare", found.rows))
+    gains = ", ".join(f"{tables.spread(gain, '.1f')} × at {count}" for count, gain in found.gain.items())
+    console.print(
+        f"The group commit brings {gains} connections what a transaction for each request does.\n"
+        f"{found.answered:,} notifications answered with 202, {found.on_disk:,} on disk after kill -9.\n"
+        f"HTTP by {found.engine.http}, loop by {found.engine.loop}; {tables.client_busy(found.rows)}",
+        highlight=False,
+    )
+
+
+def in_short(found: Notifications) -> Figures:
+    """By number of connections."""
+    gateway = [one for one in found.rows if one.door is Door.GATEWAY]
+    return {
+        **{f"of bare, {one.connections} connections": figures.times(one.of_yardstick) for one in gateway},
+        **{f"of one each, {count} connections": figures.times(gain) for count, gain in found.gain.items()},
+        **{f"per second, {one.connections} connections": figures.per_second(one.per_second) for one in gateway},
+        **({} if found.peak_mb is None else {"memory at most": figures.megabytes(found.peak_mb)}),
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return given["rounds"] * (4 + 3 * len(given["connections"]) * (1.25 * given["seconds"] + 0.5))
+
+
+BENCHMARK: Final = Benchmark(
+    name="notifications",
+    about="Graph's door: checked, on disk, answered; against an app that only parses",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"seconds": SECONDS, "rounds": ROUNDS},
+    quick={"seconds": 0.5, "rounds": 1, "connections": (1, 64)},
+)

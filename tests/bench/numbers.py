@@ -4,7 +4,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 
@@ -20,6 +20,16 @@ class Spread:
     def of(cls, values: Sequence[float]) -> Self:
         """At least one value."""
         return cls(median=statistics.median(values), low=min(values), high=max(values))
+
+    def scaled(self, factor: float) -> Self:
+        """In another unit."""
+        return replace(self, median=self.median * factor, low=self.low * factor, high=self.high * factor)
+
+    @classmethod
+    def of_known(cls, values: Sequence[float | None]) -> Self | None:
+        """None when one is not known."""
+        known = [one for one in values if one is not None]
+        return cls.of(known) if len(known) == len(values) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

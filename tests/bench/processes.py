@@ -10,11 +10,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import orjson
 
 ROOT: Final = Path(__file__).parents[2]
+OF_KIB: Final = 1024 / 1_000_000
 PATIENCE_S: Final = 60
 
 
@@ -54,6 +55,13 @@ class Child:
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
         return float(self.heard())
+
+    def memory_mb(self, which: Literal["VmRSS", "VmHWM"]) -> float | None:
+        """What it has in memory now, or had at most, in 10^6 bytes. None where the system does not tell, or no more."""
+        status = Path(f"/proc/{self._process.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        line = next((one for one in lines if one.startswith(which)), None)
+        return None if line is None else int(line.split()[1]) * OF_KIB
 
     def tell(self, what: Any) -> None:
         """Give an order. For children that read `orders`."""

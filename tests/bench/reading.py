@@ -18,23 +18,22 @@ from urllib.parse import quote
 
 import httpx
 import orjson
+from rich.console import Console
 
+from tests.bench import figures, tables
+from tests.bench.benchmark import SCHOOL, Benchmark, Option, Tell, silent
 from tests.bench.corpus import Corpus, make
+from tests.bench.figures import Better, Figures
+from tests.bench.goals import QUESTIONS as GOALS_MS
 from tests.bench.machine import places
 from tests.bench.numbers import Latency
 from tests.bench.processes import Broken, Child
 from tests.bench.reading_server import AT_ONCE, ReadingPlan
 
 SMALL, LARGE = 10_000, 1_000_000
-TIMES: Final = 200
 COMMITS: Final = 1_000  # of twenty messages
 READERS: Final = 4
-GOALS_MS: Final[Mapping[str, float]] = {
-    "threads of a student": 10,
-    "thread of 30": 15,
-    "search of two words": 25,
-    "search within a student": 50,
-}
+STAGES: Final = 3
 
 Question = Callable[[random.Random, Corpus], str]
 
@@ -98,15 +97,27 @@ class Reading:
 
 
 def measure(
-    *, sizes: Sequence[int] = (SMALL, LARGE), times: int = TIMES, commits: int = COMMITS, school: Path | None = None
+    *,
+    sizes: Sequence[int] = (SMALL, LARGE),
+    times: int = 200,
+    commits: int = COMMITS,
+    school: Path | None = None,
+    tell: Tell = silent,
 ) -> Reading:
     """Run it all. Raises `Broken` when an answer was not 200. `school` stands for the largest size."""
-    found = [_at_size(size, times, commits, school if size == max(sizes) else None) for size in sizes]
+    found = []
+    for number, size in enumerate(sizes):
+
+        def within_size(done: int, of: int, what: str, number: int = number, size: int = size) -> None:
+            tell(number * of + done, len(sizes) * of, f"{size:,} messages: {what}")
+
+        found.append(_at_size(size, times, commits, school if size == max(sizes) else None, within_size))
     return Reading(sizes=[size for size, _ in found], rows=[row for _, rows in found for row in rows])
 
 
-def _at_size(size: int, times: int, commits: int, school: Path | None) -> tuple[Size, list[Asked]]:
+def _at_size(size: int, times: int, commits: int, school: Path | None, tell: Tell) -> tuple[Size, list[Asked]]:
     with contextlib.ExitStack() as stack:
+        tell(0, STAGES, "they are made")
         if school is not None:
             corpus = Corpus(**orjson.loads(school.with_suffix(".json").read_bytes()))
         else:
@@ -115,7 +126,9 @@ def _at_size(size: int, times: int, commits: int, school: Path | None) -> tuple[
         plan = ReadingPlan(path=corpus.path, key=corpus.key, commits=commits, processor=places().server)
         server = stack.enter_context(Child("tests.bench.reading_server", plan))
         ready = server.heard()
+        tell(1, STAGES, "read by one")
         alone = {name: _of(name, corpus, ready, times, readers=1) for name in QUESTIONS}
+        tell(2, STAGES, "read by four beside a writer")
         server.tell("write")
         began = time.perf_counter()
         beside = {name: _of(name, corpus, ready, times, readers=READERS) for name in QUESTIONS}
@@ -174,3 +187,74 @@ def _durations(name: str, corpus: Corpus, ready: Mapping[str, Any], times: int, 
                     raise Broken(f"{name} was answered with {answer.status_code}: {answer.text[:200]}")
                 if counts:
                     yield time.perf_counter() - began
+
+
+def show(found: Reading, console: Console) -> None:
+    """As a table."""
+    title = "Answers over HTTP, warm; beside: 4 readers, and a writer that commits 1,000 messages a second"
+    headings = ("question", "messages", "p50 ms", "p99 ms", "of smallest", "goal", "beside p50", "beside p99")
+    table = tables.with_headings(title, headings, left=("question",))
+    largest = max(one.messages for one in found.rows)
+    for question in QUESTIONS:
+        rows = [row for row in found.rows if row.question == question]
+        for row in rows:
+            table.add_row(
+                question,
+                f"{row.messages:,}",
+                f"{row.alone.p50_ms:.1f}",
+                f"{row.alone.p99_ms:.1f}",
+                f"{row.alone.p99_ms / rows[0].alone.p99_ms:.1f}",
+                f"{GOALS_MS[question]:g}" if question in GOALS_MS else "",
+                f"{row.beside_writer.p50_ms:.1f}",
+                f"{row.beside_writer.p99_ms:.1f}",
+                end_section=row.messages == largest,
+            )
+    console.print(table)
+    for size in found.sizes:
+        console.print(
+            f"{size.messages:,} messages in {size.threads:,} threads of {size.students:,} students: "
+            f"{size.bytes_per_message:,.0f} bytes of the file each, {size.of_text:.2f} × the text itself; made in "
+            f"{size.made_s:.0f} s. The writer wrote {size.written_per_second:,.0f} a second.",
+            highlight=False,
+        )
+        for when, commits in (("beside the readers", size.commit_beside), ("alone", size.commit_alone)):
+            p50, p99, worst = tables.milliseconds(commits)
+            console.print(
+                f"  {commits.count:,} commits of {AT_ONCE} messages {when}: p50 {p50} ms, p99 {p99}, worst {worst}",
+                highlight=False,
+            )
+
+
+def in_short(found: Reading) -> Figures:
+    """At the largest size, and by the smallest; `beside` is with four readers and a writer."""
+    by_question = {name: [row for row in found.rows if row.question == name] for name in QUESTIONS}
+    short = {"size of the text": figures.times(found.sizes[-1].of_text, Better.LOWER)}
+    for question, rows in by_question.items():
+        growth = rows[-1].alone.p99_ms / rows[0].alone.p99_ms
+        short |= {
+            f"{question}: p99": figures.ms(rows[-1].alone.p99_ms),
+            f"{question}: p99 of that at the smallest size": figures.times(growth, Better.LOWER),
+            f"{question}: p99 beside": figures.ms(rows[-1].beside_writer.p99_ms),
+        }
+    worst = max(by_question[question][-1].beside_writer.p99_ms for question in GOALS_MS)
+    return {**short, "worst p99 beside": figures.ms(worst)}
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    made = sum(given["sizes"]) - (max(given["sizes"]) if given["school"] else 0)
+    return made * 0.0003 + len(given["sizes"]) * (1 + given["times"] * 0.3 + given["commits"] * 0.03)
+
+
+BENCHMARK: Final = Benchmark(
+    name="reading",
+    about="threads, pages and search at 10,000 and at 1,000,000 messages; at one against the other",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={
+        "times": Option(flag="times", type=int, help="each question is asked"),
+        "school": SCHOOL,
+    },
+    quick={"sizes": (1_000, 10_000), "times": 10, "commits": 10},
+)

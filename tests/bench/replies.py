@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rich.console import Console
+
+from tests.bench import figures, tables
 from tests.bench.backfill import ordered, reader
+from tests.bench.benchmark import ROUNDS, Benchmark, Option, Tell, silent
+from tests.bench.figures import Figures
 from tests.bench.gateway_server import Asked, calls_per_letter, plan_for
 from tests.bench.host import REPLIED, Ear, connected, hearing
 from tests.bench.machine import places
@@ -24,9 +29,6 @@ from tests.bench.mailbox_server import MailboxPlan
 from tests.bench.numbers import Latency, Spread, length_of_union, within
 from tests.bench.processes import Broken, Child
 
-REPLIES: Final = 200
-BURST: Final = 500
-ROUNDS: Final = 5
 WARM_UP: Final = 10
 
 
@@ -52,7 +54,8 @@ class Burst:
 class Replies:
     """Singles: `visible` from the notification on, of that `own` and `calling`. Bursts: so many in each of `rounds`.
 
-    Calls are for one reply, by method and route; a batch counts as one.
+    Calls are for one reply, by method and route; a batch counts as one. `peak_mb` is the gateway's memory (None: not
+    known).
     """
 
     singles: int
@@ -65,9 +68,10 @@ class Replies:
     per_second: Spread
     of_bare_loop: Spread
     calls_in_bursts: Mapping[str, float]
+    peak_mb: float | None
 
 
-def measure(*, replies: int = REPLIES, burst: int = BURST, rounds: int = ROUNDS) -> Replies:
+def measure(*, replies: int = 200, burst: int = 500, rounds: int = 5, tell: Tell = silent) -> Replies:
     """Run it all. Raises `Broken` when a reply is not heard of."""
     letters = WARM_UP + replies + burst * rounds
     with (
@@ -82,24 +86,29 @@ def measure(*, replies: int = REPLIES, burst: int = BURST, rounds: int = ROUNDS)
         ):
             ready = server.heard()
             bare.heard()
-            alone, bursts = asyncio.run(_take_part(ready, sandbox, bare, replies, burst, rounds))
+            alone, bursts = asyncio.run(_take_part(ready, sandbox, bare, replies, burst, rounds, tell))
+            peak_mb = server.memory_mb("VmHWM")
             server.ask_to_stop()
             asked = [Asked(**one) for one in server.heard()["asked"]]
         sandbox.ask_to_stop()
         notified = [float(at) for at in sandbox.heard()["at"]]
-    return figures(alone, bursts, asked, notified)
+    return counted(alone, bursts, asked, notified, peak_mb)
 
 
 async def _take_part(
-    ready: Mapping[str, Any], sandbox: Child, bare: Child, replies: int, burst: int, rounds: int
+    ready: Mapping[str, Any], sandbox: Child, bare: Child, replies: int, burst: int, rounds: int, tell: Tell
 ) -> tuple[list[Heard], list[Burst]]:
     threads = iter(ready["threads"])
     async with connected(ready["url"], ready["key"]) as client, hearing(client) as ear:
+        tell(0, rounds + 1, "one at a time")
         for _ in range(WARM_UP):
             await _one(ear, sandbox, next(threads))
         alone = [await _one(ear, sandbox, next(threads)) for _ in range(replies)]
         await asyncio.to_thread(ordered, bare)
-        bursts = [await _many(ear, sandbox, bare, [next(threads) for _ in range(burst)]) for _ in range(rounds)]
+        bursts = []
+        for number in range(rounds):
+            tell(number + 1, rounds + 1, f"burst {number + 1}")
+            bursts.append(await _many(ear, sandbox, bare, [next(threads) for _ in range(burst)]))
     return alone, bursts
 
 
@@ -124,8 +133,12 @@ async def _many(ear: Ear, sandbox: Child, bare: Child, thread_ids: Sequence[str]
     )
 
 
-def figures(
-    alone: Sequence[Heard], bursts: Sequence[Burst], asked: Sequence[Asked], notified: Sequence[float]
+def counted(
+    alone: Sequence[Heard],
+    bursts: Sequence[Burst],
+    asked: Sequence[Asked],
+    notified: Sequence[float],
+    peak_mb: float | None,
 ) -> Replies:
     """From what the three noted."""
     spans = [(left_at(notified, one.came_at), one.heard_at) for one in alone]
@@ -146,6 +159,7 @@ def figures(
         calls_in_bursts=calls_per_letter(
             [one for one in asked if one.began >= bursts[0].came_at], letters=sum(one.replies for one in bursts)
         ),
+        peak_mb=peak_mb,
     )
 
 
@@ -155,3 +169,58 @@ def left_at(notified: Sequence[float], came_at: float) -> float:
         if at >= came_at:
             return at
     raise Broken("no notification left")
+
+
+def show(found: Replies, console: Console) -> None:
+    """As a table."""
+    headings = ("what", "replies", "p50 ms", "p99 ms", "worst ms")
+    table = tables.with_headings(f"{found.singles} replies, one at a time", headings, left=("what",))
+    parts = {
+        "notification sent → reply can be read": found.visible,
+        "  of that: the gateway's own": found.own,
+        "  in calls to Graph": found.calling,
+    }
+    for what, latency in parts.items():
+        table.add_row(what, str(latency.count), *tables.milliseconds(latency))
+    console.print(table)
+    memory = "" if found.peak_mb is None else f"\nMemory: {found.peak_mb:.0f} MB at most"
+    console.print(
+        f"Calls to Graph for a reply that comes alone: {tables.calls(found.calls_alone)}\n"
+        f"{found.rounds} bursts of {found.burst} replies: {tables.spread(found.per_second, ',.0f')} taken in per "
+        f"second, {tables.spread(found.of_bare_loop, '.2f')} of a bare loop that reads them; "
+        f"calls for a reply: {tables.calls(found.calls_in_bursts)}{memory}",
+        highlight=False,
+    )
+
+
+def in_short(found: Replies) -> Figures:
+    """Alone, and in bursts."""
+    return {
+        **figures.latencies("notification → visible", found.visible),
+        **figures.latencies("the gateway's own share", found.own),
+        "calls for a reply, alone": figures.calls(found.calls_alone),
+        "calls for a reply, in bursts": figures.calls(found.calls_in_bursts),
+        "bursts, per second": figures.per_second(found.per_second),
+        "bursts, of bare loop": figures.times(found.of_bare_loop),
+        **({} if found.peak_mb is None else {"memory at most": figures.megabytes(found.peak_mb)}),
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return 3 + 0.03 * given["replies"] + given["rounds"] * (1 + 0.005 * given["burst"])
+
+
+BENCHMARK: Final = Benchmark(
+    name="replies",
+    about="replies: notification sent → can be read; a burst of them, against a bare loop that reads the same",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={
+        "replies": Option(flag="replies", type=int, help="one at a time"),
+        "burst": Option(flag="reply-burst", type=int, help="replies at once"),
+        "rounds": ROUNDS,
+    },
+    quick={"replies": 20, "burst": 100, "rounds": 2},
+)

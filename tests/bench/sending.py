@@ -15,8 +15,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from rich.console import Console
+
+from tests.bench import figures, tables
+from tests.bench.benchmark import ROUNDS, Benchmark, Option, Tell, a_round, each, silent
+from tests.bench.figures import Figures
 from tests.bench.gateway_server import DRAFT_ROUTE, SEND_ROUTE, Asked, calls_per_letter
 from tests.bench.machine import places
 from tests.bench.numbers import Spread, most_at_once
@@ -26,8 +31,6 @@ from tests.bench.sandbox_server import SandboxPlan
 from tests.bench.senders import Sender
 
 MAILBOXES: Final = (1, 10)
-ROUNDS: Final = 5
-LETTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +67,13 @@ class Sending:
     sent: int
 
 
-def measure(*, letters: int = LETTERS, rounds: int = ROUNDS, mailboxes: Sequence[int] = MAILBOXES) -> Sending:
+def measure(
+    *, letters: int = 300, rounds: int = 5, mailboxes: Sequence[int] = MAILBOXES, tell: Tell = silent
+) -> Sending:
     """Run it all. Raises `Broken` when a letter was not sent, or sent twice."""
-    finished = [one_round(number, letters=letters, mailboxes=mailboxes) for number in range(rounds)]
+    finished = [
+        one_round(number, letters=letters, mailboxes=mailboxes) for number in each(tell, range(rounds), a_round)
+    ]
     runs = [run for one in finished for run in one.runs]
     calls = {count: [one.calls[count] for one in finished] for count in mailboxes}
     return Sending(
@@ -124,3 +131,55 @@ def _rounds(runs: Sequence[Run], sender: Sender, mailboxes: int) -> list[Run]:
 
 def _at_once(asked: Sequence[Asked]) -> int:
     return most_at_once([(one.began, one.ended) for one in asked if one.route in (DRAFT_ROUTE, SEND_ROUTE)])
+
+
+def show(found: Sending, console: Console) -> None:
+    """As a table."""
+    title = f"Queues of {found.letters} letters sent, {found.rounds} rounds: medians \\[range]"
+    headings = ("mailboxes", "sender", "per second", "of bare loop", "of ceiling", "µs of processor", "µs of sandbox")
+    table = tables.with_headings(title, headings, left=("sender",))
+    for row in found.rows:
+        table.add_row(
+            str(row.mailboxes),
+            row.sender.value,
+            tables.spread(row.per_second, ",.1f"),
+            tables.spread(row.of_bare_loop, ".2f"),
+            tables.spread(row.of_ceiling, ".2f"),
+            tables.spread(row.processor_us, ",.0f"),
+            tables.spread(row.sandbox_us, ",.0f"),
+            end_section=row.sender is list(Sender)[-1],
+        )
+    console.print(table)
+    for mailboxes, calls in found.calls_per_letter.items():
+        console.print(
+            f"Calls to Graph for a letter, mailboxes: {mailboxes}: {tables.calls(calls)}; "
+            f"at most {found.at_once[mailboxes]} of drafting and sending at once",
+            highlight=False,
+        )
+    console.print(f"{found.posted:,} letters posted, each sent once.", highlight=False)
+
+
+def in_short(found: Sending) -> Figures:
+    """By number of mailboxes."""
+    ours = [one for one in found.rows if one.sender is Sender.GATEWAY]
+    return {
+        **{f"of bare loop, mailboxes: {one.mailboxes}": figures.times(one.of_bare_loop) for one in ours},
+        **{f"calls for a letter, mailboxes: {n}": figures.calls(calls) for n, calls in found.calls_per_letter.items()},
+        **{f"per second, mailboxes: {one.mailboxes}": figures.per_second(one.per_second) for one in ours},
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return given["rounds"] * (6 + len(given["mailboxes"]) * given["letters"] * 0.025)
+
+
+BENCHMARK: Final = Benchmark(
+    name="sending",
+    about="letters: how fast a queue leaves; against the same calls that nothing remembers",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"letters": Option(flag="queue", type=int, help="letters to send"), "rounds": ROUNDS},
+    quick={"letters": 40, "rounds": 1},
+)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +24,21 @@ from typing import Any, Final
 
 import httpx
 import orjson
+from rich.console import Console
+from rich.table import Table
 
+from tests.bench import figures, tables
+from tests.bench.benchmark import ROUNDS, SCHOOL, Benchmark, Tell, a_round, each, silent
 from tests.bench.corpus import MAILBOX, make
+from tests.bench.figures import Better, Figures
+from tests.bench.goals import STARTS as GOALS_S
 from tests.bench.numbers import Spread
 from tests.bench.processes import Broken
 from tests.end_to_end.processes import Process, settings
 
-ROUNDS: Final = 5
 LETTERS: Final = 100  # taken in before the kill
 SMALL: Final = 1_000  # messages, where no school is given
 BARE: Final = "import starlette.applications, uvicorn, uvicorn.protocols.http.httptools_impl, uvloop"
-GOALS_S: Final = {"first": 2.0, "again": 2.0, "killed": 5.0}
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -67,7 +71,7 @@ class Starting:
     rows: Sequence[StartingRow]
 
 
-def measure(*, rounds: int = ROUNDS, school: Path | None = None, fresh: bool = True) -> Starting:
+def measure(*, rounds: int = 5, school: Path | None = None, fresh: bool = True, tell: Tell = silent) -> Starting:
     """All rounds; `fresh`: with those on a new file.
 
     A `school` is worked on where it lies, and has some letters more in the end. Raises `Broken`.
@@ -76,7 +80,7 @@ def measure(*, rounds: int = ROUNDS, school: Path | None = None, fresh: bool = T
     logs: list[float] = []
     with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
         path, key, messages = school_of(school, Path(folder))
-        for number in range(rounds):
+        for number in each(tell, range(rounds), a_round):
             found["bare"].append(bare())
             if fresh:
                 env = settings(Path(folder) / f"{number}")
@@ -180,3 +184,45 @@ def letters_in(database: Path) -> int:
     """How many letters wait in the file."""
     with closing(sqlite3.connect(database)) as file:
         return int(file.execute("SELECT count(*) FROM outbox WHERE state != 'sent'").fetchone()[0])
+
+
+def show(found: Starting, console: Console) -> None:
+    """As a table."""
+    title = f"{found.rounds} rounds; {found.messages:,} messages where it was killed: medians \\[range]"
+    table = Table("start", "seconds until ready", "s of processor", "× bare", "goal, s", title=title)
+    for row in found.rows:
+        goal, log = GOALS_S.get(row.kind), f", a log of {row.log_mib:.1f} MiB" if row.log_mib is not None else ""
+        table.add_row(
+            row.kind + log,
+            tables.spread(row.seconds, ".2f"),
+            tables.spread(row.processor, ".2f"),
+            tables.spread(row.of_bare, ".1f"),
+            "" if goal is None else f"{goal:g}",
+        )
+    console.print(table)
+    console.print(f"  {found.letters:,} letters were accepted before the kills, and all are there.", highlight=False)
+
+
+def in_short(found: Starting) -> Figures:
+    """By kind of start."""
+    ours = [row for row in found.rows if row.kind != "bare"]
+    return {
+        **{f"{row.kind}: start to ready": figures.seconds(row.seconds) for row in ours},
+        **{f"{row.kind}: processor time of bare": figures.times(row.of_bare, Better.LOWER) for row in ours},
+    }
+
+
+def _lasts(given: Mapping[str, Any]) -> float:
+    return 1 + 6 * given["rounds"]
+
+
+BENCHMARK: Final = Benchmark(
+    name="starting",
+    about="from the start of the process until the gateway is ready; against bare imports",
+    measure=measure,
+    show=show,
+    figures=in_short,
+    lasts=_lasts,
+    options={"rounds": ROUNDS, "school": SCHOOL},
+    quick={"rounds": 1},
+)
