@@ -7,6 +7,8 @@ ratios to the yardstick that ran right beside. Most of the goals are such ratios
 them. `--help` has all options.
 
     notifications   Graph's door: checked, on disk (`synchronous=FULL`), answered; against an app that only parses
+    slow_disk       the same when each commit takes 5 ms more; against one transaction for each request
+    steady          the same at a steady pace, whatever is answered; and beyond what it can do
     opening         rich notifications: what they bring decrypted; against `openssl speed`
     accepting       letters: checked, on disk, answered; against the same routes that commit nothing
     sending         letters: how fast a queue leaves; against the same calls that nothing remembers
@@ -14,6 +16,7 @@ them. `--help` has all options.
     replies         replies: notification sent → can be read; a burst of them, against a bare loop that reads the same
     backfill        a mailbox in which 100,000 mails have gathered; against a bare loop, and a bulk load of its rows
     reading         threads, pages and search at 10,000 and at 1,000,000 messages; at one against the other
+    growth          more notifications in a request, more mailboxes
     auditing        the audit log: what a request costs with it; against the same without
     fanout          events pushed to webhooks; against a loop that posts the same and keeps nothing
     starting        from the start of the process until the gateway is ready; against bare imports
@@ -25,7 +28,7 @@ To add one: a module with a `measure`, its tables (`show`), the few figures that
     benchmark       what a benchmark is to the command; registry: all of them; progress: which is on
     figures         what a run is judged by; goals: and is to reach
     report          the JSON; tables: what tables have in common
-    load            the load generator; loads: what came of it, over all rounds
+    load            the load generator, a closed loop; open_load: an open one; loads: what came of it, over all rounds
     open_door       a door that is served and put under load; queues: one round of sending
     host            what SELMA does; uncommitted, senders, bare_reading, bulk: the yardsticks
     taking_over     letters to answer; corpus: schools of any size, for reading

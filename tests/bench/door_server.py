@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiosqlite
 import orjson
@@ -42,6 +42,7 @@ from tests.bench.load import ID_MARK
 from tests.bench.machine import stay_on
 from tests.bench.processes import plan_from_stdin, say, told_to_stop
 from tests.bench.serving import Engine, served
+from tests.fire.stalled_server import stall, waiting
 
 TENANT: Final = "84bd8158-6d4d-4958-8b9f-9d6445542f95"
 CLIENT: Final = "24d3b144-21ae-4080-943f-7067b395b913"
@@ -63,11 +64,12 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorPlan:
-    """`folder` is where the database is made, `door` the value of a `Door`."""
+    """`folder` is where the database is made, `door` the value of a `Door`, `commit_s` what each commit costs more."""
 
     door: str
     folder: str
     processor: int | None
+    commit_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +80,17 @@ class DoorReady:
     engine: Engine
 
 
-def notification() -> str:
-    """A body as Outlook sends it, with one change; `ID_MARK` is where the message id goes.
+def notification(items: int = 1) -> str:
+    """A body as Outlook sends it, with so many changes; `ID_MARK` is where the message id goes.
 
     Source: https://learn.microsoft.com/graph/outlook-change-notifications-overview
     """
-    mark = ID_MARK.decode()
-    item = {
+    return orjson.dumps({"value": [_change(f"{number:03}" if number else "") for number in range(items)]}).decode()
+
+
+def _change(suffix: str) -> dict[str, Any]:
+    mark = ID_MARK.decode() + suffix
+    return {
         "subscriptionId": SUBSCRIPTION,
         "subscriptionExpirationDateTime": "2026-03-09T08:12:18.2257768+00:00",
         "changeType": "created",
@@ -98,7 +104,6 @@ def notification() -> str:
         "clientState": CLIENT_STATE,
         "tenantId": TENANT,
     }
-    return orjson.dumps({"value": [item]}).decode()
 
 
 def watched_inbox(tx: storage.Transaction, now: datetime) -> tuple[str, str]:
@@ -133,7 +138,7 @@ def watched_inbox(tx: storage.Transaction, now: datetime) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def bare(folder: Path) -> AsyncIterator[Starlette]:
+async def bare(plan: DoorPlan) -> AsyncIterator[Starlette]:
     async def door(request: Request) -> Response:
         orjson.loads(await request.body())
         return Response(status_code=HTTPStatus.ACCEPTED)
@@ -142,21 +147,25 @@ async def bare(folder: Path) -> AsyncIterator[Starlette]:
 
 
 @asynccontextmanager
-async def the_gateway(folder: Path) -> AsyncIterator[Starlette]:
-    async with gateway(Settings(database=folder / DATABASE)) as built:
+async def the_gateway(plan: DoorPlan) -> AsyncIterator[Starlette]:
+    async with gateway(Settings(database=Path(plan.folder) / DATABASE)) as built:
         await built.store.write(watched_inbox, built.clock.now())
+        if plan.commit_s:
+            await built.store.write(stall, plan.commit_s)
         yield built.app
 
 
 @asynccontextmanager
-async def one_each(folder: Path) -> AsyncIterator[Starlette]:
-    path, now = folder / DATABASE, SystemClock().now
+async def one_each(plan: DoorPlan) -> AsyncIterator[Starlette]:
+    path, now = Path(plan.folder) / DATABASE, SystemClock().now
     async with storage.open_store(path) as store:
         account_id, folder_id = await store.write(watched_inbox, now())
     one_at_a_time = asyncio.Lock()
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
+        if plan.commit_s:
+            await connection.set_trace_callback(waiting(plan.commit_s))
 
         async def door(request: Request) -> Response:
             [item] = orjson.loads(await request.body())["value"]
@@ -195,7 +204,7 @@ def kept(folder: Path) -> tuple[int, int]:
 async def serve(plan: DoorPlan) -> None:
     """Answer until told to stop."""
     with listen("127.0.0.1", 0) as listener:
-        async with DOORS[Door(plan.door)](Path(plan.folder)) as app, served(app, listener) as engine:
+        async with DOORS[Door(plan.door)](plan) as app, served(app, listener) as engine:
             say(DoorReady(port=listener.getsockname()[1], engine=engine))
             await told_to_stop()
 

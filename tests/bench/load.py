@@ -69,6 +69,21 @@ def filled(pieces: Sequence[bytes], number: int) -> bytes:
     return message_id(number).join(pieces)
 
 
+def body_bytes(body: str) -> int:
+    """Of each request, whatever its id."""
+    return len(filled(body.encode().split(ID_MARK), 0))
+
+
+def pieces(port: int, path: str, headers: Mapping[str, str], body: str) -> list[bytes]:
+    """A request, head and body, in the pieces around its id."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\n{lines}"
+        f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {body_bytes(body)}\r\n\r\n"
+    )
+    return (head + body).encode().split(ID_MARK)
+
+
 class Load:
     """One run: hands out requests until time is up, and keeps what came of them."""
 
@@ -77,13 +92,7 @@ class Load:
         self.answered = 0
         self.others: Counter[int] = Counter()
         self.durations = array("d")
-        self.body_bytes = len(filled(plan.body.encode().split(ID_MARK), 0))
-        headers = "".join(f"{name}: {value}\r\n" for name, value in plan.headers.items())
-        head = (
-            f"POST {plan.path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\nUser-Agent: bench\r\n{headers}"
-            f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {self.body_bytes}\r\n\r\n"
-        )
-        self._pieces = (head + plan.body).encode().split(ID_MARK)
+        self._pieces = pieces(plan.port, plan.path, plan.headers, plan.body)
         self._number = plan.first
         self._open = plan.connections
         now = time.perf_counter()
@@ -174,7 +183,7 @@ async def run(plan: LoadPlan) -> LoadReport:
     async with asyncio.timeout(plan.warm_up_s + plan.seconds + GRACE_S):
         await load.over.wait()
     return LoadReport(
-        body_bytes=load.body_bytes,
+        body_bytes=body_bytes(plan.body),
         answered=load.answered,
         others={str(status): count for status, count in load.others.items()},
         per_second=len(load.durations) / plan.seconds,

@@ -159,6 +159,10 @@ class Round:
     def _used(self) -> tuple[float, float]:
         return self._server.processor_time(), self._sandbox.processor_time()
 
+    def memory_mb(self) -> float | None:
+        """The gateway's, now. None where the system does not tell."""
+        return self._server.memory_mb("VmRSS")
+
     def finish(self) -> Finished:
         """Stop the gateway and read its diary. Raises `Broken` when the sandbox has not sent each letter once."""
         self._server.ask_to_stop()

@@ -7,6 +7,8 @@ from tests.bench.benchmark import Benchmark
 
 MODULES: Final = (
     "notifications",
+    "slow_disk",
+    "steady",
     "opening",
     "accepting",
     "sending",
@@ -14,6 +16,7 @@ MODULES: Final = (
     "replies",
     "backfill",
     "reading",
+    "growth",
     "auditing",
     "fanout",
     "starting",

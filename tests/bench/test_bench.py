@@ -21,7 +21,9 @@ from tests.bench import (
     registry,
     replies,
     sending,
+    slow_disk,
     starting,
+    steady,
 )
 from tests.bench.door_server import Door
 from tests.bench.goals import GOALS
@@ -41,6 +43,25 @@ def test_every_notification_that_was_answered_is_on_disk(tmp_path: Path) -> None
     assert "httptools" in found.engine.http
     assert found.engine.loop == "uvloop"
     assert can_be_read(tmp_path, "notifications", found)
+
+
+def test_a_door_at_a_steady_pace_and_under_overload_answers_everything(tmp_path: Path) -> None:
+    found = steady.measure(seconds=0.2, rounds=1, rates=(200,), overload=600, overload_connections=60)
+
+    assert [(row.door, row.per_second) for row in found.paces] == [(Door.BARE, 200), (Door.GATEWAY, 200)]
+    assert all(0 < row.p50_ms.low <= row.p99_ms.low <= row.p999_ms.low <= row.worst_ms.low for row in found.paces)
+    assert found.overload.unanswered == 0 < found.overload.slowest_s.low
+    assert found.on_disk >= found.overload.items * found.overload.answers.get("202", 0)
+    assert can_be_read(tmp_path, "steady", found)
+
+
+def test_a_slow_disk_is_slow_for_each_transaction(tmp_path: Path) -> None:
+    found = slow_disk.measure(seconds=0.2, rounds=1, commit_s=0.01)
+
+    assert [row.door for row in found.rows] == [Door.GATEWAY, Door.ONE_EACH]
+    assert found.rows[1].per_second.high <= 1 / found.commit_s, "one commit after the other"
+    assert found.on_disk > 0
+    assert can_be_read(tmp_path, "slow-disk", found)
 
 
 def test_every_content_is_opened(tmp_path: Path) -> None:

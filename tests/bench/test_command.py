@@ -50,8 +50,11 @@ def test_every_goal_is_there() -> None:
         ("notifications", "connections", {64}),
         ("accepting", "connections", {16, 64}),
         ("sending", "mailboxes", {1, 10}),
+        ("steady", "rates", {1_000, 3_000}),
         ("reading", "sizes", {10_000, 1_000_000}),
         ("backfill", "messages", {100_000}),
+        ("growth", "mailboxes", {1, 100}),
+        ("growth", "items", {1, 100}),
     ],
 )
 def test_benchmarks_measure_at_the_sizes_that_the_goals_name(benchmark: str, parameter: str, sizes: set[int]) -> None:

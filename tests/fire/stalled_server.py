@@ -30,12 +30,17 @@ class StalledPlan:
 
 def stall(tx: Transaction, commit_s: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
     """From the commit of this very transaction on."""
+    tx.set_trace_callback(waiting(commit_s, sleep=sleep))
+
+
+def waiting(commit_s: float, *, sleep: Callable[[float], None] = time.sleep) -> Callable[[str], None]:
+    """A trace callback that takes its time before each commit."""
 
     def statement_begins(sql: str) -> None:
         if sql == "COMMIT":
             sleep(commit_s)
 
-    tx.set_trace_callback(statement_begins)
+    return statement_begins
 
 
 async def serve(plan: StalledPlan) -> None:
