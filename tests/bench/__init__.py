@@ -1,10 +1,10 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [NAME …] [--quick] [--json FILE] [--strict]
+    .venv/bin/python -m tests.bench [NAME …] [--quick] [--json FILE] [--compare FILE] [--record]
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
-ratios to the yardstick that ran right beside. Most of the goals are such ratios: the run ends with a table of
-them. `--help` has all options.
+ratios to the yardstick that ran right beside. So two runs are compared by those (`--compare`; `--record` keeps one for
+later), and most of the goals are such ratios: the run ends with a table of them. `--help` has all options.
 
     notifications   Graph's door: checked, on disk (`synchronous=FULL`), answered; against an app that only parses
     slow_disk       the same when each commit takes 5 ms more; against one transaction for each request
@@ -26,7 +26,7 @@ To add one: a module with a `measure`, its tables (`show`), the few figures that
 `BENCHMARK` that says so; its name in `registry`; what it is to reach in `goals`.
 
     benchmark       what a benchmark is to the command; registry: all of them; progress: which is on
-    figures         what a run is judged by; goals: and is to reach
+    figures         what a run is judged by; goals: and is to reach; comparison: and was before
     report          the JSON; tables: what tables have in common
     load            the load generator, a closed loop; open_load: an open one; loads: what came of it, over all rounds
     open_door       a door that is served and put under load; queues: one round of sending

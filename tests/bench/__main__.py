@@ -12,13 +12,15 @@ from typing import Any, Final
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import goals, progress, registry, report
+from tests.bench import comparison, goals, progress, registry, report
 from tests.bench.benchmark import Benchmark, Tell
 from tests.bench.machine import machine
-from tests.bench.processes import Broken
-from tests.bench.report import Measured, Report
+from tests.bench.processes import ROOT, Broken
+from tests.bench.report import Measured, Report, Unreadable, together
 
 WIDTH: Final = 180  # of a table that is not shown on a terminal
+LAST: Final = ROOT / ".github" / "bench" / "last.json"
+NOT_RECORDED: Final = "--record is for a whole run that is not a quick one: later runs would be compared with less"
 EPILOG: Final = """Exit codes: 0; 1 when an answer was wrong or missing (that benchmark then has no figures), or with
 --strict when a goal that was measured is not met; 2 when the command line makes no sense."""
 
@@ -37,6 +39,21 @@ def parser_for(known: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
         "--quick", action="store_true", help="a small run of everything, in about two minutes; its figures are rough"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, after each benchmark")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        dest="sources",
+        help="measure nothing: show these --json together",
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help=f"with that run; else with {LAST.relative_to(ROOT)}",
+    )
+    parser.add_argument("--record", action="store_true", help=f"write {LAST.relative_to(ROOT)}, for later runs")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a goal is not met (no stretch)")
     own = parser.add_argument_group("sizes", "each of the benchmarks named behind it, with its default there")
     for flag, (option, of) in options(known).items():
@@ -63,6 +80,8 @@ def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
     if unknown := set(chosen) - known.keys():
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     given.which = [name for name in known if name in chosen] or list(known)
+    if given.record and (given.quick or chosen):
+        parser.error(NOT_RECORDED)
     return given
 
 
@@ -110,12 +129,15 @@ def vars_of(given: argparse.Namespace) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in vars(given).items()}
 
 
-def show(found: Report, known: Mapping[str, Benchmark], console: Console) -> None:
-    """Tables of what was measured, and of the goals."""
+def show(found: Report, before: Report | None, known: Mapping[str, Benchmark], console: Console) -> None:
+    """Tables of what was measured just now, goals, and what has changed."""
     report.show_machine(found.machine, console)
     for name, one in found.measured.items():
-        known[name].show(one.found, console)
+        if not isinstance(one.found, dict):  # as it is when it was read from a file
+            known[name].show(one.found, console)
     goals.show(found.figures, console, quick=found.quick)
+    if before is not None:
+        comparison.show(before, found, console)
     if found.quick:
         console.print("A quick run: it shows that all benchmarks work, and its figures are rough.", style="bold")
 
@@ -125,8 +147,19 @@ def main() -> int:
     known = registry.benchmarks()
     given = arguments(known)
     out, err = Console(width=None if sys.stdout.isatty() else WIDTH), Console(stderr=True)
-    found, broken = run(given, known, err)
-    show(found, known, out)
+    compare = given.compare or (LAST if LAST.exists() else None)
+    try:
+        before = None if compare is None else Report.read(compare)
+        found, broken = (together([*map(Report.read, given.sources)]), []) if given.sources else run(given, known, err)
+    except (OSError, Unreadable) as error:
+        print(error, file=sys.stderr)
+        return 2
+    show(found, before, known, out)
+    if given.record and (found.quick or found.measured.keys() != known.keys()):
+        broken.append(NOT_RECORDED)
+    elif given.record:
+        LAST.parent.mkdir(parents=True, exist_ok=True)
+        LAST.write_bytes(report.as_json(found))
     for sentence in broken:
         print(sentence, file=sys.stderr)
     return 1 if broken or (given.strict and goals.missed(found.figures)) else 0

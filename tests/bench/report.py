@@ -1,7 +1,7 @@
 """What a run says: tables for people, JSON for whoever compares runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -59,7 +59,23 @@ class Report:
 
 
 class Unreadable(Exception):
-    """A file that was not written by this command, or by one of another age."""
+    """A file that was not written by this command, or by one of another age; or files that do not go together."""
+
+
+def together(reports: Sequence[Report]) -> Report:
+    """One report of several, at least one: where two have the same benchmark, of the later of them in this order.
+
+    Raises `Unreadable` when they were not made on the same machine.
+    """
+    first, *others = reports
+    for one in others:
+        if strange := differences(first.machine, one.machine):
+            raise Unreadable(f"These runs are of different machines ({'; '.join(strange)}).")
+    return replace(
+        reports[-1],
+        quick=any(one.quick for one in reports),
+        measured={name: found for one in reports for name, found in one.measured.items()},
+    )
 
 
 def _machine(said: Mapping[str, Any]) -> Machine:
@@ -90,3 +106,12 @@ def show_machine(machine: Machine, console: Console) -> None:
         f"load before the run: {machine.load:.1f}",
         highlight=False,
     )
+
+
+def differences(one: Machine, other: Machine) -> Sequence[str]:
+    """In what two machines differ; how busy they were, and how fast their disks, is left out."""
+    passing = {"load", "flush"}
+    before, now = asdict(one), asdict(other)
+    return [
+        f"{name}: {before[name]} → {now[name]}" for name in before if name not in passing and before[name] != now[name]
+    ]

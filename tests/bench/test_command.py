@@ -1,8 +1,10 @@
-"""The command around the benchmarks: its goals, its options, and what it says of the time left."""
+"""The command around the benchmarks: its goals, its options, what it says of the time left, and how it compares."""
 
 import inspect
 import io
 from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,25 @@ from rich.console import Console
 from tests.bench import registry
 from tests.bench.__main__ import options, parser_for
 from tests.bench.benchmark import TELL, each
-from tests.bench.figures import times
+from tests.bench.comparison import Change, Compared, compared, span, warnings
+from tests.bench.figures import Better, Figure, Unit, calls, ms, times
 from tests.bench.goals import GOALS, Goal, Verdict, missed
-from tests.bench.numbers import Spread
+from tests.bench.machine import Machine, Places
+from tests.bench.numbers import Latency, Spread
 from tests.bench.progress import for_people, left_s, plain
-from tests.bench.report import Report, Unreadable
+from tests.bench.report import Measured, Report, Unreadable, as_json, together
 
 KNOWN = registry.benchmarks()
+MACHINE = Machine(
+    system="Linux 6.1",
+    cores=2,
+    load=0.1,
+    python="CPython 3.11.7",
+    sqlite="3.40.1",
+    places=Places(server=0, client=1),
+    flush=Latency(count=1, p50_ms=1, p99_ms=1, worst_ms=1),
+)
+RUN = Report(made_at=datetime(2026, 3, 1, tzinfo=UTC), machine=MACHINE, quick=False)
 
 
 def spread(low: float, median: float, high: float) -> Spread:
@@ -99,6 +113,65 @@ def test_help_has_every_benchmark_and_option() -> None:
     said = parser_for(KNOWN).format_help()
     assert all(f"{one.name:14} {one.about}" in said for one in KNOWN.values())
     assert all(f"--{flag}" in said for flag in options(KNOWN))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "better", "change"),
+    [
+        (spread(0.4, 0.5, 0.6), spread(0.5, 0.7, 0.8), Better.HIGHER, Change.SAME),
+        (spread(0.4, 0.5, 0.6), spread(0.61, 0.7, 0.8), Better.HIGHER, Change.BETTER),
+        (spread(0.4, 0.5, 0.6), spread(0.61, 0.7, 0.8), Better.LOWER, Change.WORSE),
+        (spread(0.4, 0.5, 0.6), spread(0.2, 0.3, 0.39), Better.HIGHER, Change.WORSE),
+        (spread(0.4, 0.5, 0.6), spread(0.2, 0.3, 0.39), Better.LOWER, Change.BETTER),
+        (spread(2, 2, 2), spread(2.5, 2.5, 2.5), Better.LOWER, Change.SAME),
+        (spread(2, 2, 2), spread(3, 3, 3), Better.LOWER, Change.WORSE),
+    ],
+)
+def test_a_change_is_one_when_the_spreads_do_not_touch(
+    before: Spread, now: Spread, better: Better, change: Change
+) -> None:
+    figures = [Figure(value=value, unit=Unit.TIMES, better=better) for value in (before, now)]
+    assert Compared(benchmark="b", name="f", before=figures[0], now=figures[1]).change is change
+
+
+def test_what_was_measured_once_has_some_room() -> None:
+    assert span(spread(1, 2, 3)) == (1, 3)
+    assert span(spread(2, 2, 2)) == (pytest.approx(1.7), pytest.approx(2.3))
+
+
+def test_only_what_can_be_carried_is_compared() -> None:
+    before = {"b": {"ratio": times(0.5), "time": ms(3), "gone": times(1)}, "other": {"ratio": times(1)}}
+    now = {"b": {"ratio": times(0.6), "time": ms(9), "calls": calls({"GET": 2})}, "new": {"ratio": times(1)}}
+    assert [(one.benchmark, one.name) for one in compared(before, now)] == [("b", "ratio")]
+
+
+def test_runs_that_are_hard_to_compare_are_told(tmp_path: Path) -> None:
+    one = Measured(asked_for={"rounds": 5, "sizes": (1, 2), "school": None}, took_s=1, figures={}, found=None)
+    before = replace(RUN, measured={"reading": one})
+    (tmp_path / "last.json").write_bytes(as_json(before))
+    read = Report.read(tmp_path / "last.json")
+    busy = replace(MACHINE, load=9.0, flush=Latency(count=1, p50_ms=9, p99_ms=9, worst_ms=9))
+    assert warnings(read, replace(before, machine=busy)) == []
+
+    less = replace(one, asked_for={"rounds": 1, "sizes": (1, 2), "school": Path("here.db")})
+    other = replace(RUN, machine=replace(MACHINE, cores=8), quick=True, measured={"reading": less})
+    assert warnings(read, other) == [
+        "The machines differ (cores: 2 → 8): only large changes mean something.",
+        "The present run was a quick one.",
+        "reading was asked for something else: rounds 5, sizes [1, 2] → rounds 1, sizes [1, 2].",
+    ]
+
+
+def test_runs_of_one_machine_can_be_put_together() -> None:
+    one, other = (Measured(asked_for={}, took_s=took_s, figures={}, found=None) for took_s in (1.0, 2.0))
+    early = replace(RUN, measured={"reading": one, "sending": one})
+    late = replace(RUN, made_at=datetime(2026, 3, 2, tzinfo=UTC), measured={"sending": other})
+
+    assert together([early]) == early
+    assert together([early, late]) == replace(late, measured={"reading": one, "sending": other})
+    assert together([replace(early, quick=True), late]).quick
+    with pytest.raises(Unreadable, match=r"different machines \(cores: 2 → 8\)"):
+        together([early, replace(late, machine=replace(MACHINE, cores=8))])
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"made_at": 1}'])
