@@ -1,6 +1,6 @@
 """Benchmarks: one command, each figure beside its yardstick, measured in the same run on the same machine.
 
-    .venv/bin/python -m tests.bench [NAME …] [--quick] [--json FILE] [--compare FILE] [--record]
+    .venv/bin/python -m tests.bench [NAME …] [--quick] [--json FILE] [--plots FOLDER] [--compare FILE] [--record]
 
 Absolute figures say as much about the machine and its mood as about the code; what can be carried elsewhere are the
 ratios to the yardstick that ran right beside. So two runs are compared by those (`--compare`; `--record` keeps one for
@@ -27,7 +27,7 @@ To add one: a module with a `measure`, its tables (`show`), the few figures that
 
     benchmark       what a benchmark is to the command; registry: all of them; progress: which is on
     figures         what a run is judged by; goals: and is to reach; comparison: and was before
-    report          the JSON; tables: what tables have in common
+    report          the JSON; tables: what tables have in common; charts: what is drawn; plots: and how
     load            the load generator, a closed loop; open_load: an open one; loads: what came of it, over all rounds
     open_door       a door that is served and put under load; queues: one round of sending
     host            what SELMA does; uncommitted, senders, bare_reading, bulk: the yardsticks

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from gateway.clock import SystemClock
-from tests.bench import comparison, goals, progress, registry, report
+from tests.bench import comparison, goals, plots, progress, registry, report
 from tests.bench.benchmark import Benchmark, Tell
 from tests.bench.machine import machine
 from tests.bench.processes import ROOT, Broken
@@ -47,6 +47,7 @@ def parser_for(known: Mapping[str, Benchmark]) -> argparse.ArgumentParser:
         dest="sources",
         help="measure nothing: show these --json together",
     )
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw a few of the figures there, as SVG")
     parser.add_argument(
         "--compare",
         type=Path,
@@ -82,6 +83,8 @@ def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
     given.which = [name for name in known if name in chosen] or list(known)
     if given.record and (given.quick or chosen):
         parser.error(NOT_RECORDED)
+    if given.plots is not None and (missing := plots.missing()):
+        parser.error(missing)
     return given
 
 
@@ -155,6 +158,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     show(found, before, known, out)
+    if given.plots is not None:
+        plots.draw(found, given.plots)
     if given.record and (found.quick or found.measured.keys() != known.keys()):
         broken.append(NOT_RECORDED)
     elif given.record:
