@@ -25,6 +25,7 @@ from gateway.tracing import span
 from subscriptions.addresses import NOTIFICATIONS
 
 PATIENCE_S: Final = 2.5  # and a tenth more at most. Graph waits three seconds; a 503 in time is better than a late 202
+AT_ONCE: Final = 1_000  # requests that are being taken in: more than that would be answered too late
 EMPTY: Final[Raw] = (b"content-length", b"0")
 
 
@@ -37,6 +38,7 @@ class Doorway:
         self._longest = longest
         self._room = Room(longest=longest)
         self._in_time = Deadline(PATIENCE_S)
+        self._under_way = 0
         self._is_https = (services.settings.public_url or "").startswith("https:")
         self._accepted = {over_tls: hardened_headers([EMPTY], over_tls=over_tls) for over_tls in (False, True)}
 
@@ -61,6 +63,9 @@ class Doorway:
 
     async def _take_in(self, scope: Scope, receive: Receive, name: str) -> Response | None:
         """None when all is kept, and else what Graph is to hear."""
+        if self._under_way >= AT_ONCE:
+            return response_for(Problem(UNAVAILABLE, "More notifications come than can be kept in time."), name)
+        self._under_way += 1
         try:
             await check_length(scope, receive, self._longest)
             async with self._in_time:
@@ -71,6 +76,8 @@ class Doorway:
             if not isinstance(error, FORESEEN):
                 log_unforeseen(error, name)
             return response_for(error, name)
+        finally:
+            self._under_way -= 1
         return None
 
     async def _keep(self, path: str, receive: Receive) -> None:

@@ -83,8 +83,6 @@ def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
     given.which = [name for name in known if name in chosen] or list(known)
     if given.record and (given.quick or chosen):
         parser.error(NOT_RECORDED)
-    if given.plots is not None and (missing := plots.missing()):
-        parser.error(missing)
     return given
 
 

@@ -4,7 +4,6 @@ pygal is in the extra `bench` and not needed for anything else, so it is looked 
 """
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,13 +32,6 @@ text,.title,.legend text,.axis text,.text-overlay text{fill:#e6edf3!important}
 .axis .line,.axis .guides{stroke:#3d444d!important}
 }
 """
-
-
-def missing() -> str | None:
-    """What to install first, if anything."""
-    if importlib.util.find_spec("pygal") is None:
-        return "drawing needs pygal: .venv/bin/python -m pip install -c deploy/constraints.txt -e '.[bench]'"
-    return None
 
 
 def draw(report: Report, folder: Path) -> None:

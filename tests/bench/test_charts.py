@@ -46,7 +46,6 @@ def is_harmless(svg: bytes) -> bool:
     )
 
 
-@pytest.mark.skipif(plots.missing() is not None, reason="drawing is for whoever installs the extra “bench”")
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.kind)
 def test_a_drawing_is_small_harmless_and_always_the_same(chart: Chart) -> None:
     svg = plots.svg_of(chart)

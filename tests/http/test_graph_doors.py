@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 import storage
+from gateway.http import doorway
 from gateway.pace import Figures
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
 from subscriptions.receiver import Reason, Receipt
@@ -107,6 +108,29 @@ async def test_a_store_that_hangs_is_a_503_before_graph_gives_up(scene: Scene) -
     async with scene.client(key="") as graph:
         assert_problem(await graph.post("/graph/notifications", content=b"{}"), 503, "unavailable")
     assert loop.time() - begun < 3
+
+
+async def test_more_than_can_be_kept_in_time_hears_so_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "AT_ONCE", 2)
+    there, both_there, goes_on = list[bool](), asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        there.append(True)
+        if len(there) == 2:
+            both_there.set()
+        await goes_on.wait()
+
+    scene.receiver.then = hang
+    async with scene.client(key="") as graph, asyncio.TaskGroup() as group:
+        waiting = [group.create_task(graph.post("/graph/notifications", content=b"{}")) for _ in range(2)]
+        await both_there.wait()
+        refused = await graph.post("/graph/lifecycle", content=b"{}")
+        assert_problem(refused, 503, "unavailable")
+        assert "retry-after" in refused.headers
+        goes_on.set()
+    assert [one.result().status_code for one in waiting] == [202, 202]
+    async with scene.client(key="") as graph:
+        assert (await graph.post("/graph/notifications", content=b"{}")).status_code == 202
 
 
 async def test_the_handshake_is_answered_while_the_store_hangs(scene: Scene) -> None:
