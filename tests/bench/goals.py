@@ -145,7 +145,7 @@ def figure_of(goal: Goal, figures: Mapping[str, Figures]) -> Figure | None:
 
 
 def show(figures: Mapping[str, Figures], console: Console, *, quick: bool) -> None:
-    """Each goal with its figure, and how many are met."""
+    """Each goal with its figure, and how many are met. Of benchmarks that were not run none is listed."""
     title = "Goals (a quick run: these verdicts mean little)" if quick else "Goals"
     table = Table("path", "yardstick", "figure", "goal", "measured", "verdict", title=title)
     verdicts = []
@@ -153,6 +153,8 @@ def show(figures: Mapping[str, Figures], console: Console, *, quick: bool) -> No
         found = figure_of(goal, figures)
         verdict = goal.verdict(found)
         verdicts.append(verdict)
+        if goal.benchmark not in figures:
+            continue
         measured = "" if found is None else tables.figure(found)
         read_off = f"{goal.benchmark}: {goal.figure}"
         table.add_row(goal.path, goal.yardstick, read_off, goal.said, measured, _coloured(verdict))
