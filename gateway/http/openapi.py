@@ -285,7 +285,8 @@ def _responses(operation: Operation[Any], schemas: _Schemas) -> dict[str, Any]:
 
 
 def _of_success(operation: Operation[Any]) -> Sequence[str]:
-    located = operation.status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED) and operation.locates
+    makes = operation.status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
+    located = makes if operation.locates is None else operation.locates
     replayed = "Idempotency-Key" in (operation.headers or {})
     return (*(("Location",) if located else ()), *(("Idempotent-Replayed",) if replayed else ()))
 

@@ -258,6 +258,7 @@ OPERATIONS: Final = (
         summary="Erase what is kept of some records, or of a person by their address; or say what that would remove",
         takes=schemas.NewErasure,
         does=erase,
+        locates=True,
         audit=does("erasure.preview"),
         gives=ErasureView,
         problems=(CONFLICT,),

@@ -71,7 +71,8 @@ class Operation(Generic[T]):
 
     `headers` are those of the request that it reads, with what they mean; `problems` what it can answer beside the
     problems that every operation has. `audit` is what the audit log says of it; `sees` is of what it tells, for keys
-    that are held to mailboxes. `locates`: where it makes something, `Location` says where that can be read.
+    that are held to mailboxes. `locates`: `Location` says where what it made can be read; by default where
+    201 or 202 says that it made something.
     """
 
     method: str
@@ -88,7 +89,7 @@ class Operation(Generic[T]):
     problems: Sequence[ProblemType] = ()
     raw: bool = False
     sees: Sees = Sees.WHOLE
-    locates: bool = True
+    locates: bool | None = None
     name: str | None = None
 
     @property
