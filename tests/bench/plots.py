@@ -93,9 +93,9 @@ def _graph(chart: Chart) -> Any:
 
 def _pygal() -> Any:
     """pygal without the finder of modules that it leaves behind: Python warns of it at every import that fails."""
-    before = list(sys.meta_path)
     pygal = importlib.import_module("pygal")
-    sys.meta_path[:] = [one for one in sys.meta_path if one in before]
+    # Its own alone: a library that it brings puts one there by which all others find what is installed.
+    sys.meta_path[:] = [one for one in sys.meta_path if not type(one).__module__.startswith("pygal")]
     return pygal
 
 
