@@ -18,7 +18,8 @@ import orjson
 
 from gateway.http.pages import ticket_url
 from gateway.http.services import AccountConfiguration
-from gateway.main import Gateway, gateway, run
+from gateway.main import gateway
+from gateway.running import Gateway, run
 from gateway.sandbox import Sandbox, school
 from gateway.sandbox.school import School
 from gateway.serving import listen, server_for, stop_signal

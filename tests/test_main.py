@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.main import gateway, run
+from gateway.main import gateway
+from gateway.running import run
 from gateway.sending.worker import OutboxWorker
 from gateway.serving import listen
 from gateway.settings import Settings

@@ -34,8 +34,9 @@ from gateway.http.auditing import Trail, unaudited
 from gateway.http.door import Door as GraphsDoor
 from gateway.http.routing import routes_of
 from gateway.http.services import Services
-from gateway.main import Gateway, gateway
+from gateway.main import gateway
 from gateway.pace import Pace
+from gateway.running import Gateway
 from gateway.settings import Settings
 from gateway.threads.attachments import AttachmentReader
 from gateway.threads.linking import Linking

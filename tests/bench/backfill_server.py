@@ -10,7 +10,8 @@ from typing import Final
 import uvloop
 
 from gateway.graph import Call
-from gateway.main import Gateway, gateway
+from gateway.main import gateway
+from gateway.running import Gateway
 from gateway.serving import collect_seldom, hand_over_soon
 from storage import Transaction, folders
 from tests.bench.gateway_server import (

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.graph import Call
 from gateway.http.services import AccountConfiguration
-from gateway.main import Gateway, gateway, run
+from gateway.main import gateway
+from gateway.running import Gateway, run
 from gateway.serving import collect_seldom, hand_over_soon, listen
 from gateway.settings import Settings
 from storage import Transaction, accounts, api_keys, subscriptions

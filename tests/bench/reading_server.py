@@ -14,7 +14,8 @@ import uvloop
 
 from gateway.clock import Clock
 from gateway.http.pages.sessions import ticket_url
-from gateway.main import MERGE_TICK, Gateway, gateway
+from gateway.main import gateway
+from gateway.running import MERGE_TICK, Gateway
 from gateway.schedule import Schedule
 from gateway.serving import listen
 from gateway.settings import Settings

@@ -21,8 +21,9 @@ from typing import Final
 
 import httpx
 
-from gateway.main import Gateway, gateway
+from gateway.main import gateway
 from gateway.meters import StoreMeter
+from gateway.running import Gateway
 from gateway.sending.steps import ENTERED, STEP, WHOLE
 from gateway.settings import Settings
 from storage import Transaction, accounts, api_keys, chores, deliveries, events, folders, hints, mailboxes

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from gateway.http.app import create_app
 from gateway.http.door import Door
 from gateway.http.services import Services
-from gateway.main import Gateway
 from gateway.pace import Pace
+from gateway.running import Gateway
 from gateway.settings import Settings
 from gateway.threads.attachments import AttachmentReader
 from gateway.threads.linking import Linking

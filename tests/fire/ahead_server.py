@@ -14,7 +14,8 @@ import uvloop
 
 from gateway import logs
 from gateway.clock import SystemClock
-from gateway.main import gateway, run
+from gateway.main import gateway
+from gateway.running import run
 from gateway.serving import listen
 from gateway.settings import from_env
 from storage import Store, Transaction

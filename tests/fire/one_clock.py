@@ -14,7 +14,8 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.host.deliver import Post
-from gateway.main import Gateway, ensure_account, gateway
+from gateway.main import ensure_account, gateway
+from gateway.running import Gateway
 from gateway.sandbox import Behaviour, Sandbox, school
 from gateway.sandbox.school import School
 from gateway.settings import Settings

@@ -10,7 +10,8 @@ from typing import Final
 import uvloop
 
 from gateway import logs
-from gateway.main import gateway, run
+from gateway.main import gateway
+from gateway.running import run
 from gateway.serving import collect_seldom, hand_over_soon, listen
 from gateway.settings import from_env
 from tests.bench.processes import orders, plan_from_stdin, say

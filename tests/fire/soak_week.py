@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.host.post import Answer
-from gateway.main import Gateway
+from gateway.running import Gateway
 from storage import Transaction, retention
 from tests.fire.mailbag import Mailbag
 from tests.fire.one_clock import Site, listening_for_cries, site

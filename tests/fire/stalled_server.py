@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import uvloop
 
 from gateway import logs
-from gateway.main import gateway, run
+from gateway.main import gateway
+from gateway.running import run
 from gateway.serving import listen
 from gateway.settings import from_env
 from storage import Transaction
