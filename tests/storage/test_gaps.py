@@ -13,6 +13,7 @@ from storage import Transaction, completeness, folders, gaps, threads
 from storage.gaps import Gap, Reason
 from storage.migrate import bring_up_to_date, released
 from tests.fakes.clock import A_MONDAY
+from tests.storage.fresh import a_database
 from tests.storage.scene import Scene, build
 
 MINUTE = timedelta(minutes=1)
@@ -88,8 +89,7 @@ STEPS = st.lists(
 @settings(max_examples=200, deadline=None)
 def test_a_gap_is_never_closed_without_a_round_that_began_after_its_end(steps: list[tuple[str, Reason]]) -> None:
     """Against a model that knows, for each reason, when its trouble was last seen."""
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as tx:
-        bring_up_to_date(tx)
+    with a_database() as tx:
         scene = build(tx)
         lasts: set[Reason] = set()
         over: dict[Reason, datetime] = {}

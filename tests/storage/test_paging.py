@@ -1,8 +1,7 @@
 """Lists in pages: complete, without repeats, newest first, whatever the times."""
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 from storage import events, messages, threads
 from storage.database import Transaction
 from storage.ids import new_id
-from storage.migrate import bring_up_to_date
 from storage.threads import Cursor
 from tests.fakes.clock import A_MONDAY
+from tests.storage.fresh import a_database
 from tests.storage.scene import STUDENT, Scene, a_message, build, post
 
 T = TypeVar("T")
@@ -26,8 +25,7 @@ page_sizes = st.integers(1, 5)
 
 @contextmanager
 def a_school() -> Iterator[tuple[Transaction, Scene]]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as tx:
-        bring_up_to_date(tx)
+    with a_database() as tx:
         yield tx, build(tx)
 
 

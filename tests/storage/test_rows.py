@@ -1,8 +1,7 @@
 """What is written comes back as it was."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +15,10 @@ from storage.accounts import TokenState
 from storage.api_keys import Scope
 from storage.database import Transaction, microseconds, moment
 from storage.messages import Attachment, BodyType, Direction, Kind, Placement, Recipients
-from storage.migrate import bring_up_to_date
 from storage.subscriptions import SubscriptionState
 from storage.threads import Address
 from tests.fakes.clock import A_MONDAY
+from tests.storage.fresh import a_database
 from tests.storage.scene import Scene, a_file, a_message, attached, build, post, subscribe
 
 # SQLite keeps UTF-8, which has no halves of surrogate pairs.
@@ -49,9 +48,7 @@ attached_items = st.builds(
 
 @contextmanager
 def a_school() -> Iterator[tuple[Transaction, Scene]]:
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as tx:
-        tx.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(tx)
+    with a_database() as tx:
         yield tx, build(tx)
 
 

@@ -1,0 +1,25 @@
+"""Databases in memory, with all tables, for tests that want one for each of hundreds of examples."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+
+from storage.database import Transaction
+from storage.migrate import bring_up_to_date
+
+
+@cache
+def _whole() -> bytes:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        bring_up_to_date(connection)
+        return connection.serialize()
+
+
+@contextmanager
+def a_database() -> Iterator[Transaction]:
+    """An empty one, as this release has it."""
+    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as tx:
+        tx.deserialize(_whole())
+        tx.execute("PRAGMA foreign_keys = ON")
+        yield tx
