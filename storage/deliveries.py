@@ -92,13 +92,14 @@ INSERT INTO deliveries (webhook_id, seq, account_id, in_order_of, state, next_at
 VALUES (:webhook_id, :seq, :account_id, :in_order_of, 'waiting', :now, :now) ON CONFLICT DO NOTHING
 """
 # Longest due first; of a thread only its first, and that only when nobody has it in hand.
+# By name: SQLite would rather walk through everything that was ever delivered.
 CLAIM = """
 UPDATE deliveries SET lease_ends_at = :lease_ends_at, attempts = attempts + 1
  WHERE webhook_id = :webhook_id AND seq IN (
        SELECT due.seq FROM deliveries AS due
         WHERE due.webhook_id = :webhook_id AND due.state = 'waiting' AND due.next_attempt_at <= :now
           AND (due.lease_ends_at IS NULL OR due.lease_ends_at <= :now)
-          AND NOT EXISTS (SELECT 1 FROM deliveries AS before
+          AND NOT EXISTS (SELECT 1 FROM deliveries AS before INDEXED BY deliveries_waiting
                            WHERE before.webhook_id = due.webhook_id AND before.in_order_of = due.in_order_of
                              AND before.state = 'waiting' AND before.seq < due.seq)
         ORDER BY due.next_attempt_at, due.seq LIMIT :limit)
@@ -109,7 +110,7 @@ SELECT EXISTS (SELECT 1 FROM deliveries
                 WHERE webhook_id = :webhook_id AND state = 'waiting' AND next_attempt_at <= :now) AS due
 """
 IN_HAND = """
-SELECT count(*) AS count FROM deliveries
+SELECT count(*) AS count FROM deliveries INDEXED BY deliveries_waiting
  WHERE webhook_id = :webhook_id AND state = 'waiting' AND lease_ends_at > :now
 """
 DELIVERED = """
