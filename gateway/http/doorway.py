@@ -25,7 +25,7 @@ from gateway.tracing import span
 from subscriptions.addresses import NOTIFICATIONS
 
 PATIENCE_S: Final = 2.5  # and a tenth more at most. Graph waits three seconds; a 503 in time is better than a late 202
-AT_ONCE: Final = 400  # requests that are being taken in: more than that would be answered too late
+AT_ONCE: Final = 1_000  # requests that are being taken in: more than that would be answered too late
 EMPTY: Final[Raw] = (b"content-length", b"0")
 
 

@@ -96,7 +96,9 @@ def measure(benchmark: Benchmark, asked_for: Mapping[str, Any], tell: Tell) -> M
         broken = first_of(several)
     else:
         took_s = time.perf_counter() - began
-        return Measured(asked_for=asked_for, took_s=took_s, figures=benchmark.figures(found), found=found)
+        # Where a file lies is of no use to whoever compares.
+        told = {name: value.name if isinstance(value, Path) else value for name, value in asked_for.items()}
+        return Measured(asked_for=told, took_s=took_s, figures=benchmark.figures(found), found=found)
     raise broken
 
 
