@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import orjson
 
@@ -19,6 +20,8 @@ from storage import open_store
 from tests.fakes.clock import FakeClock
 from tests.http.matrix import set_stage
 from tests.http.scene import build
+
+MOMENT_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,19 @@ class Served:
     pid: int
 
 
+class Impatient(FakeClock):
+    """Stands still, but lets nobody wait for long: a long poll for which nothing comes would never be answered."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        """A moment, in place of whatever was asked for."""
+        await asyncio.sleep(min(duration.total_seconds(), MOMENT_S))
+
+
 async def serve(out: IO[bytes]) -> None:
     """Say where, then answer until the process is ended."""
     with tempfile.TemporaryDirectory() as folder, listen("127.0.0.1", 0) as listener:
         async with open_store(Path(folder) / "gateway.db") as store:
-            scene = (await build(store, FakeClock())).with_settings(requests_per_minute=0)
+            scene = (await build(store, Impatient())).with_settings(requests_per_minute=0)
             await set_stage(scene)
             host, port = listener.getsockname()
             out.write(orjson.dumps({"url": f"http://{host}:{port}", "key": scene.key}) + b"\n")
