@@ -37,6 +37,14 @@ async def test_each_has_its_own_time() -> None:
     assert order == list(range(20))
 
 
+async def test_nobody_is_late_before_their_time_however_often_it_is_looked() -> None:
+    """The timer has come by at 0.2 s when what is waited for comes."""
+    seen, came = list[str](), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.3, came.set)
+    await wait(Deadline(2), came, seen)
+    assert seen == ["in time"]
+
+
 async def test_whoever_cancels_from_outside_cancels() -> None:
     seen = list[str]()
     async with asyncio.TaskGroup() as group:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,43 @@ async def test_one_work_that_fails_does_not_spoil_its_neighbours(store: storage.
     assert isinstance(broken, Broken)
     assert await store.read(names) == ["first", "last"]
     assert {first, last} == {account.id for account in await store.read(accounts.all_of_them)}
+
+
+async def items_together(store: storage.Store, work: object, *items: str) -> list[object]:
+    """Items of one work that wait at the same time, beside another write; what became of each."""
+    gate = Gate()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(store.write(gate.hold))
+        await gate.until_held()
+        each = (store.write_together(work, item) for item in items)  # type: ignore[arg-type]
+        waiting = asyncio.gather(*each, store.write(add, "beside"), return_exceptions=True)
+        await asyncio.sleep(0)
+        gate.open()
+        return await waiting
+
+
+async def test_what_waits_for_one_work_is_its_to_do_at_once(store: storage.Store) -> None:
+    calls: list[list[str]] = []
+
+    def add_all(tx: Transaction, items: Sequence[str]) -> None:
+        calls.append(list(items))
+        for item in items:
+            add(tx, item)
+
+    assert (await items_together(store, add_all, "one", "two", "three"))[:3] == [None, None, None]
+    assert calls == [["one", "two", "three"]]
+    assert sorted(await store.read(names)) == ["beside", "one", "three", "two"]
+
+
+async def test_an_item_that_its_work_stumbles_over_fails_alone(store: storage.Store) -> None:
+    def add_all(tx: Transaction, items: Sequence[str]) -> None:
+        for item in items:
+            (add_and_break if item == "broken" else add)(tx, item)
+
+    one, broken, two, _ = await items_together(store, add_all, "one", "broken", "two")
+    assert (one, two) == (None, None)
+    assert isinstance(broken, Broken)
+    assert sorted(await store.read(names)) == ["beside", "one", "two"]
 
 
 async def test_even_an_exception_that_no_future_takes_harms_nobody_else(store: storage.Store) -> None:
