@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.request import getproxies
 
 import httpx
 
@@ -15,13 +16,19 @@ from .budget import Budgets
 from .clock import Clock
 from .directory import Directory
 from .mail import Mail
+from .pool import PooledTransport
 from .subscriptions import Subscriptions
 from .token import TokenSource
 from .transport import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Observer, OnWait, Transport, ignore
 
-LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=15)
+CONNECTIONS: Final = 100
+KEEP_ALIVE_S: Final = 15.0
+LIMITS: Final = httpx.Limits(
+    max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2, keepalive_expiry=KEEP_ALIVE_S
+)
 TIMEOUT: Final = httpx.Timeout(30.0, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S)
 LOGIN_TIMEOUT: Final = httpx.Timeout(15.0, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S)
+PROXIED: Final = frozenset({"http", "https", "all"})  # what the environment may name a proxy for
 LOOPBACK: Final = ("all://localhost", "all://127.0.0.1", "all://[::1]")  # never through a proxy
 
 
@@ -75,8 +82,19 @@ def build_http(ca_file: Path | None = None) -> httpx.AsyncClient:
     `ca_file` is a PEM file trusted beside the usual authorities. Raises OSError or ssl.SSLError when it cannot
     be read as one.
     """
+    names_a_proxy = not getproxies().keys().isdisjoint(PROXIED)
+    return (_through_proxies if names_a_proxy else _directly)(trust(ca_file))
+
+
+def _directly(context: ssl.SSLContext) -> httpx.AsyncClient:
+    pool = PooledTransport(context, most=CONNECTIONS, keep_s=KEEP_ALIVE_S)
+    return httpx.AsyncClient(transport=pool, timeout=TIMEOUT, follow_redirects=False)
+
+
+def _through_proxies(context: ssl.SSLContext) -> httpx.AsyncClient:
+    """By httpx alone: what the environment says of proxies, and of who needs none, it reads in its own way."""
     return httpx.AsyncClient(
-        verify=trust(ca_file), limits=LIMITS, timeout=TIMEOUT, follow_redirects=False, mounts=dict.fromkeys(LOOPBACK)
+        verify=context, limits=LIMITS, timeout=TIMEOUT, follow_redirects=False, mounts=dict.fromkeys(LOOPBACK)
     )
 
 
