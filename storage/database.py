@@ -40,6 +40,8 @@ QUEUE_LIMIT = 20_000
 # Deleted rows are overwritten with zeros, however SQLite was built: what was erased must not be found in the file.
 EACH_CONNECTION = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON")
 LONG_LOG_BYTES = 32 * 1024 * 1024
+GLANCE_S = 0.002  # the event loop stands still for no longer
+GLANCE_STEPS = 1_000  # of SQLite's machine, between two looks at the clock: some tens of microseconds
 NO_ITEM = object()
 
 
@@ -114,8 +116,11 @@ class _Waiting:
 class Store:
     """The open file. Made by `open_store`."""
 
-    def __init__(self, writer: Connection, readers: Sequence[Connection], log: Path, long_log_bytes: int) -> None:
+    def __init__(
+        self, writer: Connection, readers: Sequence[Connection], glances: "_Glances", log: Path, long_log_bytes: int
+    ) -> None:
         self._writer = writer
+        self._glances = glances
         self._log = log
         self._long_log_bytes = long_log_bytes
         self._cut_from = long_log_bytes
@@ -166,6 +171,19 @@ class Store:
                 return await reader.run(lambda tx: _on_a_snapshot(tx, lambda: work(tx, *args, **kwargs)))
             finally:
                 self._readers.append(reader)
+
+    async def glance(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read`, for what an index answers with a few rows: then the way to another thread and back costs more than
+        the question, so it is asked on the event loop's own thread. Two SELECTs may see different commits.
+
+        Should it take longer after all (a slow disk, a row too many), it is broken off and asked as a `read`.
+        """
+        try:
+            return self._glances.take(work, *args, **kwargs)
+        except sqlite3.DatabaseError as error:
+            if not _was_broken_off(error):
+                raise
+        return await self.read(work, *args, **kwargs)
 
     @contextmanager
     def watching(self, *topics: str) -> Iterator[asyncio.Event]:
@@ -255,6 +273,25 @@ class Store:
     def _close(self) -> None:
         self._closing = True
         self._work_came.set()
+
+
+class _Glances:
+    """A connection for the thread that opened it, on which no question takes long."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = _connect(path, "PRAGMA query_only = ON", timeout_s=0)
+        self._until = 0.0
+        self._connection.set_progress_handler(self._is_too_long, GLANCE_STEPS)
+
+    def take(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._until = time.perf_counter() + GLANCE_S
+        return work(self._connection, *args, **kwargs)
+
+    def _is_too_long(self) -> bool:
+        return time.perf_counter() > self._until
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +408,11 @@ OUTSIDE_TROUBLE = frozenset(
 )
 
 
+def _was_broken_off(error: sqlite3.DatabaseError) -> bool:
+    """For its length, or for a trouble that a reader waits out or says better."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT or _is_outside_trouble(error)
+
+
 def _is_outside_trouble(error: sqlite3.DatabaseError) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in OUTSIDE_TROUBLE
 
@@ -405,9 +447,10 @@ async def open_store(
             pool = [
                 await stack.enter_async_context(_connection(path, "PRAGMA query_only = ON")) for _ in range(readers)
             ]
+            glances = stack.enter_context(contextlib.closing(_Glances(path)))
         except (OSError, sqlite3.DatabaseError) as error:
             raise StorageUnavailable(f"{path} cannot be opened: {error}.") from error
-        store, failure = Store(writer, pool, path.with_name(path.name + "-wal"), long_log_bytes), None
+        store, failure = Store(writer, pool, glances, path.with_name(path.name + "-wal"), long_log_bytes), None
         async with asyncio.TaskGroup() as group:
             group.create_task(store._write_groups(), name="store writer")
             try:
@@ -433,18 +476,7 @@ def held_alone(path: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def _connection(path: Path, *pragmas: str) -> AsyncIterator[Connection]:
-    def connect() -> sqlite3.Connection:
-        opened = sqlite3.connect(path, factory=Transaction, isolation_level=None, timeout=BUSY_TIMEOUT_S)
-        try:
-            path.chmod(0o600)
-            for pragma in (*EACH_CONNECTION, *pragmas):
-                opened.execute(pragma)
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-
-    connection = Connection(connect, iter_chunk_size=64)
+    connection = Connection(lambda: _connect(path, *pragmas), iter_chunk_size=64)
     try:
         await connection
     except BaseException:
@@ -454,6 +486,18 @@ async def _connection(path: Path, *pragmas: str) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+def _connect(path: Path, *pragmas: str, timeout_s: float = BUSY_TIMEOUT_S) -> Transaction:
+    opened = sqlite3.connect(path, factory=Transaction, isolation_level=None, timeout=timeout_s)
+    try:
+        path.chmod(0o600)
+        for pragma in (*EACH_CONNECTION, *pragmas):
+            opened.execute(pragma)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _prepare(tx: Transaction) -> None:

@@ -101,13 +101,13 @@ class Deliverer:
 
     async def _begin_due(self, group: asyncio.TaskGroup) -> int:
         """Take up new events and begin what is due; each that ends begins the next. How many were begun here."""
-        for webhook in await self._store.read(webhooks.at_work):
-            while await self._store.read(_has_news, webhook) and await self._store.write(
+        for webhook in await self._store.glance(webhooks.at_work):
+            while await self._store.glance(_has_news, webhook) and await self._store.write(
                 _take_up, webhook.id, now=self._clock.now()
             ):
                 pass
         begun = 0
-        for webhook in await self._store.read(_with_work, now=self._clock.now()):
+        for webhook in await self._store.glance(_with_work, now=self._clock.now()):
             begun += self._begin(group, await self._store.write(_claim, webhook.id, now=self._clock.now()))
         return begun
 

@@ -24,7 +24,7 @@ async def authenticate(services: Services, request: Request) -> ApiKey:
     """The live key that the request carries. Raises `Problem`: 401, 403 from a wrong address, 429."""
     value = _bearer(request.headers.getlist("authorization"))
     now = services.clock.now()
-    key = await services.store.read(api_keys.find, value)
+    key = await services.store.glance(api_keys.find, value)
     if key is None or key.is_over(now):
         raise _not_authenticated("This API key is unknown, was revoked, or is over.", ', error="invalid_token"')
     check_address(key, request)

@@ -86,7 +86,7 @@ async def _found(call: Call[schemas.EventsQuery]) -> Sequence[Event]:
 async def _something_new(call: Call[schemas.EventsQuery]) -> None:
     """Come back when there is an event. Watching begins before looking, so none can slip through."""
     with call.services.store.watching("events") as bell:
-        while not await call.services.store.read(events.after, call.account_id, call.given.after, limit=1):
+        while not await call.services.store.glance(events.after, call.account_id, call.given.after, limit=1):
             await bell.wait()
             bell.clear()
 
@@ -101,7 +101,7 @@ async def stream(call: Call[schemas.EventStreamQuery]) -> Response:
         after = await store.read(events.last_seq, call.account_id)
 
     async def allowed() -> bool:
-        return await store.read(auth.live, call.key.id, call.now) is not None
+        return await store.glance(auth.live, call.key.id, call.now) is not None
 
     return event_stream(call.services, call.account_id, after=after, to_lines=_message, allowed=allowed)
 

@@ -43,7 +43,7 @@ async def check(store: Store, key: ApiKey, sees: Sees, row_id: str) -> None:
         return
     if sees is Sees.WHOLE:
         raise Problem(LIMITED_KEY, "This tells of more than the mailboxes that the key is held to.")
-    await store.read(must_see, key, sees, row_id)
+    await store.glance(must_see, key, sees, row_id)
 
 
 def must_see(tx: Transaction, key: ApiKey, sees: Sees, row_id: str) -> None:
@@ -70,7 +70,7 @@ def _must_see_all(tx: Transaction, key: ApiKey, letters: Sequence[NewLetter]) ->
 async def check_letter(store: Store, key: ApiKey, letter: NewLetter) -> None:
     """Raises `UnknownMailbox`, `UnknownOriginal`."""
     if key.mailbox_ids is not None:
-        await store.read(_must_see_letter, key, letter)
+        await store.glance(_must_see_letter, key, letter)
 
 
 def _must_see_letter(tx: Transaction, key: ApiKey, letter: NewLetter) -> None:
@@ -85,7 +85,7 @@ def _must_see_letter(tx: Transaction, key: ApiKey, letter: NewLetter) -> None:
 async def check_mailbox(store: Store, key: ApiKey, address: str) -> None:
     """Raises `UnknownMailbox`."""
     if key.mailbox_ids is not None:
-        await store.read(must_see_mailbox, key, address)
+        await store.glance(must_see_mailbox, key, address)
 
 
 def must_see_mailbox(tx: Transaction, key: ApiKey, address: str) -> None:

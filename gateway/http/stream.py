@@ -59,7 +59,7 @@ async def _messages(
         yield f"retry: {RETRY_MS}\n\n"
         while not services.stopping.is_set() and await allowed():
             bell.clear()
-            found = await services.store.read(events.after, account_id, after, limit=BATCH)
+            found = await services.store.glance(events.after, account_id, after, limit=BATCH)
             for event in found:
                 after = event.seq
                 yield to_lines(event)

@@ -34,6 +34,7 @@ class UncommittedStore:
 
     def __init__(self, store: Store, path: Path) -> None:
         self.read = store.read
+        self.glance = store.glance
         self.watching = store.watching
         self._path = path
 

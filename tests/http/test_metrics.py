@@ -360,6 +360,8 @@ class Unreadable:
             raise StorageUnavailable("The disk is away.")
         return await self._store.read(work, *args, **kwargs)
 
+    glance = read
+
 
 async def test_while_the_store_cannot_be_read_who_was_let_in_lately_sees_what_is_in_memory(
     scene: Scene, key: str

@@ -552,7 +552,7 @@ class FullStore:
     """Can be read, and not written."""
 
     def __init__(self, store: storage.Store) -> None:
-        self.read, self.watching = store.read, store.watching
+        self.read, self.glance, self.watching = store.read, store.glance, store.watching
 
     async def write_together(self, *args: Any, **kwargs: Any) -> Any:
         raise storage.StorageUnavailable("disk full")

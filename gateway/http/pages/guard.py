@@ -121,7 +121,7 @@ class Guard:
         session = self.session(request)
         if session is None or session.key_id is None:
             raise NotSignedIn
-        found = await self._services.store.read(_signed_in, session, now)
+        found = await self._services.store.glance(_signed_in, session, now)
         if found is None:
             raise NotSignedIn
         key, account = found
@@ -146,7 +146,7 @@ class Guard:
         """Who looks by an embed link. Raises `PageError` when it is over, its key was revoked, or lacks a scope."""
         now = self._services.clock.now()
         embedded = read_embed(self._services.session_key, request.path_params["token"], now=now)
-        found = None if embedded is None else await self._services.store.read(_key_and_account, embedded.key_id, now)
+        found = None if embedded is None else await self._services.store.glance(_key_and_account, embedded.key_id, now)
         if embedded is None or found is None or Scope.READ not in found[0].scopes:
             raise PageError(
                 HTTPStatus.GONE,
@@ -173,14 +173,14 @@ class Guard:
         now = self._services.clock.now()
         if now >= visit.session.expires_at:
             return False
-        return await self._services.store.read(_signed_in, visit.session, now) is not None
+        return await self._services.store.glance(_signed_in, visit.session, now) is not None
 
     async def is_signed_in(self, request: Request) -> bool:
         """Whether the session that the request carries has a live key."""
         session = self.session(request)
         if session is None or session.key_id is None:
             return False
-        return await self._services.store.read(_signed_in, session, self._services.clock.now()) is not None
+        return await self._services.store.glance(_signed_in, session, self._services.clock.now()) is not None
 
     def session(self, request: Request) -> Session | None:
         """The session that the request carries."""
