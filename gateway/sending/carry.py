@@ -87,7 +87,9 @@ class Carrier:
 
     async def _prepare(self, graph: Mailer, claim: Claim) -> Letter | None:
         """A complete draft, and on disk that it is about to be submitted; None when the letter goes another way."""
-        content = await self._steady.read(commits.content, claim.letter)
+        content = claim.content
+        if content is None:
+            content = await self._steady.read(commits.content, claim.letter)
         attaches = bool(content.separate) and claim.letter.submits == 0
         letter: Letter | None = claim.letter
         separate, fresh = content.separate, False

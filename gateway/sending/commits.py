@@ -5,7 +5,7 @@ cancelled, seen in Sent, or the lease ended and another claim was made), nothing
 caller lets go of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypedDict, Unpack
@@ -31,15 +31,6 @@ RESTORED_AT_ONCE: Final = 1000  # letters in memory
 SENT_ITEMS_AFTER: Final = timedelta(seconds=5)  # the Sent copy is there by then, as a rule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A letter in hand. `user` is whose mailbox it leaves from, as Graph takes it."""
-
-    letter: Letter
-    user: str
-    lease_ends_at: datetime
-
-
 class Limits(TypedDict):
     """Within which a letter may be submitted."""
 
@@ -61,12 +52,33 @@ class Content:
     separate: tuple[LetterAttachment, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A letter in hand. `user` is whose mailbox it leaves from, as Graph takes it.
+
+    `content` is there where a draft is to be made and has no attachments; else it is read when it is needed.
+    """
+
+    letter: Letter
+    user: str
+    lease_ends_at: datetime
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What a worker has taken, and when the next letter is due that it did not take."""
+
+    claims: Sequence[Claim]
+    next_due: datetime | None
+
+
 def content(tx: Transaction, letter: Letter) -> Content:
     """What the letter says."""
     message = messages.get(tx, letter.account_id, letter.message_id)
     given = tuple(attachments.of_letter(tx, letter.message_id))
     parts = Parts(inside=(), separate=given)
-    if letter.in_reply_to is None:
+    if given and letter.in_reply_to is None:
         parts = divide(payload_of(letter, message), given)
     wanted = parts.inside if letter.state == State.DRAFTING else ()
     return Content(
@@ -105,7 +117,7 @@ def doubt_all(tx: Transaction, *, now: datetime) -> int:
     return doubted
 
 
-def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: datetime) -> list[Claim]:
+def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: datetime) -> Claimed:
     """Take what is due and say what is about to be tried. What needs no more than this transaction is not returned."""
     lease_ends_at = now + LEASE
     due = claims.claim_due(tx, owner=owner, now=now, lease_ends_at=lease_ends_at, limit=limit, per_mailbox=per_mailbox)
@@ -118,8 +130,10 @@ def claim(tx: Transaction, *, owner: str, limit: int, per_mailbox: int, now: dat
             write_down(tx, letter, machine.lease_lost(letter, now), now)
         else:
             begun = _begun(tx, letter, now)
-            taken.append(Claim(letter=begun, user=mailbox.user, lease_ends_at=lease_ends_at))
-    return taken
+            taken.append(
+                Claim(letter=begun, user=mailbox.user, lease_ends_at=lease_ends_at, content=_at_hand(tx, begun))
+            )
+    return Claimed(claims=taken, next_due=claims.next_due(tx))
 
 
 def drafted(tx: Transaction, claimed: Letter, item: Item, *, now: datetime) -> Letter | None:
@@ -265,6 +279,13 @@ def item_of(item: Item) -> SentItem:
         is_draft=item.is_draft is not False,
         sent_at=item.sent_at,
     )
+
+
+def _at_hand(tx: Transaction, letter: Letter) -> Content | None:
+    """Read here it saves the worker a way to another thread."""
+    if letter.state != State.DRAFTING or attachments.of_letter(tx, letter.message_id):
+        return None
+    return content(tx, letter)
 
 
 def _begun(tx: Transaction, letter: Letter, now: datetime) -> Letter:

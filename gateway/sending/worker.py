@@ -9,10 +9,11 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.sending import commits
 from gateway.sending.carry import Carrier
+from gateway.sending.commits import Claimed
 from gateway.sending.looking import GraphSource
 from gateway.sending.rules import Allowance
 from gateway.waiting import first_of
-from storage import StorageUnavailable, Store, claims
+from storage import StorageUnavailable, Store
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class OutboxWorker:
         running: Tasks = set()
         async with asyncio.TaskGroup() as group:
             while True:
-                handled += await self._start_due(group, running)
+                claimed = await self._start_due(group, running)
+                handled += len(claimed.claims)
                 if not running:
                     return handled
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -85,12 +87,11 @@ class OutboxWorker:
     async def _round(self, group: asyncio.TaskGroup, running: Tasks, done: Callable[[], None]) -> timedelta:
         """Start what can be started, and say how long to wait for the next."""
         try:
-            await self._start_due(group, running, done)
-            due = await self._store.read(claims.next_due)
+            claimed = await self._start_due(group, running, done)
         except StorageUnavailable:
             log.warning("the outbox waits: the store is not to be had")
             return STORE_RETRY
-        return self._until(due)
+        return self._until(claimed.next_due)
 
     def _until(self, due: datetime | None) -> timedelta:
         # What is due now and was not taken waits for a place, and a letter that finishes wakes us.
@@ -99,16 +100,16 @@ class OutboxWorker:
 
     async def _start_due(
         self, group: asyncio.TaskGroup, running: Tasks, done: Callable[[], None] = lambda: None
-    ) -> int:
+    ) -> Claimed:
         places = self._concurrency - len(running)
         if places <= 0:
-            return 0
-        claims = await self._store.write(
+            return Claimed(claims=(), next_due=None)  # whoever finishes makes a place and wakes us
+        claimed = await self._store.write(
             commits.claim, owner=self._owner, limit=places, per_mailbox=self._per_mailbox, now=self._clock.now()
         )
-        for claim in claims:
+        for claim in claimed.claims:
             task = group.create_task(self._carrier.carry(claim), name=f"letter {claim.letter.message_id}")
             running.add(task)
             task.add_done_callback(running.discard)
             task.add_done_callback(lambda _: done())
-        return len(claims)
+        return claimed

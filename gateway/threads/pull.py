@@ -7,8 +7,8 @@ by whoever finds the lease run out. Everything a pull has done so far is in the 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
-from dataclasses import replace
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -46,6 +46,14 @@ STORE_RETRY: Final = timedelta(seconds=5)
 AT_ONCE_AGAIN: Final = timedelta(0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimed:
+    """What is to be pulled now, and when the next folder can be claimed."""
+
+    folders: Sequence[Folder]
+    next_due: datetime | None
+
+
 class Puller:
     """Pulls the folders of all accounts. `sweep_interval` is the longest that a folder is left unpulled."""
 
@@ -62,7 +70,7 @@ class Puller:
     async def run_due(self) -> int:
         """Pull everything that is due now, and what becomes due by that; how many pulls it took."""
         pulls = 0
-        while claimed := await self._claim(AT_ONCE):
+        while claimed := (await self._claim(AT_ONCE)).folders:
             pulls += len(claimed)
             async with asyncio.TaskGroup() as group:
                 for folder in claimed:
@@ -90,10 +98,11 @@ class Puller:
                     wake_at = None
                     try:
                         await self._heed_the_clock()
-                        for folder in await self._claim(AT_ONCE - running):
+                        claimed = await self._claim(AT_ONCE - running)
+                        for folder in claimed.folders:
                             running += 1
                             group.create_task(pull(folder), name=f"pull {folder.id}")
-                        wake_at = await self._next_due() if running < AT_ONCE else None
+                        wake_at = claimed.next_due if running < AT_ONCE else None
                     except StorageUnavailable:
                         log.warning("folders not claimed: the store is not to be had")
                         wake_at = self._clock.now() + STORE_RETRY
@@ -110,16 +119,10 @@ class Puller:
             await self._store.write(folders.pull_everything, now)
         self._last_look = now
 
-    async def _claim(self, limit: int) -> list[Folder]:
+    async def _claim(self, limit: int) -> _Claimed:
         if limit <= 0:
-            return []
-        now = self._clock.now()
-        return await self._store.write(
-            folders.claim_due, owner=self._owner, now=now, lease_ends_at=now + LEASE, limit=limit, gather=GATHER
-        )
-
-    async def _next_due(self) -> datetime | None:
-        return await self._store.read(folders.next_due, now=self._clock.now(), gather=GATHER)
+            return _Claimed(folders=(), next_due=None)
+        return await self._store.write(_claim, owner=self._owner, limit=limit, now=self._clock.now())
 
     async def _pull(self, folder: Folder) -> None:
         """Pull a claimed folder and hand it back: a step of the trace of the notification that has waited longest."""
@@ -134,7 +137,7 @@ class Puller:
     async def _told(self, folder: Folder) -> list[str]:
         """The traces of the notifications that the pull serves; it is no reason not to pull that they are not known."""
         with contextlib.suppress(StorageUnavailable):
-            return await self._store.read(hints.origins, folder.id, self._clock.now(), limit=MOST_LINKS)
+            return await self._store.glance(hints.origins, folder.id, self._clock.now(), limit=MOST_LINKS)
         return []
 
     async def _pull_and_hand_back(self, folder: Folder) -> None:
@@ -171,7 +174,7 @@ class Puller:
     async def _follow(self, folder: Folder) -> bool:
         """The delta to its end, then the hints; whether more waits."""
         graph = await self._graphs.graph(folder.account_id)
-        watched = Watched(folder=folder, mailbox=await self._store.read(mailboxes.get, folder.mailbox_id))
+        watched = Watched(folder=folder, mailbox=await self._store.glance(mailboxes.get, folder.mailbox_id))
         sieve = Sieve(self._store, graph, watched)
         try:
             ended = await self._read_pages(graph, sieve, watched)
@@ -220,7 +223,7 @@ class Puller:
 
     async def _look_into_hints(self, sieve: Sieve, watched: Watched) -> bool:
         """Those whose mail the delta has not shown; whether there are more of them than fit in one go."""
-        due = await self._store.read(hints.due, watched.folder.id, self._clock.now(), limit=HINTS_AT_ONCE)
+        due = await self._store.glance(hints.due, watched.folder.id, self._clock.now(), limit=HINTS_AT_ONCE)
         if due:
             deleted = {hint.message_id for hint in due if hint.change_type == DELETED}
             with span("fetch", items=len(due)):
@@ -256,6 +259,11 @@ def _named(origin: Origin) -> dict[str, str]:
     trace = tracing.parse(origin.traceparent)
     named = {"request_id": origin.request_id, "trace_id": None if trace is None else trace.trace_id}
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _claim(tx: Transaction, *, owner: str, limit: int, now: datetime) -> _Claimed:
+    taken = folders.claim_due(tx, owner=owner, now=now, lease_ends_at=now + LEASE, limit=limit, gather=GATHER)
+    return _Claimed(folders=taken, next_due=folders.next_due(tx, now=now, gather=GATHER))
 
 
 async def _ask(graph: MailReader, watched: Watched, link: str | None) -> DeltaPage:

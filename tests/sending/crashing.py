@@ -48,6 +48,8 @@ class CrashingStore:
     async def read(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await self._store.read(work, *args, **kwargs)
 
+    glance = read
+
 
 @asynccontextmanager
 async def may_crash(crashes: Crashes) -> AsyncIterator[None]:
