@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from gateway.http.problem_types import BAD_REQUEST, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
 from gateway.http.problems import BadValue, Problem, invalid, pointer_to
 
+NAMES_STAFF: Final = ("by", "created_by", "reader", "staff")
+
 
 class Taken(BaseModel):
     """The parent of all that a request can give: unknown fields are refused, nothing is coerced."""
@@ -29,7 +31,7 @@ class Taken(BaseModel):
     @property
     def names_staff(self) -> str | None:
         """The staff member on whose behalf SELMA asks, if it says so in one of the fields that are for this."""
-        named = (getattr(self, field, None) for field in ("by", "created_by", "reader", "staff"))
+        named = (getattr(self, field) for field in NAMES_STAFF if field in type(self).model_fields)
         return next((one for one in named if isinstance(one, str)), None)
 
 
