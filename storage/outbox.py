@@ -91,9 +91,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLetter:
-    """A letter for a message that was just inserted, as `insert` takes it."""
+    """A letter for a message that was just inserted in that thread, as `insert` takes it."""
 
     message_id: str
+    thread_id: str
     account_id: str
     mailbox_id: str
     send_uid: str
@@ -207,8 +208,8 @@ SELECT EXISTS (SELECT 1 FROM messages JOIN outbox ON outbox.message_id = message
 """
 
 
-def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> None:
-    """Put a message that was just inserted on its way. Announces `outbox`."""
+def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> Letter:
+    """Put a message that was just inserted on its way; the letter as it stands from here. Announces `outbox`."""
     tx.execute(
         INSERT,
         {
@@ -232,6 +233,32 @@ def insert(tx: Transaction, letter: NewLetter, *, now: datetime) -> None:
         },
     )
     tx.announce("outbox")
+    return Letter(
+        message_id=letter.message_id,
+        account_id=letter.account_id,
+        mailbox_id=letter.mailbox_id,
+        batch_id=letter.batch_id,
+        in_reply_to=letter.in_reply_to,
+        send_uid=letter.send_uid,
+        importance=letter.importance,
+        headers=letter.headers,
+        metadata=letter.metadata,
+        recipients=letter.recipients,
+        send_at=letter.send_at,
+        state=letter.state,
+        state_since=now,
+        attempts=0,
+        submits=0,
+        next_attempt_at=letter.next_attempt_at,
+        lease_owner=None,
+        submitted_at=None,
+        still_draft_at=None,
+        sent_at=None,
+        problem=None,
+        created_at=now,
+        thread_id=letter.thread_id,
+        origin=tx.origin,
+    )
 
 
 def some(tx: Transaction, ids: Sequence[str]) -> list[Letter]:

@@ -9,6 +9,7 @@ from gateway.sending.machine import shown
 from gateway.threads.views import MessageView, message_view
 from storage import NotFound, Transaction, messages, outbox, threads
 from storage.messages import Attachment, Placement
+from storage.outbox import Letter
 from storage.threads import Address, Object
 
 Status = Literal["queued", "sending", "submitted", "sent", "bounced", "failed", "needs_review", "cancelled"]
@@ -98,9 +99,8 @@ class WholeMessageView(MessageView):
     submitted_at: datetime | None
 
 
-def accepted_view(tx: Transaction, account_id: str, message_id: str, *, with_key: bool) -> AcceptedView:
-    """Raises `NotFound`."""
-    letter = outbox.get(tx, account_id, message_id)
+def accepted_view(letter: Letter, *, with_key: bool) -> AcceptedView:
+    """The letter as it was when it was accepted."""
     return AcceptedView(
         id=letter.message_id,
         status="queued",

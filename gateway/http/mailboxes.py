@@ -16,7 +16,7 @@ from gateway.http.paging import Page
 from gateway.http.problem_types import ALREADY_EXISTS, MAILBOX_NOT_VALIDATED, NOT_CONNECTED, NOT_FOUND
 from gateway.http.routing import Call, Operation, json_response, no_content
 from gateway.setup.report import Check, Verdict
-from storage import Transaction, mailboxes, validations
+from storage import Transaction, mailboxes, outbox, validations
 from storage.api_keys import Scope
 from storage.mailboxes import Mailbox, MailboxState
 from storage.validations import Item, Outcome
@@ -158,7 +158,8 @@ async def send_test_message(call: Call[schemas.TestLetter]) -> Response:
     message_id = await call.services.setup.send_test_message(call.account_id, call.path("address"), call.given.to)
     await _is_about_mailbox(call)
     call.deed.about(message_id=message_id)
-    view = await call.services.store.read(accepted_view, call.account_id, message_id, with_key=True)
+    letter = await call.services.store.read(outbox.get, call.account_id, message_id)
+    view = accepted_view(letter, with_key=True)
     return json_response(view, HTTPStatus.ACCEPTED, {"location": f"/v1/messages/{message_id}"})
 
 

@@ -105,7 +105,7 @@ def _accept(
     now: datetime,
 ) -> tuple[AcceptedView, bool]:
     accepted = accept(tx, account_id, letter, idempotency_key=key, rules=rules, refusal=refusal, now=now)
-    return accepted_view(tx, account_id, accepted.message_id, with_key=key is not None), accepted.repeated
+    return accepted_view(accepted.letter, with_key=key is not None), accepted.repeated
 
 
 # Which value of the letter a refusal is about.

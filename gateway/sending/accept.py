@@ -37,6 +37,7 @@ from storage.idempotency_keys import RememberedKey
 from storage.ids import new_id
 from storage.mailboxes import Mailbox, MailboxState
 from storage.messages import Direction, Kind, Message, Placement, Recipients
+from storage.outbox import Letter
 from storage.threads import Address
 
 
@@ -44,8 +45,13 @@ from storage.threads import Address
 class Accepted:
     """`repeated`: this key brought this letter before, and nothing new was done."""
 
-    message_id: str
+    letter: Letter
     repeated: bool
+
+    @property
+    def message_id(self) -> str:
+        """The letter's id."""
+        return self.letter.message_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +86,15 @@ def accept(
     """
     known = _recalled(tx, account_id, idempotency_key, letter.fingerprint)
     if known is not None and known.message_id is not None:
-        return Accepted(message_id=known.message_id, repeated=True)
+        return Accepted(letter=outbox.get(tx, account_id, known.message_id), repeated=True)
     if refusal is not None:
         raise refusal
-    message_id = _take(tx, account_id, letter, rules, now)
+    taken = _take(tx, account_id, letter, rules, now)
     if idempotency_key is not None:
         idempotency_keys.remember(
-            tx, account_id, idempotency_key, fingerprint=letter.fingerprint, message_id=message_id, now=now
+            tx, account_id, idempotency_key, fingerprint=letter.fingerprint, message_id=taken.message_id, now=now
         )
-    return Accepted(message_id=message_id, repeated=False)
+    return Accepted(letter=taken, repeated=False)
 
 
 def accept_batch(
@@ -164,7 +170,7 @@ def _take(
     now: datetime,
     *,
     batch: tuple[str, int] | None = None,
-) -> str:
+) -> Letter:
     mailbox = _usable_mailbox(tx, account_id, letter.sender)
     original = original_of(tx, mailbox, letter.in_reply_to)
     if original is not None:
@@ -173,10 +179,11 @@ def _take(
     attached = attach(tx, account_id, letter.attachments, largest=rules.largest_letter, now=now)
     message = replace(message, attachments=tuple(described(one) for one in attached))
     messages.insert(tx, message, text=letter.plain)
-    outbox.insert(
+    taken = outbox.insert(
         tx,
         outbox.NewLetter(
             message_id=message.id,
+            thread_id=message.thread_id,
             account_id=account_id,
             mailbox_id=mailbox.id,
             send_uid=str(uuid.uuid4()),
@@ -197,8 +204,8 @@ def _take(
     threads.summarise(tx, message.thread_id)
     tx.measure(ENTERED + State.ACCEPTED, 1)
     if batch is None:
-        tell(tx, outbox.get(tx, account_id, message.id), now)
-    return message.id
+        tell(tx, taken, now)
+    return taken
 
 
 def _in_turn(batch: tuple[str, int] | None) -> timedelta:

@@ -139,6 +139,7 @@ def _letter(tx: Transaction, school: School) -> None:
         tx,
         outbox.NewLetter(
             message_id="msg_letter",
+            thread_id=message.thread_id,
             account_id=base.account_id,
             mailbox_id=base.mailbox_id,
             send_uid="5b0e8c1c-0000-4000-8000-000000000001",

@@ -17,6 +17,7 @@ from storage.attachments import LetterAttachment
 from storage.files import File
 from storage.folders import WellKnown
 from storage.messages import BodyType, Direction, Kind, Message, Placement, Recipients
+from storage.outbox import Letter
 from storage.threads import Address, Object, ObjectType
 from tests.fakes.clock import A_MONDAY
 
@@ -98,11 +99,12 @@ def post(
     due: datetime = A_MONDAY,
     attachments: Sequence[LetterAttachment] = (),
     **changes: Any,
-) -> None:
+) -> Letter:
     """A letter in the outbox."""
     messages.insert(tx, a_message(scene, message_id))
     values: dict[str, Any] = {
         "message_id": message_id,
+        "thread_id": scene.thread_id,
         "account_id": scene.account_id,
         "mailbox_id": scene.mailbox_id,
         "send_uid": str(uuid.uuid4()),
@@ -112,8 +114,9 @@ def post(
         "state": "accepted",
         "next_attempt_at": due,
     }
-    outbox.insert(tx, outbox.NewLetter(**(values | changes)), now=A_MONDAY)
+    letter = outbox.insert(tx, outbox.NewLetter(**(values | changes)), now=A_MONDAY)
     letter_attachments.insert(tx, scene.account_id, message_id, attachments)
+    return letter
 
 
 def a_file(tx: Transaction, scene: Scene, content: bytes = b"x", **changes: Any) -> File:

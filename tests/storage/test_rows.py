@@ -15,6 +15,7 @@ from storage.accounts import TokenState
 from storage.api_keys import Scope
 from storage.database import Transaction, microseconds, moment
 from storage.messages import Attachment, BodyType, Direction, Kind, Placement, Recipients
+from storage.origins import Origin
 from storage.subscriptions import SubscriptionState
 from storage.threads import Address
 from tests.fakes.clock import A_MONDAY
@@ -114,7 +115,9 @@ def test_letters(
     submits: int,
 ) -> None:
     with a_school() as (tx, scene):
-        post(tx, scene, metadata=metadata)
+        tx.origin = Origin(traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", request_id="r1")
+        posted = post(tx, scene, metadata=metadata)
+        assert posted == outbox.get(tx, scene.account_id, "msg_1")
         since, submitted_at, still_draft_at = times_of_it
         letter = replace(
             outbox.get(tx, scene.account_id, "msg_1"),
