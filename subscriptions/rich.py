@@ -11,7 +11,6 @@ NotOpened              what was encrypted is not to be had; the notification is 
 """
 
 import base64
-import binascii
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 import orjson
+import pybase64
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -183,7 +183,7 @@ def _bytes(value: Mapping[str, object], name: str) -> bytes:
     """Only in the one spelling that encodes them: base64 leaves bits over in which a change would go unseen."""
     text = _text(value, name)
     try:
-        raw = binascii.a2b_base64(text, strict_mode=True)
+        raw = pybase64.b64decode(text, validate=True)
     except ValueError as error:
         raise NotEncrypted(f"{name} is not base64") from error
     # Bits are left over in the last four characters alone.
