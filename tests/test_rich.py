@@ -1,7 +1,9 @@
 """The whole way of a rich notification: a sandbox that encrypts and signs, and the gateway's reading of it."""
 
+import asyncio
 import functools
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.graph import Cloud, Encryption, GraphClient, SigningKeys
-from gateway.rich import Opener, issuers_of
+from gateway.rich import Opener, issuers_of, threads
 from gateway.sandbox import Behaviour, Sandbox, school
 from subscriptions.addresses import resource_of
 from subscriptions.rich import EncryptionCertificate, NotEncrypted, UnknownCertificate
@@ -142,3 +144,47 @@ async def test_one_that_does_not_open_spoils_no_other(scene: Scene) -> None:
     assert isinstance(none, NotEncrypted)
     assert isinstance(another, UnknownCertificate)
     assert isinstance(good, dict)
+
+
+# The processor
+
+
+@pytest.mark.parametrize(("processors", "at_once"), [(1, 1), (2, 1), (8, 7)])
+def test_one_processor_is_left_to_the_loop(processors: int, at_once: int) -> None:
+    assert threads(processors) == at_once
+
+
+class Slow(Mapping[str, Any]):
+    """Keys that are found when somebody lets them be."""
+
+    def __init__(self) -> None:
+        self.asked, self.found = threading.Event(), threading.Event()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.set()
+        assert self.found.wait(10)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+async def test_a_request_is_opened_when_the_one_before_it_leaves_the_thread(scene: Scene) -> None:
+    keys = SigningKeys(scene.http, GRAPH, clock=scene.clock)
+    opener = Opener(keys, issuers_of(Cloud.GLOBAL), clock=scene.clock, at_once=1)
+    content = {"data": "AAAA", "dataKey": "AAAA", "dataSignature": "AAAA", "encryptionCertificateId": "one"}
+    first, second = Slow(), Slow()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(opener.opened([content], first))
+        await asyncio.to_thread(first.asked.wait, 10)
+        second.found.set()
+        waiting = group.create_task(opener.opened([content], second))
+        await asyncio.to_thread(lambda: None)  # there are threads to be had
+        assert not second.asked.is_set()
+        assert not waiting.done()
+        first.found.set()
+        [outcome] = await waiting
+    assert isinstance(outcome, UnknownCertificate)

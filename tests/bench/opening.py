@@ -131,7 +131,7 @@ def in_short(found: Opening) -> Figures:
 
 
 def _lasts(given: Mapping[str, Any]) -> float:
-    return given["rounds"] * (max(1, given["seconds"]) * 2 + 2 * (1.5 * given["seconds"] + 1))
+    return given["rounds"] * (max(1, given["seconds"]) * 2 + 2 * (2.5 * given["seconds"] + 1))
 
 
 BENCHMARK: Final = Benchmark(

@@ -99,15 +99,16 @@ async def run(plan: OpeningPlan) -> OpeningReport:
     idle, busy = Pulse(), Pulse()
     await _for(plan.seconds / 4, idle)
     await _open(opener, contents, keys, plan.at_once, plan.seconds / 4)
-    async with asyncio.TaskGroup() as group:
+    began, worked = time.perf_counter(), time.process_time()
+    opened = await _open(opener, contents, keys, plan.at_once, plan.seconds)
+    took, work = time.perf_counter() - began, time.process_time() - worked
+    async with asyncio.TaskGroup() as group:  # after that: a thousand beats a second are work, and not the opener's
         pulse = group.create_task(busy.beat())
-        began, worked = time.perf_counter(), time.process_time()
-        opened = await _open(opener, contents, keys, plan.at_once, plan.seconds)
-        took, work = time.perf_counter() - began, time.process_time() - worked
+        opened_beside = await _open(opener, contents, keys, plan.at_once, plan.seconds)
         pulse.cancel()
     return OpeningReport(
         content_bytes=len(base64.b64decode(made[0]["data"])),
-        opened=opened,
+        opened=opened + opened_beside,
         per_second=opened / took,
         of_processor=opened / work,
         longest_pause_ms=busy.latest_s * 1000,
