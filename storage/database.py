@@ -14,10 +14,12 @@ import fcntl
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -128,8 +130,9 @@ class Store:
         self._all_readers = len(readers)
         # In turn: from a queue, who comes back at once would take a reader before one that waited and was woken.
         self._turns = asyncio.Semaphore(len(readers))
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()  # the loop appends, the writer's thread takes
         self._work_came = asyncio.Event()
+        self._gives_way = False  # the writer's thread is wanted for something else than the next group
         self._closing = False
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self.observer: Observer = Unobserved()
@@ -202,10 +205,26 @@ class Store:
             await self._work_came.wait()
             self._work_came.clear()
             while self._waiting:
-                group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
-                await self._write_group(group)
-                if self._log_bytes() >= self._cut_from:
+                await self._writer.run(partial(self._write_what_waits, asyncio.get_running_loop()))
+                if self._log_is_long():
                     await self._cut_the_log()
+
+    def _write_what_waits(self, loop: asyncio.AbstractEventLoop, tx: Transaction) -> None:
+        """Group after group, on the writer's thread, until nothing waits or the log is to be cut. Each takes all that
+        has come until it begins, and its waiters are answered while the next is written: a loop that is busy makes
+        groups larger, and keeps no group waiting.
+        """
+        while self._waiting and not (self._gives_way or self._log_is_long()):
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_LIMIT))]
+            began = time.perf_counter()
+            try:
+                done = _in_one_commit(tx, group)
+            except BaseException as error:
+                loop.call_soon_threadsafe(self._group_failed, group, error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                loop.call_soon_threadsafe(self._group_is_on_disk, group, done, time.perf_counter() - began)
 
     @property
     def queued(self) -> int:
@@ -237,7 +256,8 @@ class Store:
         for _ in range(self._all_readers):
             await self._turns.acquire()
         try:
-            busy = await self._writer.run(_empty_the_log)
+            self._gives_way = True
+            busy = await self._writer.run(self._empty_the_log)
         except sqlite3.DatabaseError:
             busy = True  # what is wrong, the next write will say
         finally:
@@ -245,18 +265,20 @@ class Store:
                 self._turns.release()
         self._cut_from = self._long_log_bytes + (self._log_bytes() if busy else 0)
 
-    async def _write_group(self, group: Sequence[_Waiting]) -> None:
-        began = time.perf_counter()
-        try:
-            done = await self._writer.run(lambda tx: _in_one_commit(tx, group))
-        except BaseException as error:
-            for one in group:
-                if not one.done.done():
-                    one.done.set_exception(_as_unavailable(error))
-            self.observer.failed(len(group))
-            if not isinstance(error, Exception):
-                raise
-            return
+    def _empty_the_log(self, tx: Transaction) -> bool:
+        self._gives_way = False
+        return _empty_the_log(tx)
+
+    def _log_is_long(self) -> bool:
+        return self._log_bytes() >= self._cut_from
+
+    def _group_failed(self, group: Sequence[_Waiting], error: BaseException) -> None:
+        for one in group:
+            if not one.done.done():
+                one.done.set_exception(_as_unavailable(error))
+        self.observer.failed(len(group))
+
+    def _group_is_on_disk(self, group: Sequence[_Waiting], done: "_Done", took_s: float) -> None:
         for one, outcome in zip(group, done.outcomes, strict=True):
             if one.done.done():  # the waiter was cancelled; the write stands all the same
                 continue
@@ -267,7 +289,6 @@ class Store:
         for topic in done.topics:
             for event in self._watchers.get(topic, ()):
                 event.set()
-        took_s = time.perf_counter() - began
         self.observer.committed(Commit(writes=len(group), took_s=took_s, disk_s=done.disk_s, measures=done.measures))
 
     def _close(self) -> None:

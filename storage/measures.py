@@ -20,7 +20,7 @@ class Commit:
 
 
 class Observer(Protocol):
-    """Hears of every group of writes, on the loop and between two of them: it must be quick, and never raise."""
+    """Hears of every group of writes, on the loop: it must be quick, and never raise."""
 
     def committed(self, commit: Commit) -> None:
         """A group is on disk."""

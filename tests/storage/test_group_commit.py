@@ -111,6 +111,18 @@ async def test_nothing_is_on_disk_before_its_group_is_committed(store: storage.S
     assert names_on_disk(path) == ["early"]
 
 
+async def test_a_loop_that_is_busy_keeps_no_group_waiting(store: storage.Store, path: Path) -> None:
+    gate, is_next = Gate(), threading.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(store.write(gate.hold))
+        await gate.until_held()
+        second = group.create_task(store.write(lambda tx: (add(tx, "second"), is_next.set())))
+        await asyncio.sleep(0)
+        gate.open()
+        assert is_next.wait(timeout=30)  # all the while the loop does nothing else
+        assert not second.done()
+
+
 async def test_one_work_that_fails_does_not_spoil_its_neighbours(store: storage.Store) -> None:
     first, broken, last = await all_together(
         store, lambda tx: add(tx, "first"), lambda tx: add_and_break(tx, "broken"), lambda tx: add(tx, "last")
