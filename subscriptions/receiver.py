@@ -160,7 +160,7 @@ class Receiver:
         self._longest_body = longest_body
         self._watching = contextlib.ExitStack()  # for as long as the store: both live as long as the process
         self._changed = self._watching.enter_context(store.watching("subscriptions", "accounts"))
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Event | None = None  # set when what is being read has been read, or is not to be had
         self._open: Open | None = None
 
     async def receive(self, body: bytes) -> Receipt:
@@ -225,15 +225,24 @@ class Receiver:
     async def _current(self, known: Open | None) -> Open:
         if known is not None and not self._changed.is_set():
             return known
-        async with self._reading:
-            if self._open is None or self._changed.is_set():
-                self._changed.clear()
-                try:
-                    self._open = by_heart(await self._store.read(subscriptions.watches), self._clock.now())
-                except BaseException:
-                    self._changed.set()
-                    raise
-            return self._open
+        while self._open is None or self._changed.is_set():
+            if self._reading is None:
+                await self._read_again()
+            else:  # all who wait go on at once: by a lock they would go one by one, each in a turn of the loop
+                await self._reading.wait()
+        return self._open
+
+    async def _read_again(self) -> None:
+        self._reading = asyncio.Event()
+        self._changed.clear()
+        try:
+            self._open = by_heart(await self._store.read(subscriptions.watches), self._clock.now())
+        except BaseException:
+            self._changed.set()
+            raise
+        finally:
+            self._reading.set()
+            self._reading = None
 
 
 def by_heart(watches: Sequence[Watch], now: datetime) -> Open:

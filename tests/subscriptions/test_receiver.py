@@ -11,6 +11,7 @@ import pytest
 import storage
 from storage import accounts, hints, subscriptions
 from storage.hints import Hint
+from storage.measures import Commit, Unobserved
 from storage.subscriptions import Subscription, SubscriptionState
 from storage.vault import MasterKey
 from subscriptions.certificates import Certificates
@@ -386,6 +387,46 @@ async def test_many_requests_at_once_are_all_kept(watched: Scene, receiver: Rece
         for number in range(200):
             group.create_task(receiver.receive(body(change(*credentials, f"AAMk{number}"))))
     assert len(await open_hints(watched)) == 200
+
+
+async def test_who_waits_for_the_subscriptions_to_be_read_waits_for_one_reading(watched: Scene) -> None:
+    """All of them go on together and share a commit: not one in each turn of a loop that has much to do."""
+    credentials, groups = await inbox_credentials(watched), list[int]()
+    watched.store.observer = Groups(groups)
+    receiver = Receiver(watched.store, watched.clock)
+    requests = [receiver.receive(body(change(*credentials, message_id=f"m{number}"))) for number in range(200)]
+    assert {receipt.kept for receipt in await asyncio.gather(*requests)} == {1}
+    assert sum(groups) == 200
+    assert len(groups) <= 4
+
+
+async def test_what_one_could_not_read_the_next_reads(watched: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials, reads = await inbox_credentials(watched), list[int]()
+
+    def fails_once(tx: storage.Transaction) -> list[subscriptions.Watch]:
+        reads.append(1)
+        if len(reads) == 1:
+            raise storage.StorageUnavailable("not now")
+        return subscriptions_before(tx)
+
+    subscriptions_before = subscriptions.watches
+    monkeypatch.setattr(subscriptions, "watches", fails_once)
+    receiver = Receiver(watched.store, watched.clock)
+    requests = [receiver.receive(body(change(*credentials, message_id=f"m{number}"))) for number in range(3)]
+    outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    assert isinstance(outcomes[0], storage.StorageUnavailable)
+    assert [one.kept for one in outcomes[1:] if isinstance(one, Receipt)] == [1, 1]
+    assert len(reads) == 2
+
+
+class Groups(Unobserved):
+    """Writes down how many writes shared each commit."""
+
+    def __init__(self, groups: list[int]) -> None:
+        self._groups = groups
+
+    def committed(self, commit: Commit) -> None:
+        self._groups.append(commit.writes)
 
 
 async def test_a_receiver_knows_at_once_what_the_store_says(watched: Scene, receiver: Receiver) -> None:
