@@ -15,17 +15,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import tracing
 from gateway.http.deadline import Deadline
 from gateway.http.headers import Raw, hardened_headers
+from gateway.http.line import Line
 from gateway.http.middleware import check_length, given_name, log_answer
 from gateway.http.problem_types import UNAVAILABLE
 from gateway.http.problems import FORESEEN, Problem, log_unforeseen, response_for
-from gateway.http.room import Room
+from gateway.http.room import Body, Room
 from gateway.http.services import Services
 from gateway.http.webhooks import DOORS, is_handshake
 from gateway.tracing import span
 from subscriptions.addresses import NOTIFICATIONS
 
 PATIENCE_S: Final = 2.5  # and a tenth more at most. Graph waits three seconds; a 503 in time is better than a late 202
-AT_ONCE: Final = 1_000  # requests that are being taken in: more than that would be answered too late
 EMPTY: Final[Raw] = (b"content-length", b"0")
 
 
@@ -38,7 +38,7 @@ class Doorway:
         self._longest = longest
         self._room = Room(longest=longest)
         self._in_time = Deadline(PATIENCE_S)
-        self._under_way = 0
+        self._line = Line()
         self._is_https = (services.settings.public_url or "").startswith("https:")
         self._accepted = {over_tls: hardened_headers([EMPTY], over_tls=over_tls) for over_tls in (False, True)}
 
@@ -63,32 +63,37 @@ class Doorway:
 
     async def _take_in(self, scope: Scope, receive: Receive, name: str) -> Response | None:
         """None when all is kept, and else what Graph is to hear."""
-        if self._under_way >= AT_ONCE:
+        if self._line.is_too_long(time.perf_counter()):
             return response_for(Problem(UNAVAILABLE, "More notifications come than can be kept in time."), name)
-        self._under_way += 1
         try:
             await check_length(scope, receive, self._longest)
             async with self._in_time:
-                await self._keep(scope["path"], receive)
+                await self._keep(scope["path"], await self._read(receive))
         except TimeoutError:
             return response_for(Problem(UNAVAILABLE, "The notifications could not be kept in time."), name)
         except Exception as error:
             if not isinstance(error, FORESEEN):
                 log_unforeseen(error, name)
             return response_for(error, name)
-        finally:
-            self._under_way -= 1
         return None
 
-    async def _keep(self, path: str, receive: Receive) -> None:
+    async def _read(self, receive: Receive) -> Body:
+        self._line.comes()
+        try:
+            return await self._room.read(receive)
+        finally:
+            self._line.came()
+
+    async def _keep(self, path: str, body: Body) -> None:
         receiver = self._services.receiver
         keep = receiver.receive if path == NOTIFICATIONS else receiver.receive_lifecycle
-        body = await self._room.read(receive)
+        self._line.joins(body, time.perf_counter(), len(body.content) - body.taken)  # for more there is `room`
         try:
             with span("notification", bytes=len(body.content)) as step:
                 receipt = await keep(body.content)
                 step.say(kept=receipt.kept, refused=receipt.refused, ignored=receipt.ignored)
         finally:
+            self._line.leaves(body)
             self._room.give_back(body)
         self._services.door.received(receipt)
 

@@ -17,7 +17,7 @@ from subscriptions.notifications import MAX_BODY_BYTES
 ROOM: Final = 16 * 1024 * 1024  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Body:
     """A body as it came, and what of the room it takes."""
 

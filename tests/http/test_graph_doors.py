@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 import storage
-from gateway.http import doorway
+from gateway.http import line
 from gateway.pace import Figures
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
 from subscriptions.receiver import Reason, Receipt
@@ -111,7 +111,7 @@ async def test_a_store_that_hangs_is_a_503_before_graph_gives_up(scene: Scene) -
 
 
 async def test_more_than_can_be_kept_in_time_hears_so_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorway, "AT_ONCE", 2)
+    monkeypatch.setattr(line, "AT_ONCE", 2)
     there, both_there, goes_on = list[bool](), asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
