@@ -256,12 +256,6 @@ class PatientProtocol(HttpToolsProtocol):
             timer.cancel()
 
 
-def protocol(patience: Patience) -> type[HttpToolsProtocol]:
-    """For uvicorn's `http`: all connections of one server share their waits."""
-    shared: dict[str, Any] = {"patience": patience, "waits": Waits()}
-    return type("PatientProtocol", (PatientProtocol,), shared)
-
-
 def connections_possible(wanted: int) -> int:
     """Raise the number of files that this process may open, as far as it is let, and say what is left for callers."""
     if sys.platform == "win32":

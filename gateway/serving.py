@@ -12,7 +12,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.patience import Patience, connections_possible, protocol
+from gateway.direct import protocol
+from gateway.patience import Patience, connections_possible
 
 BACKLOG: Final = 2048
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -29,7 +30,9 @@ class Server(uvicorn.Server):
 
 
 def server_for(app: ASGIApp, *, patience: Patience | None = None) -> Server:
-    """A server with limits that suit the gateway's routes."""
+    """A server with limits that suit the gateway's routes. It shows requests to what the application's state has as
+    `short_way`, if anything: a `gateway.direct.ShortWay`.
+    """
     patience = patience or Patience(connections=connections_possible(Patience().connections))
     return Server(
         uvicorn.Config(
@@ -41,7 +44,7 @@ def server_for(app: ASGIApp, *, patience: Patience | None = None) -> Server:
             server_header=False,
             date_header=True,
             ws="none",
-            http=protocol(patience),
+            http=protocol(patience, getattr(getattr(app, "state", None), "short_way", None)),
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE_S,
         )
