@@ -156,7 +156,11 @@ class Store:
         For what comes in by the thousand, of one kind: a statement for many rows instead of many statements. Raises as
         `write`: when work with all items fails, each is tried by itself.
         """
-        await self._queued(work, item)
+        await self.begin_together(work, item)
+
+    def begin_together(self, work: Callable[[Transaction, Sequence[Item]], None], item: Item) -> asyncio.Future[None]:
+        """As `write_together`, for those who have no task to wait in: done once that is on disk."""
+        return self._queued(work, item)
 
     def _queued(self, work: Callable[..., Any], item: object) -> asyncio.Future[Any]:
         if self._closing or len(self._waiting) >= QUEUE_LIMIT:

@@ -60,6 +60,14 @@ class Receipt:
     reasons: Mapping[Reason, int] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A request whose items are all right. `done` as soon as all of them are kept, or `StorageUnavailable`."""
+
+    done: asyncio.Future[None]
+    kept: int
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """An item that is not let in. `row_id` is ours, and None where the item names nothing of ours."""
@@ -194,6 +202,28 @@ class Receiver:
         reasons = Counter(one.reason for one in refused) if refused else NO_REASONS
         ignored = len(trusted) - len(watched)
         return Receipt(kept=len(watched), refused=len(refused), ignored=ignored, reasons=reasons)
+
+    def take(self, body: bytes, *, traceparent: str) -> Taken | None:
+        """What `receive` does, where all there is to do is to keep a hint of each item; else None, and nothing is done.
+
+        Raises what `receive` raises before it waits for anything.
+        """
+        known = self._open
+        if known is None or self._changed.is_set():
+            return None
+        items = parse(body, longest=self._longest_body).items
+        new: dict[NewHint, None] = {}
+        for item in items:
+            one = judge(item, known)
+            if isinstance(one, Refused) or not is_watched(one.watch) or is_sealed(one) or is_more_than_a_hint(one):
+                return None
+            hint = hint_of(one)
+            if hint is not None:
+                new[hint] = None
+        if not new:
+            return None
+        come_in = ComeIn(hints=tuple(new), at=self._clock.now(), traceparent=traceparent)
+        return Taken(done=self._store.begin_together(keep, Arrived(come_in=come_in, more=())), kept=len(items))
 
     async def _keep_and_open(self, watched: Sequence[Trusted], sealed: Sealed) -> None:
         now = sealed.received_at

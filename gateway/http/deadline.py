@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 LOOKS: Final = 10  # within the limit: a task may have so much more of it
 
@@ -10,21 +10,35 @@ LOOKS: Final = 10  # within the limit: a task may have so much more of it
 class Deadline:
     """Use it as a context around what a task may take `limit_s` seconds for, and a tenth more at most; then it raises
     TimeoutError there. Not to be entered twice by one task. For one event loop.
+
+    A future is watched between `begins` and `ends`; one that is late is cancelled.
     """
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._since: dict[asyncio.Task[object], float] = {}  # the longest first
-        self._late: set[asyncio.Task[object]] = set()
+        self._since: dict[asyncio.Future[Any], float] = {}  # the longest first
+        self._late: set[asyncio.Future[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def __aenter__(self) -> Self:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        if task is None:
-            raise RuntimeError("a deadline is for tasks")
-        self._since[task] = loop.time()
+    def begins(self, one: asyncio.Future[Any]) -> None:
+        """From now on it has so long."""
+        loop = asyncio.get_running_loop()
+        self._since[one] = loop.time()
         if self._timer is None:
             self._timer = loop.call_later(self._limit_s / LOOKS, self._look, loop)
+
+    def ends(self, one: asyncio.Future[Any]) -> bool:
+        """It is over; whether it was late."""
+        if self._since.pop(one, None) is not None or one not in self._late:
+            return False
+        self._late.remove(one)
+        return True
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a deadline is for tasks")
+        self.begins(task)
         return self
 
     async def __aexit__(
@@ -32,19 +46,17 @@ class Deadline:
     ) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - it was there when it entered
-        self._since.pop(task, None)
-        if task not in self._late:
+        if not self.ends(task):
             return
-        self._late.remove(task)
         if task.uncancel() == 0 and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         overdue = loop.time() - self._limit_s
-        for task, since in list(self._since.items()):
+        for one, since in list(self._since.items()):
             if since > overdue:
                 break
-            del self._since[task]
-            self._late.add(task)
-            task.cancel()
+            del self._since[one]
+            self._late.add(one)
+            one.cancel()
         self._timer = loop.call_later(self._limit_s / LOOKS, self._look, loop) if self._since else None

@@ -65,6 +65,10 @@ class Door:
         for reason, count in receipt.reasons.items():
             self._refused.labels(reason.value).inc(count)
 
+    def kept(self, count: int) -> None:
+        """Count items of a request of which none was refused."""
+        self._accepted.inc(count)
+
     def opened(self, outcomes: Mapping[str, int]) -> None:
         """Count encrypted contents."""
         for outcome, count in outcomes.items():

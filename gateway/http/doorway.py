@@ -32,13 +32,13 @@ EMPTY: Final[Raw] = (b"content-length", b"0")
 class Doorway:
     """Takes in notifications, and lets everything else pass. `longest` is in bytes, of a body."""
 
-    def __init__(self, app: ASGIApp, *, services: Services, longest: int) -> None:
+    def __init__(self, app: ASGIApp, *, services: Services, longest: int, line: Line) -> None:
         self._app = app
         self._services = services
         self._longest = longest
         self._room = Room(longest=longest)
         self._in_time = Deadline(PATIENCE_S)
-        self._line = Line()
+        self._line = line
         self._is_https = (services.settings.public_url or "").startswith("https:")
         self._accepted = {over_tls: hardened_headers([EMPTY], over_tls=over_tls) for over_tls in (False, True)}
 
@@ -64,13 +64,13 @@ class Doorway:
     async def _take_in(self, scope: Scope, receive: Receive, name: str) -> Response | None:
         """None when all is kept, and else what Graph is to hear."""
         if self._line.is_too_long(time.perf_counter()):
-            return response_for(Problem(UNAVAILABLE, "More notifications come than can be kept in time."), name)
+            return response_for(too_many(), name)
         try:
             await check_length(scope, receive, self._longest)
             async with self._in_time:
                 await self._keep(scope["path"], await self._read(receive))
         except TimeoutError:
-            return response_for(Problem(UNAVAILABLE, "The notifications could not be kept in time."), name)
+            return response_for(too_late(), name)
         except Exception as error:
             if not isinstance(error, FORESEEN):
                 log_unforeseen(error, name)
@@ -96,6 +96,16 @@ class Doorway:
             self._line.leaves(body)
             self._room.give_back(body)
         self._services.door.received(receipt)
+
+
+def too_many() -> Problem:
+    """For who comes too late for the line."""
+    return Problem(UNAVAILABLE, "More notifications come than can be kept in time.")
+
+
+def too_late() -> Problem:
+    """For who stood in it for too long."""
+    return Problem(UNAVAILABLE, "The notifications could not be kept in time.")
 
 
 def is_notification(scope: Scope) -> bool:

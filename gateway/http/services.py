@@ -28,7 +28,7 @@ from storage.mailboxes import Mailbox
 from storage.messages import Placement
 from storage.round_trips import RoundTrip
 from storage.threads import Object
-from subscriptions.receiver import Receipt
+from subscriptions.receiver import Receipt, Taken
 
 __all__ = [
     "AccountConfiguration",
@@ -110,6 +110,10 @@ class Receiver(Protocol):
 
     async def receive_lifecycle(self, body: bytes) -> Receipt:
         """Keep what a lifecycle notification asks for."""
+        ...
+
+    def take(self, body: bytes, *, traceparent: str) -> Taken | None:
+        """As `subscriptions.receiver.Receiver.take`."""
         ...
 
 

@@ -132,6 +132,9 @@ class FakeReceiver:
         self.lifecycle.append(body)
         return self.receipt
 
+    def take(self, body: bytes, *, traceparent: str) -> None:
+        """It has time for tasks."""
+
 
 class FakeAttachments:
     """Gives its account what `holds` has for (message id, attachment id), or fails as it is told."""
