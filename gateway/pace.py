@@ -71,13 +71,16 @@ class Pace:
         self._minutes: dict[int, Minute] = {}
         self._warned_at: datetime | None = None
 
-    def answered(self, took_s: float, now: datetime) -> None:
-        """Count an answer. Says so in the log when too many are slow, once in ten minutes."""
-        minute = self._of(now)
-        minute.counts[bisect_left(EDGES_S, took_s)] += 1
+    def answered(self, took_s: float, now: datetime) -> int:
+        """Count an answer; by which of `EDGES_S` it was there. Says in the log when too many are slow, once in ten
+        minutes.
+        """
+        minute, edge = self._of(now), bisect_left(EDGES_S, took_s)
+        minute.counts[edge] += 1
         if took_s > SLOW_S:
             minute.slow += 1
             self._warn(now)
+        return edge
 
     def figures(self, now: datetime) -> Figures:
         """As they stand at `now`."""

@@ -165,6 +165,8 @@ def _message_id(value: Mapping[str, object]) -> str | None:
 
 def _text(value: Mapping[str, object], name: str, longest: int) -> str | None:
     text = value.get(name)
+    if type(text) is str and 0 < len(text) <= longest:  # as nearly always
+        return text
     if text is None or text == "":
         return None
     if not isinstance(text, str):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import storage
 from storage import folders, gaps, hints, subscriptions
@@ -60,8 +60,7 @@ class Receipt:
     reasons: Mapping[Reason, int] = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(NamedTuple):
     """A request whose items are all right. `done` as soon as all of them are kept, or `StorageUnavailable`."""
 
     done: asyncio.Future[None]
@@ -223,7 +222,7 @@ class Receiver:
         if not new:
             return None
         come_in = ComeIn(hints=tuple(new), at=self._clock.now(), traceparent=traceparent)
-        return Taken(done=self._store.begin_together(keep, Arrived(come_in=come_in, more=())), kept=len(items))
+        return Taken(self._store.begin_together(hints.insert_all, come_in), len(items))
 
     async def _keep_and_open(self, watched: Sequence[Trusted], sealed: Sealed) -> None:
         now = sealed.received_at

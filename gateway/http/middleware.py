@@ -72,7 +72,10 @@ def given_name(scope: Scope) -> str | None:
 
 def _header(scope: Scope, name: bytes) -> str | None:
     """The first of this name, which is in lower case."""
-    return next((value.decode("latin-1") for one, value in scope["headers"] if one == name), None)
+    for one, value in scope["headers"]:
+        if one == name:
+            return str(value, "latin-1")
+    return None
 
 
 def log_answer(scope: Scope, route: str | None, status: int, began: float) -> None:

@@ -27,7 +27,11 @@ class Trace:
     @classmethod
     def begin(cls, *, sampled: bool) -> Self:
         """A trace that nobody has begun before us."""
-        return cls(trace_id=f"{_RANDOM.getrandbits(128) or 1:032x}", span_id=new_span_id(), sampled=sampled)
+        ids = f"{_RANDOM.getrandbits(192):048x}"
+        trace_id, span_id = ids[:32], ids[32:]
+        if trace_id == NO_TRACE or span_id == NO_SPAN:
+            return cls.begin(sampled=sampled)
+        return cls(trace_id=trace_id, span_id=span_id, sampled=sampled)
 
     @property
     def traceparent(self) -> str:
