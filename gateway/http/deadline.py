@@ -20,6 +20,10 @@ class Deadline:
         self._late: set[asyncio.Future[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        """How many are watched."""
+        return len(self._since) + len(self._late)
+
     def begins(self, one: asyncio.Future[Any]) -> None:
         """From now on it has so long."""
         loop = asyncio.get_running_loop()

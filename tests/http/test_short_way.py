@@ -235,6 +235,7 @@ async def test_what_takes_too_long_is_a_503_in_time_and_harms_nobody_when_it_is_
     assert "in time" in assert_problem(answer, 503, "unavailable")["detail"]
     assert (await site.short(body(change("next")))).status_code == 202
     assert [row[1] for row in site.rows()] == ["AAMk0", "AAMk1", "next"]
+    assert len(site.seen.way.in_time) == 0
 
 
 async def test_who_comes_too_late_for_the_line_is_told_at_once(

@@ -609,3 +609,58 @@ class StalledStore(FullStore):
     async def write_together(self, *args: Any, **kwargs: Any) -> Any:
         self.asked.set()
         await asyncio.Event().wait()
+
+
+# Those that are taken at once
+
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
+
+async def test_plain_items_are_taken_and_kept_with_their_trace(watched: Scene, receiver: Receiver) -> None:
+    await receiver.receive(body())
+    credentials = await inbox_credentials(watched)
+    taken = receiver.take(body(*(change(*credentials, one) for one in ("m1", "m1", "m2"))), traceparent=TRACE)
+    assert taken is not None
+    assert taken.kept == 3
+    await taken.done
+    assert [hint.message_id for hint in await open_hints(watched)] == ["m1", "m2"]
+    assert await watched.pull_is_due()
+    now = watched.clock.now()
+    assert await watched.store.read(hints.origins, watched.inbox.id, now, limit=9) == [TRACE]
+
+
+async def test_whatever_needs_more_than_hints_is_not_taken_and_leaves_no_trace(rich: Scene) -> None:
+    receiver = Receiver(rich.store, rich.clock, openings=RoomFor())
+    subscription_id, secret = credentials = await inbox_credentials(rich)
+    plain = change(*credentials)
+    assert receiver.take(body(plain), traceparent=TRACE) is None  # the subscriptions are not known yet
+    await receiver.receive(body())
+    for other in (
+        change(*credentials, encryptedContent=CONTENT),
+        lifecycle(*credentials, "missed"),
+        change(*credentials, resourceData=None),
+        change(subscription_id, "guessed"),
+        change("theirs", secret),
+        7,
+    ):
+        assert receiver.take(body(plain, other), traceparent=TRACE) is None
+    with pytest.raises(MalformedNotification):
+        receiver.take(b"{", traceparent=TRACE)
+    await rich.store.write(lambda tx: tx.announce("subscriptions"))  # others may be right by now
+    assert receiver.take(body(plain), traceparent=TRACE) is None
+    assert await open_hints(rich) == []
+    await rich.remove_mailbox()
+    await receiver.receive(body())
+    assert receiver.take(body(plain), traceparent=TRACE) is None
+
+
+async def test_what_overtakes_the_201_is_not_taken(scene: Scene) -> None:
+    receiver, taken = Receiver(scene.store, scene.clock), []
+
+    async def notify(client_state: str, subscription_id: str) -> None:
+        await receiver.receive(body())
+        taken.append(receiver.take(body(change(subscription_id, client_state)), traceparent=TRACE))
+
+    scene.graph.before_answering = notify
+    await scene.keeper.run_due()
+    assert taken == [None, None]
