@@ -100,6 +100,10 @@ class PatientProtocol(HttpToolsProtocol):
     patience: ClassVar[Patience] = Patience()
     waits: ClassVar[Waits] = Waits()
 
+    @staticmethod
+    def on_connection() -> None:
+        """Whoever serves may want to know of each."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stage = Stage.IDLE
@@ -111,6 +115,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Also makes room for it."""
         super().connection_made(transport)
+        self.on_connection()
         if len(self.connections) > self.patience.connections and not self.waits.make_room():
             self.cut("too many connections")
             return
