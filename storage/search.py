@@ -164,6 +164,7 @@ messages.account_id = :account_id AND messages.placement = 'placed' AND threads.
          WHERE thread_objects.account_id = :account_id AND thread_objects.type = :type
            AND thread_objects.object_id = :object_id AND thread_objects.thread_id = messages.thread_id))
 """
+OTHER_ACCOUNT = "SELECT 1 FROM accounts WHERE id <> :account_id LIMIT 1"
 # One row, of one step: between two steps of a statement another thread may take the interpreter, for milliseconds.
 CANDIDATES = f"""
 SELECT json_group_array(json_array(number, thread_id)) AS found
@@ -268,7 +269,10 @@ def candidates(
     tx: Transaction, account_id: str, question: Question, mailbox_id: str | None, *, before: int | None, limit: int
 ) -> Candidates:
     """The threads of the newest `limit` entries before that number that have all the words."""
-    asked = _asked(account_id, question, mailbox_id) | {"before": LATEST if before is None else before, "limit": limit}
+    asked = _asked(tx, account_id, question, mailbox_id) | {
+        "before": LATEST if before is None else before,
+        "limit": limit,
+    }
     found = orjson.loads(tx.execute(CANDIDATES, asked).fetchone()["found"])
     thread_ids = list(dict.fromkeys(thread_id for _, thread_id in found if thread_id is not None))
     return Candidates(thread_ids=thread_ids, ended_at=found[-1][0] if len(found) == limit else None)
@@ -282,7 +286,7 @@ def matches(
         return {}
     chosen: dict[str, list[int]] = {thread_id: [] for thread_id in thread_ids}
     limit = PER_THREAD if len(thread_ids) == 1 else MANY_HITS
-    asked = _asked(account_id, question, mailbox_id) | {"limit": limit}
+    asked = _asked(tx, account_id, question, mailbox_id) | {"limit": limit}
     of_these = " OR ".join(_quoted(f"{MARK}t{thread_id[-10:]}") for thread_id in thread_ids)
     asked |= {"match": f"{asked['match']} AND ({of_these})", "begins": HIT_BEGINS, "ends": HIT_ENDS}
     found = orjson.loads(tx.execute(THEIRS, asked).fetchone()["found"])
@@ -298,13 +302,14 @@ def matches(
     return {thread_id: [by_number[number] for number in some] for thread_id, some in chosen.items()}
 
 
-def _asked(account_id: str, question: Question, mailbox_id: str | None) -> dict[str, object]:
+def _asked(tx: Transaction, account_id: str, question: Question, mailbox_id: str | None) -> dict[str, object]:
+    among_others = tx.execute(OTHER_ACCOUNT, {"account_id": account_id}).fetchone() is not None
     since = None if question.since is None else seconds_of(question.since)
     until = None if question.until is None else seconds_of(question.until)
     what = question.what
     return {
         "account_id": account_id,
-        "match": expression(account_id, question, mailbox_id),
+        "match": expression(account_id, question, mailbox_id, among_others=among_others),
         "first": 0 if since is None else (since - SLACK_S) * PER_SECOND,
         "end": LATEST if until is None else (until + SLACK_S) * PER_SECOND,
         "since": -(2**63) if question.since is None else question.since,
@@ -317,20 +322,24 @@ def _asked(account_id: str, question: Question, mailbox_id: str | None) -> dict[
     }
 
 
-def expression(account_id: str, question: Question, mailbox_id: str | None) -> str:
+def expression(account_id: str, question: Question, mailbox_id: str | None, *, among_others: bool = True) -> str:
     """The question in FTS5's language. All that people wrote stands in quotes: none of it is an operator.
 
     What must be there is set side by side, not joined by AND: then FTS5 passes over a phrase without any word.
+    The account is left out where it narrows nothing down: where a mailbox is named, or there are no others
+    (`among_others`). FTS5 would go through everything that the account has, beside the few that are looked for.
     """
-    scope = [f"a{account_id[-10:]}"]
+    scope = []
     if mailbox_id is not None:
         scope.append(f"m{mailbox_id[-10:]}")
     if question.direction is not None:
         scope.append(question.direction)
     if question.what is not None:
         scope.append("o" + f"{question.what.type}:{question.what.id}".encode().hex())
-    there = [_quoted(MARK + one) for one in scope] + [_phrase(one) for one in question.terms if not one.excluded]
-    whole = " ".join(there)
+    words = [_phrase(one) for one in question.terms if not one.excluded]
+    if (among_others and mailbox_id is None) or not (scope or words):
+        scope.insert(0, f"a{account_id[-10:]}")
+    whole = " ".join([*(_quoted(MARK + one) for one in scope), *words])
     for one in question.terms:
         if one.excluded:
             whole = f"({whole}) NOT {_phrase(one)}"

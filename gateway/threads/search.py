@@ -16,7 +16,7 @@ from storage.threads import Address, Cursor, Object
 
 __all__ = ["FoundThread", "Match", "Page", "Piece", "Place", "Question", "ask", "search"]
 
-AT_ONCE: Final = 64  # entries of the index, at first; then more and more
+AT_ONCE: Final = 32  # entries of the index, at first; then more and more
 MOST_AT_ONCE: Final = 1024
 # A page ends after so many, full or not: then a question that few threads answer is not one that takes seconds.
 MOST_LOOKED_AT: Final = 4096
