@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import orjson
 from standardwebhooks.webhooks import Webhook
 
-from gateway.threads.views import to_json
+from gateway.threads.views import json_of
 from storage.events import Event
 
 SECRET_BYTES: Final = 32  # the specification asks for 24 to 64
@@ -32,7 +31,7 @@ def body_of(event: Event) -> str:
             **event.data,
         },
     }
-    return orjson.dumps(to_json(document)).decode()
+    return json_of(document).decode()
 
 
 def headers_of(event: Event, body: str, signing_secrets: Sequence[str], now: datetime) -> dict[str, str]:

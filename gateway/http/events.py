@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-import orjson
 from starlette.responses import Response
 
 from gateway.http import auth, reading, schemas
@@ -13,7 +12,7 @@ from gateway.http.auditing import reads
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
 from gateway.http.stream import event_stream
-from gateway.threads.views import to_json
+from gateway.threads.views import json_of
 from gateway.waiting import first_of
 from storage import events
 from storage.api_keys import Scope
@@ -116,7 +115,7 @@ def _last_event_id(call: Call[schemas.EventStreamQuery]) -> int | None:
 
 
 def _message(event: Event) -> str:
-    data = orjson.dumps(to_json(EventView.of(event))).decode()
+    data = json_of(EventView.of(event)).decode()
     return f"id: {event.seq}\nevent: {event.type}\ndata: {data}\n\n"
 
 

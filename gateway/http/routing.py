@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -21,7 +20,7 @@ from gateway.http.problem_types import ProblemType
 from gateway.http.problems import BadValue, invalid
 from gateway.http.services import Services
 from gateway.http.sight import Sees
-from gateway.threads.views import to_json
+from gateway.threads.views import json_of
 from storage.api_keys import ApiKey, Scope
 from storage.audit import Via
 
@@ -155,8 +154,7 @@ def json_response(
     content: object, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
     """JSON of views and plain values; times in UTC with a Z, `from_` spelled `from`."""
-    body = orjson.dumps(to_json(content))
-    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+    return Response(json_of(content), status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
 def no_content() -> Response:

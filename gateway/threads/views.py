@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final, TypeAlias
+
+import orjson
 
 from gateway.sending.machine import shown
 from gateway.threads.html import html_as_text, safe_html, text_as_html
@@ -298,18 +300,28 @@ def is_same(one: str, other: str) -> bool:
 
 
 def to_json(view: object) -> Any:
-    """A view as JSON has it: `from_` is spelled `from`, times are RFC 3339 in UTC and end in Z."""
-    if view is None or isinstance(view, str | int | float):
-        return view
-    match view:
-        case datetime():
-            return view.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case dict():
-            return {name: to_json(value) for name, value in view.items()}
-        case list() | tuple():
-            return [to_json(one) for one in view]
+    """A view as JSON has it: see `json_of`."""
+    return orjson.loads(json_of(view))
+
+
+def json_of(view: object) -> bytes:
+    """A view as JSON: `from_` is spelled `from`, times are RFC 3339 in UTC and end in Z. Raises TypeError.
+
+    All but dataclasses and times is left to the library, which takes a third of the time.
+    """
+    return orjson.dumps(view, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _plain(view: object) -> Any:
+    """One step into what the library does not know. Raises TypeError for what nobody knows."""
+    if isinstance(view, datetime):
+        return view.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(view, date | time):
+        return view.isoformat()
     names = _names(type(view))
-    return view if names is None else {said: to_json(getattr(view, name)) for name, said in names}
+    if names is None:
+        raise TypeError
+    return {said: getattr(view, name) for name, said in names}
 
 
 def _names(kind: type) -> Sequence[tuple[str, str]] | None:
