@@ -25,6 +25,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
+from storage.entering import enter
 from storage.errors import InUse, StorageUnavailable
 from storage.measures import Commit, Observer, Unobserved
 from storage.migrate import bring_up_to_date, is_up_to_date, outdated
@@ -369,7 +370,9 @@ def _all_together(tx: Transaction, group: Sequence[_Waiting]) -> list[Any]:
             gathered.setdefault(one.work, []).append(one.item)
     for work, items in gathered.items():
         work(tx, items)
-    return [one.work(tx) if one.is_alone else None for one in group]
+    outcomes = [one.work(tx) if one.is_alone else None for one in group]
+    enter(tx)
+    return outcomes
 
 
 def _each_for_itself(tx: Transaction, group: Sequence[_Waiting]) -> list[Any]:
@@ -380,7 +383,9 @@ def _each_for_itself(tx: Transaction, group: Sequence[_Waiting]) -> list[Any]:
         before, measured = set(tx.announced), len(tx.measured)
         tx.execute("SAVEPOINT one")
         try:
-            outcomes.append(one.alone(tx))
+            outcome = one.alone(tx)
+            enter(tx)
+            outcomes.append(outcome)
         except Exception as error:
             if not tx.in_transaction:  # SQLite itself gave up: full disk, I/O error
                 raise

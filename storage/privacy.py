@@ -48,6 +48,7 @@ PARTS: Final = {
 # Tables that hold nothing of a thread or a person, or go another way; and why.
 OTHER_TABLES: Final = {
     "answerers": "a hash of an address: goes with the last thread that its owner takes part in",
+    "entering": "empty between two transactions",
     "searched": "goes with its message, by trigger",
     "search": "the index: see storage/search.py",
     "audit": "ids and names of staff: it says that something was erased, and stays",

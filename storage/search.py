@@ -1,8 +1,9 @@
 """Search: an FTS5 index over the messages that stand in their threads, found newest first.
 
 What is in the index is kept right by triggers (`migrations/…_search.sql`): a message that is placed, held, moved,
-changed or deleted, a thread that is linked or unlinked, each in the transaction that does it. Here is what the tables
-cannot know: which number a message gets, and how a question is put.
+changed or deleted, a thread that is linked or unlinked, each in the transaction that does it: words leave at once, and
+come in when it is committed (`storage/entering.py`). Here is what the tables cannot know: which number a message gets,
+and how a question is put.
 
 - The number of an entry is its time in seconds by 64 and a little more, so that "newest first" is the order in which
   FTS5 reads and a page ends as soon as it is full, however many messages have the word. Two messages less than a few

@@ -12,6 +12,7 @@ from gateway.threads.merging import PAUSE, Merger
 from gateway.threads.search import ask, search
 from storage import Store, Transaction, messages, open_store
 from storage import search as index
+from storage.entering import enter
 from storage.migrate import bring_up_to_date
 from tests.fakes.clock import FakeClock
 from tests.storage.scene import Scene, a_message, build
@@ -52,6 +53,20 @@ async def scene(store: Store) -> Scene:
     for number in range(STORED):
         await store.write(messages.insert, a_message(scene, f"msg_{number:03}", new_text=words_of(number)))
     return scene
+
+
+async def test_many_messages_of_a_commit_are_one_piece(store: Store) -> None:
+    """Of many requests, too, that share a commit."""
+    scene = await store.write(build)
+
+    def many(tx: Transaction, first: int) -> None:
+        for number in range(first, first + 10):
+            messages.insert(tx, a_message(scene, f"msg_{number:02}", new_text="common"))
+
+    await asyncio.gather(store.write(many, 0), store.write(many, 10))
+    assert await store.read(found, scene, "common") == 1
+    assert await store.read(pieces) == 1
+    await store.write(check)
 
 
 async def test_a_commit_adds_a_piece_and_merges_nothing(store: Store, scene: Scene) -> None:
@@ -106,5 +121,6 @@ def test_a_piece_too_many_is_no_reason_to_refuse_a_commit() -> None:
         scene = build(tx)
         for number in range(2_100):
             messages.insert(tx, a_message(scene, f"msg_{number:04}", new_text="common"))
+            enter(tx)
         assert pieces(tx) < 1_200
         check(tx)
