@@ -21,7 +21,7 @@ between words are found from the beginning of a run of characters only.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -123,10 +123,19 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A thread with hits: the numbers of those seen, newest first, and between which numbers all its messages are."""
+
+    numbers: list[int]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
     """Threads with a hit, the newest first, and the number that the look ended at; None when it saw all."""
 
-    thread_ids: list[str]
+    threads: dict[str, Seen]
     ended_at: int | None
 
 
@@ -168,12 +177,14 @@ messages.account_id = :account_id AND messages.placement = 'placed' AND threads.
 OTHER_ACCOUNT = "SELECT 1 FROM accounts WHERE id <> :account_id LIMIT 1"
 # One row, of one step: between two steps of a statement another thread may take the interpreter, for milliseconds.
 CANDIDATES = f"""
-SELECT json_group_array(json_array(number, thread_id)) AS found
+SELECT json_group_array(json_array(
+           number, thread_id, (SELECT min(message_at) FROM messages WHERE messages.thread_id = seen.thread_id),
+           (SELECT max(message_at) FROM messages WHERE messages.thread_id = seen.thread_id))) AS found
   FROM (SELECT search.rowid AS number, CASE WHEN {_FITS} THEN messages.thread_id END AS thread_id
         {_LOOKED_UP}
          WHERE search MATCH :match AND search.rowid >= :first AND search.rowid < min(:end, :before)
          ORDER BY search.rowid DESC
-         LIMIT :limit)
+         LIMIT :limit) AS seen
 """
 # All threads of a page in one question: each word is looked up in each piece of the index once, not once for each
 # thread. First what there is, of which the newest are chosen; then those with their words marked, which takes longest.
@@ -275,32 +286,84 @@ def candidates(
         "limit": limit,
     }
     found = orjson.loads(tx.execute(CANDIDATES, asked).fetchone()["found"])
-    thread_ids = list(dict.fromkeys(thread_id for _, thread_id in found if thread_id is not None))
-    return Candidates(thread_ids=thread_ids, ended_at=found[-1][0] if len(found) == limit else None)
+    threads: dict[str, Seen] = {}
+    for number, thread_id, first_at, last_at in found:
+        if thread_id in threads:
+            threads[thread_id].numbers.append(number)
+        elif thread_id is not None:
+            first, last = (
+                (at // 1_000_000 + slack) * PER_SECOND for at, slack in ((first_at, -SLACK_S), (last_at, SLACK_S))
+            )
+            threads[thread_id] = Seen(numbers=[number], first=first, last=last)
+    return Candidates(threads=threads, ended_at=found[-1][0] if len(found) == limit else None)
 
 
 def matches(
-    tx: Transaction, account_id: str, question: Question, mailbox_id: str | None, thread_ids: Sequence[str]
+    tx: Transaction,
+    account_id: str,
+    question: Question,
+    mailbox_id: str | None,
+    seen: Mapping[str, Seen],
+    *,
+    before: int | None,
+    ended_at: int | None,
+    few: bool,
 ) -> dict[str, list[Found]]:
-    """The newest hits of each of these threads, at most PER_THREAD."""
+    """The newest hits of each of these threads, at most PER_THREAD.
+
+    All hits from number `before` down to `ended_at` were looked at, or all there are, and these threads have none but
+    those `seen`. To look a thread up takes a while in each piece of the index: so only those are that may have others
+    elsewhere, and where the hits that were looked at are `few`, they are gone through once more instead.
+    """
+    if not seen:
+        return {}
+    asked = _asked(tx, account_id, question, mailbox_id)
+    known = {thread_id for thread_id, one in seen.items() if _are_all(one, before, ended_at)}
+    chosen = {thread_id: one.numbers[:PER_THREAD] if thread_id in known else [] for thread_id, one in seen.items()}
+    chosen |= _hits(tx, asked, [thread_id for thread_id in seen if thread_id not in known])
+    near_from = (ended_at or 0) if few else LATEST
+    near = {number for some in chosen.values() for number in some if near_from <= number < (before or LATEST)}
+    far = {thread_id: far for thread_id, some in chosen.items() if (far := [one for one in some if one not in near])}
+    marked = _marked(tx, asked, near)
+    marked |= _marked(tx, _within(asked, far), [number for some in far.values() for number in some])
+    return {thread_id: [marked[number] for number in some] for thread_id, some in chosen.items()}
+
+
+def _are_all(one: Seen, before: int | None, ended_at: int | None) -> bool:
+    """Whether the newest hits of a thread are those that were seen."""
+    none_above = before is None or one.last < before
+    none_below = ended_at is None or one.first >= ended_at
+    return none_above and (none_below or len(one.numbers) >= PER_THREAD)
+
+
+def _hits(tx: Transaction, asked: dict[str, object], thread_ids: Sequence[str]) -> dict[str, list[int]]:
+    """The numbers of the newest hits of each of these threads."""
     if not thread_ids:
         return {}
-    chosen: dict[str, list[int]] = {thread_id: [] for thread_id in thread_ids}
     limit = PER_THREAD if len(thread_ids) == 1 else MANY_HITS
-    asked = _asked(tx, account_id, question, mailbox_id) | {"limit": limit}
-    of_these = " OR ".join(_quoted(f"{MARK}t{thread_id[-10:]}") for thread_id in thread_ids)
-    asked |= {"match": f"{asked['match']} AND ({of_these})", "begins": HIT_BEGINS, "ends": HIT_ENDS}
-    found = orjson.loads(tx.execute(THEIRS, asked).fetchone()["found"])
+    found = orjson.loads(tx.execute(THEIRS, _within(asked, thread_ids) | {"limit": limit}).fetchone()["found"])
     if len(found) == MANY_HITS:  # those of one thread may have left no room for another's
-        return {one: matches(tx, account_id, question, mailbox_id, [one])[one] for one in thread_ids}
+        return {one: _hits(tx, asked, [one])[one] for one in thread_ids}
+    hits: dict[str, list[int]] = {thread_id: [] for thread_id in thread_ids}
     for number, thread_id in found:
-        if thread_id in chosen and len(chosen[thread_id]) < PER_THREAD:
-            chosen[thread_id].append(number)
-    numbers = [number for some in chosen.values() for number in some]
-    asked |= {"numbers": orjson.dumps(numbers).decode(), "first": min(numbers, default=0)}
-    marked = [Found.from_list(one) for one in orjson.loads(tx.execute(MATCHES, asked).fetchone()["found"])]
-    by_number = {one.number: one for one in marked}
-    return {thread_id: [by_number[number] for number in some] for thread_id, some in chosen.items()}
+        if thread_id in hits and len(hits[thread_id]) < PER_THREAD:
+            hits[thread_id].append(number)
+    return hits
+
+
+def _marked(tx: Transaction, asked: dict[str, object], numbers: Collection[int]) -> dict[int, Found]:
+    """The hits with these numbers, their words marked."""
+    if not numbers:
+        return {}
+    which = {"numbers": orjson.dumps(list(numbers)).decode(), "first": min(numbers), "end": max(numbers) + 1}
+    marked = tx.execute(MATCHES, asked | which | {"begins": HIT_BEGINS, "ends": HIT_ENDS}).fetchone()["found"]
+    return {found.number: found for found in map(Found.from_list, orjson.loads(marked))}
+
+
+def _within(asked: dict[str, object], thread_ids: Iterable[str]) -> dict[str, object]:
+    """The same question, of these threads."""
+    of_these = " OR ".join(_quoted(f"{MARK}t{thread_id[-10:]}") for thread_id in thread_ids)
+    return asked | {"match": f"{asked['match']} AND ({of_these})"}
 
 
 def _asked(tx: Transaction, account_id: str, question: Question, mailbox_id: str | None) -> dict[str, object]:

@@ -18,6 +18,7 @@ __all__ = ["FoundThread", "Match", "Page", "Piece", "Place", "Question", "ask", 
 
 AT_ONCE: Final = 32  # entries of the index, at first; then more and more
 MOST_AT_ONCE: Final = 1024
+FEW: Final = 256  # entries that may well be gone through twice
 # A page ends after so many, full or not: then a question that few threads answer is not one that takes seconds.
 MOST_LOOKED_AT: Final = 4096
 NUMBERS: Final = "n"  # begins the id in cursors of pages that the index gave
@@ -145,13 +146,17 @@ def _of_the_index(
     ended = False
     while len(found) <= limit and looked_at < MOST_LOOKED_AT and not ended:
         seen = index.candidates(tx, account_id, question, mailbox_id, before=position, limit=step)
-        new = [one for one in seen.thread_ids if one not in found]
+        looked_at += step
+        new = [one for one in seen.threads if one not in found]
         while new and len(found) <= limit:
-            some, new = new[: limit + 1 - len(found)], new[limit + 1 - len(found) :]
-            for thread_id, matches in index.matches(tx, account_id, question, mailbox_id, some).items():
+            room = limit + 1 - len(found)
+            some, new = {one: seen.threads[one] for one in new[:room]}, new[room:]
+            theirs = index.matches(
+                tx, account_id, question, mailbox_id, some, before=before, ended_at=seen.ended_at, few=looked_at <= FEW
+            )
+            for thread_id, matches in theirs.items():
                 if matches and (before is None or matches[0].number < before):
                     found[thread_id] = matches
-        looked_at += step
         position, ended = seen.ended_at, seen.ended_at is None
         step = min(2 * step, MOST_AT_ONCE)
     shown = dict(list(found.items())[:limit])

@@ -14,9 +14,10 @@ from gateway.threads.search import Piece, ask, pieces, search
 from storage import messages, threads
 from storage import search as index
 from storage.database import Transaction
+from storage.entering import enter
 from storage.messages import Attachment
 from storage.migrate import bring_up_to_date
-from storage.search import HIT_BEGINS, HIT_ENDS, MANY_HITS, MARK, Field, Question, Term
+from storage.search import HIT_BEGINS, HIT_ENDS, LATEST, MANY_HITS, MARK, Field, Question, Seen, Term
 from storage.threads import Address
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_message, build
@@ -48,6 +49,7 @@ def scene(tx: Transaction) -> Scene:
         attachments=(offer,),
     )
     messages.insert(tx, message)
+    enter(tx)
     return scene
 
 
@@ -155,8 +157,11 @@ def test_any_text_is_taken(tx: Transaction, scene: Scene, text: str) -> None:
 )
 def test_any_term_is_taken_by_the_index(tx: Transaction, scene: Scene, terms: list[Term]) -> None:
     question = Question(terms=tuple(terms))
-    index.candidates(tx, scene.account_id, question, None, before=None, limit=5)
-    index.matches(tx, scene.account_id, question, None, [scene.thread_id])
+    found = index.candidates(tx, scene.account_id, question, None, before=None, limit=5)
+    for few in (True, False):
+        seen = found.threads | {"thr_unknown": Seen(numbers=[], first=0, last=LATEST)}
+        index.matches(tx, scene.account_id, question, None, seen, before=None, ended_at=None, few=few)
+        index.matches(tx, scene.account_id, question, None, seen, before=1, ended_at=1, few=few)
 
 
 def test_hits_are_marked_in_the_words_of_the_mail(tx: Transaction, scene: Scene) -> None:
@@ -193,6 +198,7 @@ def test_what_was_deleted_leaves_nothing_behind_once_purged() -> None:
                     scene, f"msg_{number}", new_text=f"xyzzy{number}", message_at=A_MONDAY + timedelta(days=number)
                 ),
             )
+        enter(own)
         own.execute("DELETE FROM messages WHERE id = 'msg_1'")
         assert not search(own, scene.account_id, ask("xyzzy1"), limit=5).threads
         index.purge(own, pages=1)
@@ -216,8 +222,12 @@ def test_a_thread_with_very_many_hits_does_not_hide_the_one_of_another() -> None
         for number in range(MANY_HITS):
             at = A_MONDAY + timedelta(minutes=1 + number)
             messages.insert(own, a_message(scene, f"msg_{number:03}", new_text="xyzzy", message_at=at))
+        enter(own)
         first = search(own, scene.account_id, ask("xyzzy"), limit=1)
         [thread] = first.threads
         assert [one.message_id for one in thread.matches] == [f"msg_{MANY_HITS - 1 - number}" for number in range(3)]
         second = search(own, scene.account_id, ask("xyzzy"), first.next, limit=1)
         assert [one.id for one in second.threads] == [other]
+        both = {one: Seen(numbers=[], first=0, last=LATEST) for one in (scene.thread_id, other)}
+        found = index.matches(own, scene.account_id, ask("xyzzy"), None, both, before=1, ended_at=1, few=True)
+        assert {one: len(hits) for one, hits in found.items()} == {scene.thread_id: 3, other: 1}
