@@ -13,6 +13,7 @@ from gateway.threads.search import ask, search
 from storage import Store, Transaction, messages, open_store
 from storage import search as index
 from storage.entering import enter
+from storage.messages import Placement
 from storage.migrate import bring_up_to_date
 from tests.fakes.clock import FakeClock
 from tests.storage.scene import Scene, a_message, build
@@ -66,6 +67,22 @@ async def test_many_messages_of_a_commit_are_one_piece(store: Store) -> None:
     await asyncio.gather(store.write(many, 0), store.write(many, 10))
     assert await store.read(found, scene, "common") == 1
     assert await store.read(pieces) == 1
+    await store.write(check)
+
+
+async def test_what_comes_and_goes_within_a_commit_never_was_in_the_index(store: Store) -> None:
+    scene = await store.write(build)
+
+    def come_and_go(tx: Transaction) -> None:
+        for name in ("msg_deleted", "msg_held"):
+            messages.insert(tx, a_message(scene, name, new_text="common"))
+        tx.execute("DELETE FROM messages WHERE id = 'msg_deleted'")
+        messages.place(tx, "msg_held", Placement.HELD)
+
+    await store.write(come_and_go)
+    assert await store.read(pieces) == 0
+    await store.write(messages.place, "msg_held", Placement.PLACED)
+    assert await store.read(found, scene, "common") == 1
     await store.write(check)
 
 

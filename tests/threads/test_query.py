@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.threads.query import parse
-from gateway.threads.search import Piece, ask, pieces, search
+from gateway.threads.search import AT_ONCE, Piece, ask, pieces, search
 from storage import messages, threads
 from storage import search as index
 from storage.database import Transaction
@@ -231,3 +231,19 @@ def test_a_thread_with_very_many_hits_does_not_hide_the_one_of_another() -> None
         both = {one: Seen(numbers=[], first=0, last=LATEST) for one in (scene.thread_id, other)}
         found = index.matches(own, scene.account_id, ask("xyzzy"), None, both, before=1, ended_at=1, few=True)
         assert {one: len(hits) for one, hits in found.items()} == {scene.thread_id: 3, other: 1}
+
+
+def test_a_hit_far_from_the_newest_one_of_its_thread_is_told_of_too() -> None:
+    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as own:
+        bring_up_to_date(own)
+        scene = build(own)
+        own.execute("BEGIN")
+        messages.insert(own, a_message(scene, "msg_first", new_text="xyzzy", message_at=A_MONDAY))
+        for number in range(AT_ONCE + 1):
+            at = A_MONDAY + timedelta(days=10, minutes=number)
+            other = threads.create(own, scene.account_id, scene.mailbox_id, subject="Your visa", now=at)
+            messages.insert(own, a_message(scene, f"msg_{number}", thread_id=other, new_text="xyzzy", message_at=at))
+        messages.insert(own, a_message(scene, "msg_last", new_text="xyzzy", message_at=A_MONDAY + timedelta(days=20)))
+        enter(own)
+        [newest, *_] = search(own, scene.account_id, ask("xyzzy"), limit=3).threads
+        assert [one.message_id for one in newest.matches] == ["msg_last", "msg_first"]
