@@ -28,10 +28,11 @@ INLINE: Final = (
     "a abbr b bdi bdo big br cite code col colgroup del dfn em font i img ins kbd mark q s samp small span strike "
     "strong sub sup td th time tt u var wbr"
 )
+_UNSEEN_NAMES: Final = ("script", "style", "title", "template", "noscript", "iframe", "object", "svg", "math")
 _UNSEEN: Final = {
-    name: (re.compile(rf"<{name}\b", re.I), re.compile(rf"</{name}\b[^<>]*>", re.I))
-    for name in ("script", "style", "title", "template", "noscript", "iframe", "object", "svg", "math")
+    name: (re.compile(rf"<{name}\b", re.I), re.compile(rf"</{name}\b[^<>]*>", re.I)) for name in _UNSEEN_NAMES
 }
+_ANY_UNSEEN: Final = re.compile(rf"<({'|'.join(_UNSEEN_NAMES)})\b", re.I)
 TAGS: Final = frozenset({*BLOCKS.split(), *INLINE.split()})
 CONTENT_GOES_TOO: Final = frozenset(
     {"script", "style", "title", "template", "iframe", "svg", "math", "object", "select", "textarea"}
@@ -103,8 +104,7 @@ def html_as_text(html: str) -> str:
     For previews, search and plain views; it is text and has to be escaped like any other.
     """
     html = _without(html, "<!--", "-->")
-    for opening, closing in _UNSEEN.values():
-        html = _without_element(html, opening, closing)
+    html = _without_unseen(html)
     html = " ".join(html.split())
     html = _ANY_TAG.sub("", _CELL.sub("\t", _BREAK.sub("\n", html)))
     return _tidy(unescape(html))
@@ -118,7 +118,7 @@ def preview_of(text: str) -> str:
 def _is_too_much(html: str) -> bool:
     if html.count("&") + html.count("\xa0") > MANY_ESCAPES:
         return True
-    return sum(1 for _ in _TAG.finditer(html)) > MANY_TAGS
+    return html.count("<") > MANY_TAGS and sum(1 for _ in _TAG.finditer(html)) > MANY_TAGS
 
 
 def _escaped(text: str) -> str:
@@ -142,6 +142,23 @@ def _without(html: str, start: str, end: str) -> str:
             return "".join(pieces)
         position = close + len(end)
     return "".join([*pieces, html[position:]])
+
+
+def _without_unseen(html: str) -> str:
+    """Without each of _UNSEEN, one after the other, as if each were looked for: most mail has one of them at most."""
+    there = _unseen_in(html)
+    for name, (opening, closing) in _UNSEEN.items():
+        if name in there:
+            html = _without_element(html, opening, closing)
+            there = _unseen_in(html)  # what stood around it may be another, now
+    return html
+
+
+def _unseen_in(html: str) -> Set[str]:
+    found = _ANY_UNSEEN.findall(html)
+    if not all(map(str.isascii, found)):  # "ſ" is an "s" where case does not count
+        return _UNSEEN.keys()
+    return {name.lower() for name in found}
 
 
 def _without_element(html: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
