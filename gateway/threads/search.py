@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from gateway.threads.query import is_blank, parse
@@ -11,7 +12,7 @@ from storage import NotFound, Transaction, mailboxes, threads
 from storage import search as index
 from storage.database import EPOCH
 from storage.messages import Direction
-from storage.search import HIT_BEGINS, HIT_ENDS, Field, Found, Question
+from storage.search import HIT_BEGINS, HIT_ENDS, Field, Found, Question, Seen
 from storage.threads import Address, Cursor, Object
 
 __all__ = ["FoundThread", "Match", "Page", "Piece", "Place", "Question", "ask", "search"]
@@ -142,23 +143,30 @@ def _of_the_index(
     A thread stands where its newest match is; one that has a match on an earlier page was there.
     """
     found: dict[str, list[Found]] = {}
+    new: dict[str, Seen] = {}
     position, step, looked_at = before, AT_ONCE, 0
     ended = False
     while len(found) <= limit and looked_at < MOST_LOOKED_AT and not ended:
         seen = index.candidates(tx, account_id, question, mailbox_id, before=position, limit=step)
+        for thread_id, one in seen.threads.items():
+            if thread_id in new:
+                new[thread_id].numbers.extend(one.numbers)
+            elif thread_id not in found:
+                new[thread_id] = one
         looked_at += step
-        new = [one for one in seen.threads if one not in found]
+        position, ended = seen.ended_at, seen.ended_at is None
+        step = min(2 * step, MOST_AT_ONCE)
+        if len(found) + len(new) <= limit and looked_at < MOST_LOOKED_AT and not ended:
+            continue
         while new and len(found) <= limit:
-            room = limit + 1 - len(found)
-            some, new = {one: seen.threads[one] for one in new[:room]}, new[room:]
+            some = dict(islice(new.items(), limit + 1 - len(found)))
+            new = {thread_id: one for thread_id, one in new.items() if thread_id not in some}
             theirs = index.matches(
-                tx, account_id, question, mailbox_id, some, before=before, ended_at=seen.ended_at, few=looked_at <= FEW
+                tx, account_id, question, mailbox_id, some, before=before, ended_at=position, few=looked_at <= FEW
             )
             for thread_id, matches in theirs.items():
                 if matches and (before is None or matches[0].number < before):
                     found[thread_id] = matches
-        position, ended = seen.ended_at, seen.ended_at is None
-        step = min(2 * step, MOST_AT_ONCE)
     shown = dict(list(found.items())[:limit])
     last = position
     if len(found) > limit:
