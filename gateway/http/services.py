@@ -23,6 +23,7 @@ from gateway.setup.report import Report
 from gateway.setup.rotation import Rotation
 from gateway.space import Space
 from gateway.threads.attachments import PLACED, Download
+from gateway.threads.bodies import Bodies
 from storage import Store
 from storage.mailboxes import Mailbox
 from storage.messages import Placement
@@ -177,4 +178,5 @@ class Services:
     meters: Meters = field(default_factory=Meters)
     space: Space = field(default_factory=Space)
     crowd: Crowd = field(default_factory=Crowd)
+    bodies: Bodies = field(default_factory=Bodies)
     backups: Callable[[], Standing] = Standing.of_none

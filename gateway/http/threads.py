@@ -35,7 +35,8 @@ async def list_newest(call: Call[schemas.ThreadsQuery]) -> Response:
 
 
 async def show(call: Call[schemas.Nothing]) -> Response:
-    found = await call.services.store.read(conversation, call.account_id, call.path("id"))
+    services = call.services
+    found = await services.store.read(conversation, call.account_id, call.path("id"), services.bodies)
     of_thread = {field.name: getattr(found.thread, field.name) for field in fields(found.thread)}
     return json_response(WholeThreadView(**of_thread, messages=found.messages))
 

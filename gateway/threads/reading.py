@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Final
 
+from gateway.threads.bodies import is_same, text_of
 from gateway.threads.framed import content_key, kept_in_frame
 from gateway.threads.html import html_as_text, safe_html, text_as_html
 from gateway.threads.quotes import new_part
@@ -19,9 +20,7 @@ from gateway.threads.views import (
     MessageHead,
     ThreadView,
     attachment_views,
-    is_same,
     message_head,
-    text_of,
     thread_view,
 )
 from storage import Transaction, messages, threads

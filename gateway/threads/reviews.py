@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from gateway.threads.views import Json, ThreadView, text_of, thread_view
+from gateway.threads.bodies import text_of
+from gateway.threads.views import Json, ThreadView, thread_view
 from gateway.threads.why import explained, explanation
 from storage import Transaction, mailboxes, messages, threads
 from storage.messages import Attachment, Direction, Kind, Message

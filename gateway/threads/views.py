@@ -8,11 +8,10 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from gateway.sending.machine import shown
-from gateway.threads.html import html_as_text, safe_html, text_as_html
-from gateway.threads.quotes import new_part
+from gateway.threads.bodies import Bodies, Body, body_of, html_of
 from gateway.threads.why import explained
 from storage import Transaction, messages, threads
-from storage.messages import Attachment, BodyType, Direction, Message
+from storage.messages import Attachment, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
 
 Json: TypeAlias = dict[str, Any]
@@ -164,12 +163,12 @@ def threads_of(
     return thread_views(tx, threads.of_object(tx, account_id, what, before=before, limit=limit))
 
 
-def conversation(tx: Transaction, account_id: str, thread_id: str) -> ConversationView:
+def conversation(tx: Transaction, account_id: str, thread_id: str, bodies: Bodies) -> ConversationView:
     """Raises `storage.NotFound`. What is held for review is not in it."""
     thread = threads.get(tx, account_id, thread_id)
     return ConversationView(
         thread=thread_view(tx, thread),
-        messages=[message_view(message) for message in messages.of_thread(tx, thread_id)],
+        messages=[message_view(message, bodies.of(message)) for message in messages.of_thread(tx, thread_id)],
     )
 
 
@@ -203,11 +202,10 @@ def message_head(message: Message) -> MessageHead:
     return MessageHead(**_head(message))
 
 
-def message_view(message: Message) -> MessageView:
-    """One message."""
-    html, text = html_of(message), text_of(message)
-    new_html, new_text = new_part_of(message, html, text)
-    return MessageView(**_head(message), html=html, text=text, new_html=new_html, new_text=new_text)
+def message_view(message: Message, body: Body | None = None) -> MessageView:
+    """One message; `body` where that is there already."""
+    made = body or body_of(message)
+    return MessageView(**_head(message), html=made.html, text=made.text, new_html=made.new_html, new_text=made.new_text)
 
 
 def _head(message: Message) -> dict[str, Any]:
@@ -273,30 +271,6 @@ def entry(message: Message) -> Entry:
         created_by=message.created_by,
         has_attachments=bool(message.attachments),
     )
-
-
-def html_of(message: Message) -> str:
-    """The body, safe to put into a page."""
-    return safe_html(message.body) if message.body_type is BodyType.HTML else text_as_html(message.body)
-
-
-def text_of(message: Message) -> str:
-    """The body as plain text."""
-    return html_as_text(message.body) if message.body_type is BodyType.HTML else message.body
-
-
-def new_part_of(message: Message, html: str, text: str) -> tuple[str, str]:
-    """What a message adds, safe to put into a page, and as text: by the mailbox, or else by how quotes begin."""
-    if message.new_text and not is_same(message.new_text, text):
-        new = message.new_html
-        return (text_as_html(message.new_text) if new is None else safe_html(new)), message.new_text
-    said = new_part(text)
-    return (html, text) if said is None else (text_as_html(said), said)
-
-
-def is_same(one: str, other: str) -> bool:
-    """Whether two texts have the same words."""
-    return " ".join(one.split()) == " ".join(other.split())
 
 
 def to_json(view: object) -> Any:

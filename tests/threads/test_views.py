@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.graph import Body, BodyType
+from gateway.threads.bodies import Bodies
 from gateway.threads.views import conversation, feed, threads_of, to_json
 from storage import NotFound
 from storage.threads import Cursor, Object, ObjectType
@@ -25,7 +26,7 @@ async def test_a_conversation_shows_letter_and_reply_in_order_and_safe(school: S
     )
     school.arrive("held", sender=STRANGER, conversation=letter.conversation)
     await school.pull()
-    shown = to_json(await school.store.read(conversation, school.account_id, letter.thread_id))
+    shown = to_json(await school.store.read(conversation, school.account_id, letter.thread_id, Bodies()))
     ours, reply = shown["messages"]
     assert (ours["direction"], ours["status"], ours["sent_at"]) == ("out", "sent", "2026-03-02T09:00:00Z")
     assert (reply["direction"], reply["status"], reply["received_at"]) == ("in", None, "2026-03-02T09:00:01Z")
@@ -74,11 +75,11 @@ async def test_the_feed_is_newest_first_and_goes_on_where_a_page_ended(school: S
 async def test_a_thread_of_another_account_is_not_there(school: School) -> None:
     letter = await school.write_to(AROHA)
     with pytest.raises(NotFound):
-        await school.store.read(conversation, "acc_other", letter.thread_id)
+        await school.store.read(conversation, "acc_other", letter.thread_id, Bodies())
 
 
 async def test_a_letter_that_was_never_seen_in_sent_items_has_no_sent_time(school: School) -> None:
     letter = await school.write_to(AROHA)
     school.clock.advance(timedelta(hours=1))
-    shown = await school.store.read(conversation, school.account_id, letter.thread_id)
+    shown = await school.store.read(conversation, school.account_id, letter.thread_id, Bodies())
     assert [(one.status, one.sent_at, one.received_at) for one in shown.messages] == [("queued", None, None)]
