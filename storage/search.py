@@ -159,8 +159,7 @@ STANDING = "SELECT search_id, message_at FROM messages WHERE id = :id AND search
 # What FTS5 found is looked up once more: a token says "perhaps", the tables say whose it is.
 _LOOKED_UP = """
   FROM search
-       CROSS JOIN searched ON searched.id = search.rowid
-       CROSS JOIN messages ON messages.id = searched.message_id
+       CROSS JOIN messages ON messages.search_id = search.rowid
        CROSS JOIN threads ON threads.id = messages.thread_id
 """
 _FITS = """
@@ -204,8 +203,7 @@ SELECT json_group_array(json(found)) AS found
                           highlight(search, 3, :begins, :ends), highlight(search, 4, :begins, :ends),
                           snippet(search, 0, :begins, :ends, '…', {SNIPPET_TOKENS})) AS found
           FROM search
-               CROSS JOIN searched ON searched.id = search.rowid
-               CROSS JOIN messages ON messages.id = searched.message_id
+               CROSS JOIN messages ON messages.search_id = search.rowid
          WHERE search MATCH :match AND search.rowid >= :first AND search.rowid < :end
            AND +search.rowid IN (SELECT value FROM json_each(:numbers))
          ORDER BY search.rowid DESC)
