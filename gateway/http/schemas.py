@@ -494,6 +494,11 @@ class ObjectThreadsQuery(PageQuery):
         default=None, description="A member of staff: then each thread says how many messages are `unread` to them."
     )
 
+    @property
+    def names_days(self) -> bool:
+        """Whether it depends on a time zone."""
+        return any(one is not None and not isinstance(one, datetime) for one in (self.from_, self.to))
+
     def question(self, time_zone: str, what: Object | None = None) -> Question:
         """What is asked. Raises OverflowError for a day that has no end."""
         until = self.to

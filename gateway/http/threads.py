@@ -97,9 +97,11 @@ def _found(
 
 async def _question(call: Call[Any], what: Object | None) -> Question:
     """In the account's time zone, which only dates need; in a mailbox of the key, when it is held to some."""
-    account = await call.services.store.read(accounts.get, call.account_id)
+    time_zone = "UTC"
+    if call.given.names_days:
+        time_zone = (await call.services.store.read(accounts.get, call.account_id)).time_zone
     try:
-        question: Question = call.given.question(account.time_zone, what)
+        question: Question = call.given.question(time_zone, what)
     except OverflowError:
         pointer = "/from" if call.given.to is None else "/to"
         raise invalid(
