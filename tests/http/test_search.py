@@ -85,6 +85,14 @@ async def test_pages_of_hits_are_complete_and_without_repeats(scene: Scene, api:
     assert [one["id"] for one in await whole_list(api, ENROLMENT, 2, direction="out")] == posted[::-1]
 
 
+async def test_days_are_those_of_the_school(scene: Scene, api: httpx.AsyncClient) -> None:
+    letter = await post(scene, api, subject="Offer")  # at nine on Monday in UTC, which is Sunday night in Honolulu
+    await scene.store.write(lambda tx: tx.execute("UPDATE accounts SET time_zone = 'Pacific/Honolulu'") and None)
+    for query in ({"q": "offer"}, {}):
+        assert await found(api, **{"from": "2026-03-01", "to": "2026-03-01", **query}) == [letter]
+        assert await found(api, **{"from": "2026-03-02", **query}) == []
+
+
 async def test_a_list_without_words_has_no_matches(scene: Scene, api: httpx.AsyncClient) -> None:
     await post(scene, api)
     for query in ("", "?q=", "?q=%20", f"?mailbox={MAILBOX}"):
