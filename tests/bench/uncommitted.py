@@ -24,6 +24,7 @@ from gateway.settings import Settings
 from gateway.threads.attachments import AttachmentReader
 from gateway.threads.linking import Linking
 from storage import Store, Transaction
+from storage.entering import enter
 from subscriptions.receiver import Receiver
 
 T = TypeVar("T")
@@ -47,11 +48,13 @@ class UncommittedStore:
         return memory
 
     async def write(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run `work` and undo what it did."""
+        """Run `work`, bring the search index up to date as a commit would, and undo all of it."""
         tx = self._copy
         tx.execute("BEGIN IMMEDIATE")
         try:
-            return work(tx, *args, **kwargs)
+            outcome = work(tx, *args, **kwargs)
+            enter(tx)
+            return outcome
         finally:
             tx.execute("ROLLBACK")
 
