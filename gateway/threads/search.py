@@ -155,7 +155,7 @@ def _of_the_index(
                 new[thread_id] = one
         looked_at += step
         position, ended = seen.ended_at, seen.ended_at is None
-        step = min(2 * step, MOST_AT_ONCE)
+        step = _next_step(step, looked_at, of=len(found) + len(new), limit=limit)
         if len(found) + len(new) <= limit and looked_at < MOST_LOOKED_AT and not ended:
             continue
         while new and len(found) <= limit:
@@ -175,6 +175,13 @@ def _of_the_index(
         threads=_with_matches(tx, account_id, shown),
         next=None if ended or last is None else Cursor(at=EPOCH, id=f"{NUMBERS}{last}"),
     )
+
+
+def _next_step(step: int, looked_at: int, *, of: int, limit: int) -> int:
+    """How many entries to look at next, where those that were looked at are `of` so many threads: half as many again as
+    it will take if that goes on so, and twice as many as before at most."""
+    enough = looked_at * (limit + 1 - of) * 3 // (2 * max(of, 1))
+    return max(AT_ONCE, min(enough, 2 * step, MOST_AT_ONCE))
 
 
 def _with_matches(tx: Transaction, account_id: str, found: dict[str, list[Found]]) -> list[FoundThread]:
