@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Final, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -86,8 +87,9 @@ def read_form(
     return configuration, {name: problems[name] for name in FIELDS if name in problems}
 
 
+@cache
 def time_zones() -> Mapping[str, list[str]]:
-    """The IANA names that are places, by the part of the world; the file system is asked once, at start."""
+    """The IANA names that are places, by the part of the world; the file system is asked once in a process."""
     parts: dict[str, list[str]] = {"": ["UTC"]}
     for name in sorted(available_timezones()):
         part, slash, _ = name.partition("/")
