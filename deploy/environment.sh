@@ -16,8 +16,10 @@ find_python() {
     return 1
 }
 
-# $1: what to install, such as "." or ".[dev]"
+# $1: what to install, such as "." or ".[dev]"; the rest: options of pip's
 prepare_environment() {
+    wanted=$1
+    shift
     python=$(find_python) || exit 1
     if [ ! -x .venv/bin/python ]; then
         echo "Making a virtual environment in .venv …" >&2
@@ -29,10 +31,10 @@ prepare_environment() {
     fi
     stamp=$(cat pyproject.toml deploy/constraints.txt | cksum)
     installed=$(cat .venv/installed 2>/dev/null || true)
-    if [ "$installed" != "$1 $stamp" ] && [ "$installed" != ".[dev] $stamp" ]; then # dev holds all of the rest
+    if [ "$installed" != "$wanted $stamp" ] && [ "$installed" != ".[dev] $stamp" ]; then # dev holds all of the rest
         echo "Installing what selma-gateway needs (a minute or two the first time) …" >&2
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-            --editable "$1" >&2 || exit 1
-        echo "$1 $stamp" >.venv/installed
+            "$@" --editable "$wanted" >&2 || exit 1
+        echo "$wanted $stamp" >.venv/installed
     fi
 }
