@@ -2,16 +2,21 @@
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
 
+import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, async_playwright
 
 from gateway.demo import Demo
-from tests.end_to_end.conftest import api, running_school, school
+from tests.end_to_end.conftest import api_client, running_school
 
-__all__ = ["api", "running_school", "school"]
+# One browser serves all tests, so all of them, and what they need, run on one event loop.
+fixture: Final = partial(pytest_asyncio.fixture, loop_scope="session")
 
 ARGUMENTS = [
     "--headless",
@@ -22,6 +27,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--test-third-party-cookie-phaseout",  # no cookies of others: what a frame in SELMA's pages must do without
 ]
 PATIENCE_MS = 20_000
 
@@ -63,23 +69,37 @@ def system_chromium() -> str:
     return path
 
 
-@asynccontextmanager
-async def launched(*more: str) -> AsyncIterator[Browser]:
-    """The system's own Chromium, with these arguments beside the usual ones."""
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """The tests of this folder share a loop."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The system's own Chromium. Each visitor has a context in it, which shares nothing with others."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=system_chromium(), args=[*ARGUMENTS, *more])
+        browser = await playwright.chromium.launch(executable_path=system_chromium(), args=ARGUMENTS)
         yield browser
         await browser.close()
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A browser."""
-    async with launched() as browser:
-        yield browser
+@fixture
+async def school() -> AsyncIterator[Demo]:
+    """Gateway and sandbox."""
+    async with running_school() as running:
+        yield running
 
 
-@pytest.fixture
+@fixture
+async def api(school: Demo) -> AsyncIterator[httpx.AsyncClient]:
+    """SELMA's client, with a key of all scopes."""
+    async with api_client(school) as client:
+        yield client
+
+
+@fixture
 async def witness(school: Demo) -> AsyncIterator[Witness]:
     """Whatever the test does: no error in the console, no answer but a good one, no request to anybody else."""
     watching = Witness(origin=school.url)
@@ -88,7 +108,7 @@ async def witness(school: Demo) -> AsyncIterator[Witness]:
     assert watching.outside == []
 
 
-@pytest.fixture
+@fixture
 async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """A visitor's own cookies."""
     context = await chromium.new_context(viewport={"width": 1200, "height": 900})
@@ -97,7 +117,7 @@ async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     await context.close()
 
 
-@pytest.fixture
+@fixture
 async def page(context: BrowserContext, witness: Witness) -> Page:
     """A tab of that visitor."""
     page = await context.new_page()

@@ -1,4 +1,4 @@
-"""An office at work: one school, one browser and SELMA's own pages around ours, kept for all tests of a module.
+"""An office at work: one school and SELMA's own pages around ours, kept for all tests of a module.
 
 Each test writes to a pupil of its own, so that none sees another's mail.
 """
@@ -25,11 +25,10 @@ from gateway.sending.record import write_down
 from gateway.serving import listen, server_for
 from storage import Transaction, accounts, api_keys, outbox
 from storage.api_keys import Scope
-from tests.browser.conftest import PATIENCE_MS, Witness, launched
+from tests.browser.conftest import PATIENCE_MS, Witness
 from tests.end_to_end.conftest import api_client, running_school, until
 
 NUMBERS = itertools.count(1)
-NO_COOKIES_OF_OTHERS = "--test-third-party-cookie-phaseout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +177,8 @@ async def _frame(request: Request) -> HTMLResponse:
 
 
 @asynccontextmanager
-async def open_office() -> AsyncIterator[Office]:
-    """The school, the browser, and two sites of others."""
+async def open_office(browser: Browser) -> AsyncIterator[Office]:
+    """The school, and two sites of others."""
     sites = Starlette(routes=[Route("/", _frame)])
     with listen("127.0.0.1", 0) as selma, listen("127.0.0.1", 0) as stranger:
         # By another name than the gateway's 127.0.0.1, so that the browser takes them for another site.
@@ -188,7 +187,6 @@ async def open_office() -> AsyncIterator[Office]:
         async with (
             running_school(embed_hosts=(origins[0],)) as school,
             api_client(school) as api,
-            launched(NO_COOKIES_OF_OTHERS) as browser,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(server.serve(sockets=[selma, stranger]))

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from pathlib import Path
 
-import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -20,7 +19,7 @@ from gateway.sending.accept import accept
 from storage import Transaction, accounts, folders, mailboxes, outbox, subscriptions
 from storage.accounts import TokenState
 from storage.folders import Folder, WellKnown
-from tests.browser.conftest import PATIENCE_MS, Witness
+from tests.browser.conftest import PATIENCE_MS, Witness, fixture
 from tests.browser.test_letters_page import a_letter, undecided, walk_to
 from tests.end_to_end.conftest import running_school
 
@@ -29,7 +28,7 @@ PAGE = "/settings/console"
 A_LOOK_MS = 5000
 
 
-@pytest.fixture
+@fixture
 async def school() -> AsyncIterator[Demo]:
     """Its SELMA takes events on this machine, once it is there."""
     async with running_school(webhook_networks=(ip_network("127.0.0.0/8"),)) as running:
@@ -87,7 +86,7 @@ class Operator:
             await self.page.screenshot(path=Path(PICTURES) / f"console-{name}.png", full_page=True)
 
 
-@pytest.fixture
+@fixture
 async def operator(page: Page, school: Demo) -> Operator:
     return Operator(page, school)
 

@@ -6,29 +6,27 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import BrowserContext, FrameLocator, Page, expect
+from playwright.async_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from storage import Transaction, messages, outbox
 from storage.api_keys import Scope
 from storage.messages import Direction
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import PATIENCE_MS, fixture
 from tests.browser.office import Office, open_office
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 # What is to happen in minutes happens at once.
 FAST_TIMERS = "const set = setTimeout; window.setTimeout = (f, ms, ...a) => set(f, ms >= 60000 ? 50 : ms, ...a)"
 PICTURES = os.environ.get("SELMA_PICTURES")  # a folder: then each test leaves what it saw
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office() -> AsyncIterator[Office]:
-    async with open_office() as office:
+@fixture(scope="module")
+async def office(chromium: Browser) -> AsyncIterator[Office]:
+    async with open_office(chromium) as office:
         yield office
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@fixture
 async def context(office: Office) -> AsyncIterator[BrowserContext]:
     """A visitor. Whatever goes wrong in a page, or leads elsewhere, fails the test."""
     async with office.visitor() as context:

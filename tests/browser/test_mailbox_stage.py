@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -14,7 +13,7 @@ from gateway.sandbox.model import App
 from gateway.setup.account import AccountConfiguration
 from storage import Transaction, accounts, api_keys
 from storage.api_keys import Scope
-from tests.browser.conftest import PATIENCE_MS, Witness
+from tests.browser.conftest import PATIENCE_MS, Witness, fixture
 
 PICTURES = os.environ.get("SELMA_PICTURES")  # a folder: then the test leaves what it saw
 MOST_TABS = 120
@@ -100,7 +99,7 @@ class Admin:
             await self.page.screenshot(path=Path(PICTURES) / f"mailboxes-{name}.png", full_page=True)
 
 
-@pytest.fixture
+@fixture
 async def admin(chromium: Browser, school: Demo, witness: Witness) -> AsyncIterator[Admin]:
     value, now = api_keys.new_value(), school.gateway.clock.now()
 

@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gateway.demo import Both, both, make_key
 from gateway.sandbox import Behaviour, Sandbox
 from gateway.settings import Settings
-from tests.browser.conftest import PATIENCE_MS, Witness
+from tests.browser.conftest import PATIENCE_MS, Witness, fixture
 
 
-@pytest.fixture
+@fixture
 async def running() -> AsyncIterator[Both]:
     """Gateway and sandbox on loopback sockets; nobody has connected them yet."""
     sandbox = Sandbox(behaviour=Behaviour.at_once())
@@ -21,7 +20,7 @@ async def running() -> AsyncIterator[Both]:
         yield pair
 
 
-@pytest.fixture
+@fixture
 async def page(chromium: Browser, running: Both) -> AsyncIterator[Page]:
     """A new admin's tab. Whatever goes wrong in it, or leads elsewhere, fails the test."""
     witness = Witness(origin=running.settings.url)

@@ -13,7 +13,7 @@ from gateway.demo import Demo
 from gateway.sandbox.correspondents import Correspondent
 from gateway.sandbox.model import Attachment
 from storage import Transaction, outbox
-from tests.browser.conftest import PATIENCE_MS, Witness
+from tests.browser.conftest import PATIENCE_MS, Witness, fixture
 from tests.browser.posting import post, tab
 from tests.end_to_end.conftest import until
 
@@ -39,7 +39,7 @@ REPLY = (
 )
 
 
-@pytest.fixture
+@fixture
 async def conversation(school: Demo, api: httpx.AsyncClient) -> str:
     """A letter with a picture and a file, and an answer with files of all kinds; the address of the tab."""
     student, box = school.school.students[0], school.school.mailboxes[0]

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gateway.demo import Demo
-from tests.browser.conftest import PATIENCE_MS, Witness
+from tests.browser.conftest import PATIENCE_MS, Witness, fixture
 
 WIDTH = 390
 HEAD = "headmaster@school.example"
@@ -21,7 +20,7 @@ class Admin:
         return bool(await self.page.evaluate(f"document.documentElement.scrollWidth <= {WIDTH}"))
 
 
-@pytest.fixture
+@fixture
 async def admin(chromium: Browser, school: Demo, witness: Witness) -> Admin:
     context = await chromium.new_context(viewport={"width": WIDTH, "height": 844})
     context.set_default_timeout(PATIENCE_MS)
