@@ -16,8 +16,8 @@ settings.load_profile("gateway")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays until the end, and looking through it for garbage, ever again, costs the tests
-    a tenth of their time.
+    """What is imported and collected stays until the end; looking through it for garbage, ever again, costs the tests a
+    tenth of their time.
     """
     gc.disable()
     try:

@@ -1,6 +1,5 @@
 """The credential slots under any order of adding, taking over, refusing, healing, forgetting, and new master keys."""
 
-import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 
@@ -10,10 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from storage import Conflict, accounts, credentials, vault
 from storage.credentials import Credential, CredentialKind, CredentialState, NewCredential
-from storage.database import Transaction
-from storage.migrate import bring_up_to_date
 from storage.vault import MasterKey
 from tests.fakes.clock import A_MONDAY
+from tests.storage.fresh import opened
 
 ACTIVE, STANDBY, PENDING = CredentialState.ACTIVE, CredentialState.STANDBY, CredentialState.PENDING
 PROBLEM = {"code": "secret_wrong", "aadsts": 7000215, "explanation": "No.", "cure": "Another."}
@@ -24,8 +22,7 @@ class Slots(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tx = sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)
-        bring_up_to_date(self.tx)
+        self.tx = opened()
         self.key, self.now = MasterKey.new(), A_MONDAY
         vault.unlock(self.tx, self.key, now=self.now)
         self.account = accounts.add(self.tx, "SELMA", now=self.now).id

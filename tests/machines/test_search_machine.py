@@ -1,7 +1,6 @@
 """Search finds what a child would find by reading everything, whatever happened to the messages before."""
 
 import itertools
-import sqlite3
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -12,12 +11,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from gateway.threads.search import ask, search
 from storage import mailboxes, messages, threads
-from storage.database import Transaction
 from storage.entering import enter
 from storage.messages import Direction, Placement, Recipients
-from storage.migrate import bring_up_to_date
 from storage.threads import Address, Cursor, Object, ObjectType
 from tests.fakes.clock import A_MONDAY
+from tests.storage.fresh import opened
 from tests.storage.scene import Scene, a_message, build
 
 WORDS = ("kia", "ora", "fee")
@@ -61,9 +59,7 @@ class SearchMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.tx = sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)
-        self.tx.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(self.tx)
+        self.tx = opened()
         self.schools = [build(self.tx, "SELMA"), build(self.tx, "Another")]
         self.second = mailboxes.add(self.tx, self.schools[0].account_id, "second@school.example", now=A_MONDAY).id
         self.messages: list[Kept] = []

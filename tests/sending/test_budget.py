@@ -1,8 +1,6 @@
 """What a mailbox may send, kept before Microsoft 365 has to hold it back."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,11 +13,11 @@ from gateway.sending.posted import NewLetter
 from gateway.sending.rules import Allowance
 from storage import mailboxes, spending
 from storage.database import Transaction
-from storage.migrate import bring_up_to_date
 from storage.spending import Bucket, bucket_of
 from storage.threads import Address
 from tests.fakes.clock import A_MONDAY as NOW
 from tests.sending.conftest import Office, a_letter, add_mailbox
+from tests.storage.fresh import a_database
 from tests.storage.scene import Scene, build, post
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -129,9 +127,8 @@ def test_in_no_window_is_more_spent_than_allowed(window: Window, allowed: int, w
 class TestForecast:
     @pytest.fixture
     def tx(self) -> Iterator[Transaction]:
-        with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-            bring_up_to_date(connection)
-            yield connection
+        with a_database() as tx:
+            yield tx
 
     @pytest.fixture
     def scene(self, tx: Transaction) -> Scene:

@@ -1,14 +1,12 @@
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import storage
 from storage import Transaction
-from storage.migrate import bring_up_to_date
 from tests.fakes.clock import FakeClock
+from tests.storage.fresh import a_database
 from tests.storage.scene import Scene, build
 
 
@@ -31,10 +29,8 @@ def clock() -> FakeClock:
 @pytest.fixture
 def tx() -> Iterator[Transaction]:
     """An open transaction on a fresh file of the newest release, in memory."""
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        bring_up_to_date(connection)
-        yield connection
+    with a_database() as tx:
+        yield tx
 
 
 @pytest.fixture

@@ -16,10 +16,16 @@ def _whole() -> bytes:
         return connection.serialize()
 
 
+def opened() -> Transaction:
+    """An empty one, as this release has it; whoever asks for it closes it."""
+    tx = sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)
+    tx.deserialize(_whole())
+    tx.execute("PRAGMA foreign_keys = ON")
+    return tx
+
+
 @contextmanager
 def a_database() -> Iterator[Transaction]:
-    """An empty one, as this release has it."""
-    with closing(sqlite3.connect(":memory:", factory=Transaction, isolation_level=None)) as tx:
-        tx.deserialize(_whole())
-        tx.execute("PRAGMA foreign_keys = ON")
+    """The same, for as long as the block."""
+    with closing(opened()) as tx:
         yield tx

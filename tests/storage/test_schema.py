@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -46,14 +47,35 @@ from storage.log_levels import LogLevel
 from storage.rich_troubles import RichTrouble
 from storage.vault import MasterKey, unlock
 from tests.fakes.clock import A_MONDAY
+from tests.storage.fresh import a_database
 from tests.storage.scene import Scene, a_file, a_message, an_act, attached, build, post, subscribe
 
 KEY = MasterKey.new()
 
 
-@pytest.fixture
-def scene(tx: Transaction) -> Scene:
+@pytest.fixture(scope="module")
+def furnished() -> Iterator[tuple[Transaction, Scene]]:
     """One row in every table."""
+    with a_database() as tx:
+        yield tx, furnish(tx)
+
+
+@pytest.fixture
+def tx(furnished: tuple[Transaction, Scene]) -> Iterator[Transaction]:
+    """Whatever the test does in it is undone."""
+    tx, _ = furnished
+    tx.execute("SAVEPOINT before")
+    yield tx
+    tx.execute("ROLLBACK TO before")
+    tx.execute("RELEASE before")
+
+
+@pytest.fixture
+def scene(furnished: tuple[Transaction, Scene]) -> Scene:
+    return furnished[1]
+
+
+def furnish(tx: Transaction) -> Scene:
     scene = build(tx)
     unlock(tx, KEY, now=A_MONDAY)
     credentials.replace_client_secret(tx, scene.account_id, "s3cret", expires_at=None, key=KEY, now=A_MONDAY)
