@@ -48,7 +48,7 @@ class Ear:
 @pytest.fixture(params=["a file", "no file"])
 def ear(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ear]:
     is_file = request.param == "a file"
-    heard = Ear(str(tmp_path / "notify") if is_file else f"@selma-gateway-test-{os.getpid()}")
+    heard = Ear(str(tmp_path / "n") if is_file else f"@selma-gateway-test-{os.getpid()}")
     with heard.socket:
         yield heard
 
