@@ -489,7 +489,7 @@ TestOutbox.pytestmark = [UNHURRIED]
 @UNHURRIED
 def test_every_step_and_every_state_is_reached() -> None:
     """Else what holds at every step would be proved of some only. These examples are always the same."""
-    always_the_same = settings(LIMITS, derandomize=True, max_examples=40, database=None)
+    always_the_same = settings(LIMITS, derandomize=True, max_examples=50, database=None)
     run_state_machine_as_test(OutboxMachine, settings=always_the_same)  # type: ignore[no-untyped-call]
     assert {step for journey in JOURNEYS.values() for step in journey} - Reached.steps == set()
     assert {state.value for state in State} - Reached.states == set()
