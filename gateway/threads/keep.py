@@ -39,17 +39,55 @@ class Kept:
     seen_sent: tuple[tuple[str, Origin], ...] = ()
 
 
+@dataclass(slots=True)
+class _Ends:
+    """Which mail came to which end, so far."""
+
+    stored: set[str]
+    unrelated: set[str]
+    stumbled: dict[str, str] = field(default_factory=dict)
+    unannounced: int = 0
+    seen_sent: list[tuple[str, Origin]] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+
+class Stumbled(Exception):
+    """A fault of ours with one of the mails. Nothing of the others is to stand either: keep them all `each_by_itself`."""
+
+
 def keep(
-    tx: Transaction, watched: Watched, sifted: Sifted, *, owner: str, page: Page | None = None, now: datetime
+    tx: Transaction,
+    watched: Watched,
+    sifted: Sifted,
+    *,
+    owner: str,
+    page: Page | None = None,
+    now: datetime,
+    each_by_itself: bool = False,
 ) -> Kept:
     """Store what is ours and settle the hints. With `page`, that page is done and the delta moves on.
 
-    Raises `storage.Conflict` when the folder is no longer `owner`'s.
+    Mail is stored without a net between one and the next, for the net costs as much as storing it: SQLite then copies
+    each page that it changes. `each_by_itself` is for when that went wrong, so that one mail does not keep its
+    neighbours. Raises `Stumbled`, and `storage.Conflict` when the folder is no longer `owner`'s.
     """
+    if folders.get(tx, watched.folder.id).lease_owner != owner:
+        raise Conflict(f"The folder {watched.folder.id} was given to another puller.")
+    if each_by_itself:
+        return _conclude(tx, watched, sifted, _settle_each(tx, watched, sifted, now), page, now)
+    try:
+        return _conclude(tx, watched, sifted, _settle_all(tx, watched, sifted, now), page, now)
+    except OperationalError:  # no mail's fault: full disk, I/O error
+        raise
+    except Exception as error:
+        raise Stumbled("A mail could not be stored.") from error
+
+
+def _conclude(
+    tx: Transaction, watched: Watched, sifted: Sifted, ends: _Ends, page: Page | None, now: datetime
+) -> Kept:
+    """Close the hints, or have them looked into again, and move the delta on."""
     folder = watched.folder
-    if folders.get(tx, folder.id).lease_owner != owner:
-        raise Conflict(f"The folder {folder.id} was given to another puller.")
-    ends = _settle_all(tx, watched, sifted, now)
     stored, unrelated, stumbled = ends.stored, ends.unrelated, ends.stumbled
     late = {one.id for one in sifted.unrelated if not one.is_draft and is_tied(tx, watched, one)}
     unrelated -= late
@@ -79,58 +117,68 @@ def keep(
     )
 
 
-@dataclass(slots=True)
-class _Ends:
-    """Which mail came to which end, so far."""
-
-    stored: set[str]
-    unrelated: set[str]
-    stumbled: dict[str, str] = field(default_factory=dict)
-    unannounced: int = 0
-    seen_sent: list[tuple[str, Origin]] = field(default_factory=list)
-
-
 def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
-    """Each mail for itself, oldest first, so that a thread grows as it was written."""
-    ends = _Ends(stored=set(sifted.known), unrelated={one.id for one in sifted.unrelated})
-    touched: set[str] = set()
-    for item in sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id)):
-        settled = _settle(tx, watched, item, sifted, now)
-        if isinstance(settled, Exception):
-            ends.stumbled[item.id] = type(settled).__name__
-            continue
-        (ends.stored if settled.outcome is Outcome.STORED else ends.unrelated).add(item.id)
-        if settled.seen_sent is not None:
-            ends.seen_sent.append(settled.seen_sent)
-        if settled.thread_id:
-            touched.add(settled.thread_id)
-            if watched.is_inbox:
-                round_trips.arrived(tx, settled.thread_id, graph_id=item.id, now=now)
-            ends.unannounced += is_unannounced(tx, watched.folder, item, now)
-        if settled.remembered:
-            _take_in_history(tx, watched, item, sifted, now)
-    for thread_id in touched:
-        threads.summarise(tx, thread_id)
+    """Oldest first, so that a thread grows as it was written."""
+    ends = _nothing_yet(sifted)
+    for item in _oldest_first(sifted, now):
+        _take_note(tx, watched, item, _settle(tx, watched, item, sifted, now), sifted, ends, now)
+    _summarise(tx, ends)
     return ends
 
 
-def _settle(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, now: datetime) -> Settled | Exception:
-    """What became of it, or the fault that kept it from being stored: it must not keep its neighbours."""
-    words = sifted.words.get(item.id)
-    tx.execute("SAVEPOINT mail")
-    try:
-        if watched.is_inbox:
-            settled = incoming.settle(tx, watched, item, now, report=sifted.reports.get(item.id), words=words)
+def _settle_each(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
+    """The same, each mail for itself: one that a fault of ours keeps from being stored is set aside."""
+    ends = _nothing_yet(sifted)
+    for item in _oldest_first(sifted, now):
+        tx.execute("SAVEPOINT mail")
+        try:
+            settled = _settle(tx, watched, item, sifted, now)
+        except OperationalError:  # not this mail's fault
+            raise
+        except Exception as error:
+            tx.execute("ROLLBACK TO mail")
+            ends.stumbled[item.id] = type(error).__name__
         else:
-            settled = outgoing.settle(tx, watched, item, now, words=words)
-    except OperationalError:  # not this mail's fault: full disk, I/O error
-        raise
-    except Exception as error:
-        tx.execute("ROLLBACK TO mail")
+            _take_note(tx, watched, item, settled, sifted, ends, now)
         tx.execute("RELEASE mail")
-        return error
-    tx.execute("RELEASE mail")
-    return settled
+    _summarise(tx, ends)
+    return ends
+
+
+def _nothing_yet(sifted: Sifted) -> _Ends:
+    return _Ends(stored=set(sifted.known), unrelated={one.id for one in sifted.unrelated})
+
+
+def _oldest_first(sifted: Sifted, now: datetime) -> list[Item]:
+    return sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id))
+
+
+def _settle(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, now: datetime) -> Settled:
+    words = sifted.words.get(item.id)
+    if watched.is_inbox:
+        return incoming.settle(tx, watched, item, now, report=sifted.reports.get(item.id), words=words)
+    return outgoing.settle(tx, watched, item, now, words=words)
+
+
+def _take_note(
+    tx: Transaction, watched: Watched, item: Item, settled: Settled, sifted: Sifted, ends: _Ends, now: datetime
+) -> None:
+    """What follows from how a mail was settled."""
+    (ends.stored if settled.outcome is Outcome.STORED else ends.unrelated).add(item.id)
+    if settled.seen_sent is not None:
+        ends.seen_sent.append(settled.seen_sent)
+    if settled.thread_id:
+        ends.touched.add(settled.thread_id)
+        if watched.is_inbox:
+            round_trips.arrived(tx, settled.thread_id, graph_id=item.id, now=now)
+        ends.unannounced += is_unannounced(tx, watched.folder, item, now)
+    if settled.remembered:
+        _take_in_history(tx, watched, item, sifted, now)
+
+
+def _summarise(tx: Transaction, ends: _Ends) -> None:
+    for thread_id in ends.touched:
+        threads.summarise(tx, thread_id)
 
 
 def _is_gone(tx: Transaction, watched: Watched, graph_id: str, now: datetime) -> bool:

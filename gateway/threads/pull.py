@@ -18,7 +18,7 @@ from gateway.connections import NotConnected
 from gateway.graph import BadRequest, DeltaPage, ForeignUrl, Gone, GraphError, Message, TokenError
 from gateway.steady import SteadyStore
 from gateway.threads.graph import GraphSource, MailReader
-from gateway.threads.keep import DELETED, Kept, keep
+from gateway.threads.keep import DELETED, Kept, Stumbled, keep
 from gateway.threads.problems import plainly, wait_after
 from gateway.threads.rounds import Page
 from gateway.threads.sift import Sieve, Sifted, Watched
@@ -233,7 +233,7 @@ class Puller:
 
     async def _keep(self, watched: Watched, sifted: Sifted, page: Page | None) -> Kept:
         with span("store") as step:
-            kept = await self._store.write(keep, watched, sifted, owner=self._owner, page=page, now=self._clock.now())
+            kept = await self._stored(watched, sifted, page)
             step.say(stored=kept.stored, unrelated=kept.unrelated, again=kept.again, gone=kept.gone)
         for message_id, origin in kept.seen_sent:
             log.info("letter seen in Sent Items", extra={"message_id": message_id, **_named(origin)})
@@ -252,6 +252,13 @@ class Puller:
             told = {"folder_id": watched.folder.id, "mails": kept.unannounced}
             log.warning("mail came that no notification had announced", extra=told)
         return kept
+
+    async def _stored(self, watched: Watched, sifted: Sifted, page: Page | None) -> Kept:
+        """All together; and where that went wrong, each mail by itself."""
+        owner, now = self._owner, self._clock.now()
+        with contextlib.suppress(Stumbled):
+            return await self._store.write(keep, watched, sifted, owner=owner, page=page, now=now)
+        return await self._store.write(keep, watched, sifted, owner=owner, page=page, now=now, each_by_itself=True)
 
 
 def _named(origin: Origin) -> dict[str, str]:
