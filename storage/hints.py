@@ -7,6 +7,8 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
+import orjson
+
 from storage.database import Transaction, microseconds, moment, moment_or_none
 
 
@@ -85,7 +87,7 @@ SELECT count(*) AS count, min(received_at) AS oldest_at FROM hints WHERE folder_
 NEXT_RETRY = "SELECT min(retry_at) AS at FROM hints WHERE folder_id = :folder_id AND closed_at IS NULL"
 CLOSE = """
 UPDATE hints SET outcome = :outcome, closed_at = :now
- WHERE folder_id = :folder_id AND message_id = :message_id AND closed_at IS NULL
+ WHERE folder_id = :folder_id AND message_id IN (SELECT value FROM json_each(:message_ids)) AND closed_at IS NULL
 """
 CLOSE_OPENED = """
 UPDATE hints SET outcome = 'not_ours', closed_at = :now, opened = 1
@@ -216,9 +218,10 @@ def next_retry(tx: Transaction, folder_id: str) -> datetime | None:
     return moment_or_none(tx.execute(NEXT_RETRY, {"folder_id": folder_id}).fetchone()["at"])
 
 
-def close(tx: Transaction, folder_id: str, message_id: str, outcome: HintOutcome, *, now: datetime) -> None:
-    """Close every open hint about this message in this folder."""
-    tx.execute(CLOSE, {"folder_id": folder_id, "message_id": message_id, "outcome": outcome, "now": now})
+def close(tx: Transaction, folder_id: str, message_ids: Iterable[str], outcome: HintOutcome, *, now: datetime) -> None:
+    """Close every open hint about these messages in this folder."""
+    ids = orjson.dumps(list(message_ids)).decode()
+    tx.execute(CLOSE, {"folder_id": folder_id, "message_ids": ids, "outcome": outcome, "now": now})
 
 
 def postpone(tx: Transaction, hint: Hint, retry_at: datetime) -> None:

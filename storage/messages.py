@@ -157,6 +157,15 @@ class Message:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A letter that a mail names: as much of it as tells where that mail belongs."""
+
+    id: str
+    thread_id: str
+    internet_message_id: str
+
+
 SELECT_MESSAGE = """
 SELECT messages.*, outbox.state AS status, outbox.sent_at, outbox.problem
   FROM messages LEFT JOIN outbox ON outbox.message_id = messages.id
@@ -248,14 +257,12 @@ BY_INTERNET_MESSAGE_ID = (
  ORDER BY messages.created_at, messages.id
 """
 )
-NAMED_BY_REFERENCES = (
-    SELECT_MESSAGE
-    + """
- WHERE messages.account_id = :account_id
-   AND messages.internet_message_id IN (SELECT value FROM json_each(:references))
- ORDER BY messages.created_at DESC, messages.id DESC
+NAMED_BY_REFERENCES = """
+SELECT id, thread_id, internet_message_id FROM messages
+ WHERE account_id = :account_id AND internet_message_id IN (SELECT value FROM json_each(:references))
+   AND direction = 'out' AND placement = 'placed'
+ ORDER BY created_at DESC, id DESC
 """
-)
 THREADS_WITH_LETTERS_IN = """
 SELECT DISTINCT messages.thread_id FROM messages JOIN outbox ON outbox.message_id = messages.id
  WHERE messages.mailbox_id = :mailbox_id AND conversation_id = :conversation_id AND placement = 'placed'
@@ -441,10 +448,13 @@ def by_internet_message_id(tx: Transaction, account_id: str, internet_message_id
     return [Message.from_row(row) for row in tx.execute(BY_INTERNET_MESSAGE_ID, question)]
 
 
-def named_by(tx: Transaction, account_id: str, references: Sequence[str]) -> list[Message]:
-    """Those of our messages that these Message-IDs name, newest first."""
+def named_by(tx: Transaction, account_id: str, references: Sequence[str]) -> list[Named]:
+    """Those that these Message-IDs name of what left our mailboxes and stands in its thread, newest first.
+
+    Of what came in the ids were given by others.
+    """
     question = {"account_id": account_id, "references": orjson.dumps(list(references)).decode()}
-    return [Message.from_row(row) for row in tx.execute(NAMED_BY_REFERENCES, question)]
+    return [Named(**row) for row in map(dict, tx.execute(NAMED_BY_REFERENCES, question))]
 
 
 def threads_with_letters_in(tx: Transaction, mailbox_id: str, conversation_id: str) -> list[str]:

@@ -123,6 +123,7 @@ SELECT * FROM round_trips
 """
 UNDER_WAY = "SELECT * FROM round_trips WHERE state = 'under_way' ORDER BY id LIMIT :limit"
 TO_CLEAN = "SELECT * FROM round_trips WHERE clean_at <= :now ORDER BY clean_at LIMIT :limit"
+EXPECTED = "SELECT thread_id FROM round_trips INDEXED BY round_trips_expected WHERE pulled_at IS NULL"
 ARRIVED = """
 UPDATE round_trips SET pulled_at = :now, threaded_at = :now, graph_id = :graph_id
  WHERE thread_id = :thread_id AND pulled_at IS NULL
@@ -200,6 +201,11 @@ def under_way(tx: Transaction, *, limit: int = 1000) -> list[RoundTrip]:
 def to_clean(tx: Transaction, now: datetime, *, limit: int) -> list[RoundTrip]:
     """Those of which something is to be deleted from the mailbox now."""
     return [RoundTrip.from_row(row) for row in tx.execute(TO_CLEAN, {"now": now, "limit": limit})]
+
+
+def expected(tx: Transaction) -> frozenset[str]:
+    """The threads of all round trips that have not come back. Few: one that stays away is given up and forgotten."""
+    return frozenset(row["thread_id"] for row in tx.execute(EXPECTED))
 
 
 def arrived(tx: Transaction, thread_id: str, *, graph_id: str, now: datetime) -> None:

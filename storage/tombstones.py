@@ -51,13 +51,14 @@ def put(tx: Transaction, account_id: str, marks: Iterable[Mark], *, now: datetim
     return count
 
 
-def erased_at(tx: Transaction, account_id: str, mark: Mark) -> datetime | None:
-    """When it was erased last; None when it never was."""
+def erased_at(tx: Transaction, account_id: str, marks: Iterable[Mark]) -> datetime | None:
+    """When one of these was erased last; None when none ever was."""
     key = _key(tx, account_id)
     if key is None:  # nothing was ever erased
         return None
-    row = tx.execute(GET, {"account_id": account_id, "hash": _hash(key, mark)}).fetchone()
-    return moment_or_none(row["erased_at"])
+    hashes = [{"account_id": account_id, "hash": _hash(key, mark)} for mark in marks]
+    found = [tx.execute(GET, question).fetchone()["erased_at"] for question in hashes]
+    return moment_or_none(max((at for at in found if at is not None), default=None))
 
 
 def _key(tx: Transaction, account_id: str) -> bytes | None:

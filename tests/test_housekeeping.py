@@ -25,7 +25,7 @@ async def two_hints(store: Store, clock: FakeClock) -> str:
         for message_id in ("strange", "expected"):
             hint = NewHint(account_id=account.id, folder_id=folder.id, change_type="created", message_id=message_id)
             hints.insert(tx, [hint], now=now)
-        hints.close(tx, folder.id, "strange", HintOutcome.NOT_OURS, now=now)
+        hints.close(tx, folder.id, ["strange"], HintOutcome.NOT_OURS, now=now)
         return folder.id
 
     return await store.write(scene)

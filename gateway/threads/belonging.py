@@ -25,10 +25,13 @@ ONLY_A_STRANGER: Final[Mapping[str, Reason]] = {
 
 def take_part(tx: Transaction, message: Message) -> None:
     """Whoever wrote in person takes part in the message's thread, and whom staff wrote to; a machine does not."""
+    people = _people(tx, message)
+    known = {one.address: one.name for one in threads.participants(tx, message.thread_id)} if people else {}
     welcome = [
         one
-        for one in _people(tx, message)
-        if not threads.speaks_for_another_student(tx, message.account_id, message.thread_id, one.address)
+        for one in people
+        if (one.address not in known or one.name not in (None, known[one.address]))
+        and not threads.speaks_for_another_student(tx, message.account_id, message.thread_id, one.address)
     ]
     threads.add_participants(tx, message.account_id, message.thread_id, welcome)
 
@@ -59,10 +62,11 @@ def let_in(tx: Transaction, thread_id: str, now: datetime) -> list[Message]:
 
     So it does not matter in which order mail is seen. What somebody has decided about is left to people.
     """
-    known = threads.participants(tx, thread_id)
+    held = messages.held_in(tx, thread_id)
+    known = threads.participants(tx, thread_id) if held else ()
     welcome = [
         one
-        for one in messages.held_in(tx, thread_id)
+        for one in held
         if one.sender is not None
         and (one.evidence or {}).get("reason") in ONLY_A_STRANGER
         and any(same_address(one.sender.address, other.address) for other in known)

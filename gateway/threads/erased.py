@@ -19,14 +19,11 @@ def is_erased(tx: Transaction, mailbox: Mailbox, item: Item) -> bool:
         marks.append(Mark(kind=Kind.CONVERSATION, mailbox_id=mailbox.id, value=item.conversation_id))
     if message_id := usable_message_id(item.internet_message_id):
         marks.append(Mark(kind=Kind.MESSAGE, mailbox_id="", value=message_id))
-    for mark in marks:
-        erased_at = tombstones.erased_at(tx, mailbox.account_id, mark)
-        if erased_at is not None and (came_at is None or came_at <= erased_at):
-            return True
-    return False
+    erased_at = tombstones.erased_at(tx, mailbox.account_id, marks)
+    return erased_at is not None and (came_at is None or came_at <= erased_at)
 
 
 def conversation_is_erased(tx: Transaction, mailbox: Mailbox, conversation_id: str) -> bool:
     """Whether something of it was erased with its thread."""
     mark = Mark(kind=Kind.CONVERSATION, mailbox_id=mailbox.id, value=conversation_id)
-    return tombstones.erased_at(tx, mailbox.account_id, mark) is not None
+    return tombstones.erased_at(tx, mailbox.account_id, [mark]) is not None

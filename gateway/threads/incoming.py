@@ -1,13 +1,13 @@
 """A mail that came into an Inbox: which thread it goes to, and what follows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from gateway.graph import Message as Item
 from gateway.threads.belonging import let_in, take_part
-from gateway.threads.bounced import concerns, names_nobody, recipients_of
+from gateway.threads.bounced import concerns, names_nobody
 from gateway.threads.erased import is_erased
 from gateway.threads.kinds import MESSAGE_CLASS, Sort, What, sort_of
 from gateway.threads.matching import Evidence, Hold, Join, NotOurs, Verdict, judge, references, same_address
@@ -26,7 +26,7 @@ from gateway.threads.storing import (
 from gateway.threads.turning import About, keep_for_later, turn_after_all, turn_letter
 from gateway.threads.wording import Wording, wording_of
 from storage import Transaction, acts, answerers, events, messages, threads
-from storage.messages import Direction, Kind, Message, Placement
+from storage.messages import Direction, Kind, Message, Named, Placement
 
 EVENTS: Final = {Kind.MAIL: "reply.received", Kind.AUTOMATIC: "reply.automatic"}
 # What comes from a mail system, which takes part in no thread.
@@ -42,19 +42,14 @@ class Read:
 
     sort: Sort
     report: Report | None
-    named: Sequence[Message]
-    letters: Sequence[Message]
+    named: Sequence[Named]
+    letters: Sequence[Named]
     is_sure: bool
 
     @property
     def kind(self) -> Kind:
         """What lists show."""
         return self.sort.kind
-
-    @property
-    def about(self) -> About:
-        """What it tells of letters."""
-        return About(kind=self.kind, what=self.sort.what, report=self.report, letters=self.letters)
 
     @property
     def is_of_a_mail_system(self) -> bool:
@@ -116,15 +111,20 @@ def _read(tx: Transaction, watched: Watched, item: Item, report: Report | None) 
     account_id = watched.mailbox.account_id
     reported = letters_reported(tx, account_id, report) if report is not None else []
     named = letters_named(tx, account_id, item)
-    answers = references((name, value) for name, value in headers if name.casefold() == "in-reply-to")
-    direct = [letter for letter in named if letter.internet_message_id in answers]
     return Read(
         sort=sort,
         report=report,
         named=reported or named,
-        letters=reported or direct or named,
+        letters=reported or _answered_directly(headers, named) or named,
         is_sure=bool(reported),
     )
+
+
+def _answered_directly(headers: Sequence[tuple[str, str]], named: Sequence[Named]) -> Sequence[Named]:
+    if len(named) < 2:  # it makes no difference
+        return named
+    answers = references((name, value) for name, value in headers if name.casefold() == "in-reply-to")
+    return [letter for letter in named if letter.internet_message_id in answers]
 
 
 def _evidence(tx: Transaction, watched: Watched, item: Item, read: Read) -> Evidence:
@@ -199,7 +199,7 @@ def _join(
     for one in (message, *let_in(tx, message.thread_id, now)):
         tell(tx, one, EVENTS.get(one.kind, "thread.updated"), now)
     _count_answer(tx, message, read, now)
-    turn_letter(tx, verdict.thread_id, read.about, now)
+    turn_letter(tx, verdict.thread_id, _about(tx, message, read), now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id, remembered=remembered)
 
 
@@ -225,7 +225,7 @@ def _hold(
         now=now,
     )
     messages.insert(tx, message, text=words.text)
-    keep_for_later(tx, message, read.about)
+    keep_for_later(tx, message, _about(tx, message, read))
     tell(tx, message, "review.opened", now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id)
 
@@ -271,6 +271,14 @@ def _remember(tx: Transaction, watched: Watched, item: Item, thread_id: str, now
     return True
 
 
+def _about(tx: Transaction, message: Message, read: Read) -> About:
+    """What it tells of letters, which are read whole only where it does."""
+    about = About(kind=read.kind, what=read.sort.what, report=read.report, letters=())
+    if not about.turns_a_letter:
+        return about
+    return replace(about, letters=[messages.get(tx, message.account_id, letter.id) for letter in read.letters])
+
+
 def _count_answer(tx: Transaction, message: Message, read: Read, now: datetime) -> None:
     """Whether a person or a machine answers from there: `gateway.sending.loops` has a use for it.
 
@@ -281,7 +289,7 @@ def _count_answer(tx: Transaction, message: Message, read: Read, now: datetime) 
     if message.kind is Kind.MAIL:
         answerers.answered_in_person(tx, message.account_id, message.sender.address)
     elif message.kind is Kind.AUTOMATIC and read.sort.what is None:
-        answered = [recipients_of(letter) for letter in read.letters[:1]]
+        answered = [messages.recipients_of(tx, letter.id) for letter in read.letters[:1]]
         alone = [people[0].address for people in answered if len(people) == 1]
         for address in {one.strip().casefold() for one in (message.sender.address, *alone)}:
             answerers.answered_by_machine(tx, message.account_id, address, now=now)

@@ -41,7 +41,7 @@ class Kept:
 
 @dataclass(slots=True)
 class _Ends:
-    """Which mail came to which end, so far."""
+    """Which mail came to which end, so far. `expected`: the threads that a round trip is to come back to."""
 
     stored: set[str]
     unrelated: set[str]
@@ -49,10 +49,11 @@ class _Ends:
     unannounced: int = 0
     seen_sent: list[tuple[str, Origin]] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
+    expected: frozenset[str] = frozenset()
 
 
 class Stumbled(Exception):
-    """A fault of ours with one of the mails. Nothing of the others is to stand either: keep them all `each_by_itself`."""
+    """A fault of ours with one of the mails: nothing of the others stands either. Keep them `each_by_itself`."""
 
 
 def keep(
@@ -83,21 +84,17 @@ def keep(
         raise Stumbled("A mail could not be stored.") from error
 
 
-def _conclude(
-    tx: Transaction, watched: Watched, sifted: Sifted, ends: _Ends, page: Page | None, now: datetime
-) -> Kept:
+def _conclude(tx: Transaction, watched: Watched, sifted: Sifted, ends: _Ends, page: Page | None, now: datetime) -> Kept:
     """Close the hints, or have them looked into again, and move the delta on."""
     folder = watched.folder
     stored, unrelated, stumbled = ends.stored, ends.unrelated, ends.stumbled
     late = {one.id for one in sifted.unrelated if not one.is_draft and is_tied(tx, watched, one)}
     unrelated -= late
-    for graph_id in stored:
-        hints.close(tx, folder.id, graph_id, HintOutcome.STORED, now=now)
-    for graph_id in unrelated:
-        hints.close(tx, folder.id, graph_id, HintOutcome.NOT_OURS, now=now)
     gone = {graph_id for graph_id in sifted.missing if _is_gone(tx, watched, graph_id, now)}
-    for graph_id in gone:
-        hints.close(tx, folder.id, graph_id, HintOutcome.GONE, now=now)
+    ended = {HintOutcome.STORED: stored, HintOutcome.NOT_OURS: unrelated, HintOutcome.GONE: gone}
+    for outcome, graph_ids in ended.items():
+        if graph_ids:
+            hints.close(tx, folder.id, graph_ids, outcome, now=now)
     again = (sifted.missing - gone) | sifted.failed | stumbled.keys()
     for graph_id in again:
         _look_again(tx, watched, graph_id, now)
@@ -119,7 +116,7 @@ def _conclude(
 
 def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
     """Oldest first, so that a thread grows as it was written."""
-    ends = _nothing_yet(sifted)
+    ends = _nothing_yet(tx, watched, sifted)
     for item in _oldest_first(sifted, now):
         _take_note(tx, watched, item, _settle(tx, watched, item, sifted, now), sifted, ends, now)
     _summarise(tx, ends)
@@ -128,7 +125,7 @@ def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime
 
 def _settle_each(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
     """The same, each mail for itself: one that a fault of ours keeps from being stored is set aside."""
-    ends = _nothing_yet(sifted)
+    ends = _nothing_yet(tx, watched, sifted)
     for item in _oldest_first(sifted, now):
         tx.execute("SAVEPOINT mail")
         try:
@@ -145,8 +142,12 @@ def _settle_each(tx: Transaction, watched: Watched, sifted: Sifted, now: datetim
     return ends
 
 
-def _nothing_yet(sifted: Sifted) -> _Ends:
-    return _Ends(stored=set(sifted.known), unrelated={one.id for one in sifted.unrelated})
+def _nothing_yet(tx: Transaction, watched: Watched, sifted: Sifted) -> _Ends:
+    return _Ends(
+        stored=set(sifted.known),
+        unrelated={one.id for one in sifted.unrelated},
+        expected=round_trips.expected(tx) if watched.is_inbox else frozenset(),
+    )
 
 
 def _oldest_first(sifted: Sifted, now: datetime) -> list[Item]:
@@ -169,7 +170,7 @@ def _take_note(
         ends.seen_sent.append(settled.seen_sent)
     if settled.thread_id:
         ends.touched.add(settled.thread_id)
-        if watched.is_inbox:
+        if settled.thread_id in ends.expected:
             round_trips.arrived(tx, settled.thread_id, graph_id=item.id, now=now)
         ends.unannounced += is_unannounced(tx, watched.folder, item, now)
     if settled.remembered:

@@ -74,6 +74,10 @@ AUTOMATIC: Final = {
     "x-precedence": "auto_reply",
 }
 
+RULES_LOOP: Final = "x-ms-exchange-inbox-rules-loop"
+SUPPRESS: Final = "x-auto-response-suppress"
+TELLING: Final = frozenset({"content-type", "auto-submitted", RULES_LOOP, SUPPRESS, *AUTOMATIC})
+
 
 def sort_of(
     *,
@@ -92,7 +96,13 @@ def sort_of(
         return by_class
     if report is not None:
         return NATURES[report.nature]
-    return by_class or _by_headers({name.casefold(): value.casefold().strip() for name, value in headers})
+    return by_class or _by_headers(_telling(headers))
+
+
+def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Those that are looked at: most of what a mail carries is long and tells other machines something."""
+    named = ((name.casefold(), value) for name, value in headers)
+    return {name: value.casefold().strip() for name, value in named if name in TELLING}
 
 
 def _by_class(message_class: str, odata_type: str) -> Sort | None:
@@ -126,6 +136,6 @@ def _is_automatic(headers: dict[str, str]) -> bool:
     """
     if headers.get("auto-submitted", "no").startswith("auto-replied"):
         return True
-    if "x-ms-exchange-inbox-rules-loop" in headers and "x-auto-response-suppress" in headers:
+    if RULES_LOOP in headers and SUPPRESS in headers:
         return True
     return any(name in headers and said in headers[name] and headers[name] != "no" for name, said in AUTOMATIC.items())

@@ -22,7 +22,7 @@ from gateway.threads.wording import Wording, wordings_of
 from storage import Store, Transaction, hints, messages, outbox, threads
 from storage.folders import Folder, WellKnown
 from storage.mailboxes import Mailbox
-from storage.messages import Direction
+from storage.messages import Named
 
 log = logging.getLogger(__name__)
 
@@ -262,25 +262,17 @@ def _those_that_report_ours(tx: Transaction, watched: Watched, reports: Mapping[
     return frozenset(id for id, report in reports.items() if letters_reported(tx, account_id, report))
 
 
-def letters_reported(tx: Transaction, account_id: str, report: Report) -> list[messages.Message]:
+def letters_reported(tx: Transaction, account_id: str, report: Report) -> list[Named]:
     """What of ours a report is about: by our own header, else by the Message-ID in what it returns."""
     letter = outbox.by_send_uid(tx, account_id, report.send_uid) if report.send_uid else None
     if letter is not None:
-        return [messages.get(tx, account_id, letter.message_id)]
-    return _our_own(messages.named_by(tx, account_id, report.message_ids))
+        return [Named(id=letter.message_id, thread_id=letter.thread_id, internet_message_id="")]
+    return messages.named_by(tx, account_id, report.message_ids)
 
 
-def letters_named(tx: Transaction, account_id: str, message: Message) -> list[messages.Message]:
-    """The letters of ours that a mail says it answers, nearest first.
-
-    Only what left our mailboxes counts: the ids of what came in were given by others.
-    """
+def letters_named(tx: Transaction, account_id: str, message: Message) -> list[Named]:
+    """The letters of ours that a mail says it answers, nearest first."""
     named = references(message.internet_message_headers or ())
     if not named:
         return []
-    letters = _our_own(messages.named_by(tx, account_id, named))
-    return sorted(letters, key=lambda letter: named.index(letter.internet_message_id or ""))
-
-
-def _our_own(found: Sequence[messages.Message]) -> list[messages.Message]:
-    return [one for one in found if one.direction is Direction.OUT and one.placement is messages.Placement.PLACED]
+    return sorted(messages.named_by(tx, account_id, named), key=lambda letter: named.index(letter.internet_message_id))

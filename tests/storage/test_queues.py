@@ -275,18 +275,18 @@ class TestHints:
 
     def test_closing_one_closes_all_about_the_same_message(self, tx: Transaction, scene: Scene) -> None:
         hints.insert(tx, [hint_of(scene, "AAMk1"), hint_of(scene, "AAMk1"), hint_of(scene, "AAMk2")], now=NOW)
-        hints.close(tx, scene.inbox_id, "AAMk1", HintOutcome.STORED, now=NOW)
+        hints.close(tx, scene.inbox_id, ["AAMk1"], HintOutcome.STORED, now=NOW)
         assert [hint.message_id for hint in hints.open_hints(tx, scene.inbox_id)] == ["AAMk2"]
 
     def test_a_closed_hint_keeps_its_first_outcome(self, tx: Transaction, scene: Scene) -> None:
         hints.insert(tx, [hint_of(scene)], now=NOW)
-        hints.close(tx, scene.inbox_id, "AAMk1", HintOutcome.STORED, now=NOW)
-        hints.close(tx, scene.inbox_id, "AAMk1", HintOutcome.GONE, now=NOW)
+        hints.close(tx, scene.inbox_id, ["AAMk1"], HintOutcome.STORED, now=NOW)
+        hints.close(tx, scene.inbox_id, ["AAMk1"], HintOutcome.GONE, now=NOW)
         assert [row["outcome"] for row in tx.execute("SELECT outcome FROM hints")] == ["stored"]
 
     def test_only_closed_ones_are_forgotten(self, tx: Transaction, scene: Scene) -> None:
         hints.insert(tx, [hint_of(scene, "AAMk1"), hint_of(scene, "AAMk2")], now=NOW)
-        hints.close(tx, scene.inbox_id, "AAMk1", HintOutcome.NOT_OURS, now=NOW)
+        hints.close(tx, scene.inbox_id, ["AAMk1"], HintOutcome.NOT_OURS, now=NOW)
         assert hints.prune(tx, scene.account_id, NOW) == 0
         assert hints.prune(tx, scene.account_id, NOW + MINUTE) == 1
         assert len(hints.open_hints(tx, scene.inbox_id)) == 1
