@@ -18,9 +18,9 @@ METADATA: Final = (
     "hasAttachments",
 )
 HEADERS: Final = "internetMessageHeaders"
+# The rest, where the headers are known already: they are most of what a mail is on the wire.
 WHOLE: Final = (
     *METADATA,
-    HEADERS,
     "subject",
     "toRecipients",
     "ccRecipients",

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway.graph import GraphError, Message, MessageRequest, NotFound
+from gateway.graph import AttachmentInfo, GraphError, Message, MessageRequest, NotFound
 from gateway.sending.draft import TAG
 from gateway.threads.graph import HEADERS, METADATA, WHOLE, MailReader
 from gateway.threads.kinds import MESSAGE_CLASS
@@ -26,6 +26,7 @@ from storage.messages import Named
 
 log = logging.getLogger(__name__)
 
+Headers = tuple[tuple[str, str], ...]
 SETTLED: Final = frozenset({None, "sent", "bounced"})  # a letter in another state wants to hear of its Sent copy
 
 
@@ -96,7 +97,7 @@ class Sieve:
         """
         ids = frozenset(ids)
         settled = await self._store.read(_settled, self._watched, [id for id in ids if id not in deleted])
-        outcomes = await self._get(ids - settled, self._watched.selected)
+        outcomes = await self._get(dict.fromkeys(ids - settled, self._watched.selected))
         found, missing, failed = told_apart(outcomes)
         drafts = frozenset(message.id for message in found if message.is_draft)
         mail = {message.id: message for message in found if message.id not in drafts}
@@ -112,7 +113,7 @@ class Sieve:
         silent = [one.id for one in strange if one.id not in asked and one.internet_message_headers is None]
         opened = await self._store.read(hints.opened, self._watched.folder.id, silent) if silent else frozenset()
         more, missing, failed = told_apart(
-            await self._get([id for id in silent if id not in opened], ("id", *self._witness))
+            await self._get(dict.fromkeys((id for id in silent if id not in opened), ("id", *self._witness)))
         )
         witnesses = [*more, *(one for one in strange if one.id not in silent)]
         named = await self._store.read(_those_that_name_us, self._watched, witnesses)
@@ -120,7 +121,8 @@ class Sieve:
         reported = await self._store.read(_those_that_report_ours, self._watched, foreign.reports)
         missing, failed, named = missing | foreign.missing, failed | foreign.failed, named | reported
         wanted = [message.id for message in mail if message.id in tied | named]
-        ours, missing_now, failed_now = await self._read_whole(wanted)
+        seen = {one.id: one.internet_message_headers for one in (*mail, *more) if one.internet_message_headers}
+        ours, missing_now, failed_now = await self._read_whole(wanted, seen)
         own = await self._read_reports([one for one in ours if one.id not in foreign.reports])
         return Sifted(
             ours=(*recognised, *ours),
@@ -138,20 +140,27 @@ class Sieve:
         """Asked of those who did not say it. In Sent Items it is our tag, which is no property to select."""
         return (HEADERS,) if self._watched.is_inbox else ()
 
-    async def _read_whole(self, ids: Sequence[str]) -> tuple[list[Message], frozenset[str], frozenset[str]]:
-        found, missing, failed = told_apart(await self._get(ids, WHOLE))
+    async def _read_whole(
+        self, ids: Sequence[str], seen: Mapping[str, Headers]
+    ) -> tuple[list[Message], frozenset[str], frozenset[str]]:
+        """`seen` has the headers that were shown already: a mail keeps them as it came, so they are not asked again."""
+        asked = {id: WHOLE if id in seen else (*WHOLE, HEADERS) for id in ids}
+        found, missing, failed = told_apart(await self._get(asked))
         whole: list[Message] = []
         for message in found:
+            headers = seen.get(message.id, message.internet_message_headers)
             try:
-                whole.append(await self._with_attachments(message))
+                attachments = await self._attachments(message)
             except NotFound:
                 missing |= {message.id}
             except GraphError as error:
                 log.warning("attachments not listed", extra={"graph_id": message.id, **error.log_fields()})
                 if error.transient:
                     failed |= {message.id}
-                else:
-                    whole.append(message)  # the mail without their names is better than no mail
+                else:  # the mail without their names is better than no mail
+                    whole.append(replace(message, internet_message_headers=headers))
+            else:
+                whole.append(replace(message, internet_message_headers=headers, attachments=attachments))
         return whole, missing, failed
 
     async def _read_reports(self, some: Sequence[Message]) -> Reported:
@@ -159,17 +168,17 @@ class Sieve:
             return Reported()
         return await read_reports(self._graph, self._watched.mailbox.user, some)
 
-    async def _with_attachments(self, message: Message) -> Message:
+    async def _attachments(self, message: Message) -> tuple[AttachmentInfo, ...]:
         """`hasAttachments` is false when all of them are inline: https://learn.microsoft.com/graph/api/resources/message"""
         inline = message.body is not None and "cid:" in message.body.content
         if not message.has_attachments and not inline:
-            return replace(message, attachments=())
-        listed = await self._graph.list_attachments(self._watched.mailbox.user, message.id)
-        return replace(message, attachments=tuple(listed))
+            return ()
+        return tuple(await self._graph.list_attachments(self._watched.mailbox.user, message.id))
 
-    async def _get(self, ids: Iterable[str], select: Sequence[str]) -> dict[str, Message | GraphError]:
+    async def _get(self, selected: Mapping[str, tuple[str, ...]]) -> dict[str, Message | GraphError]:
+        """Messages by id, of each what is selected."""
         expand = (MESSAGE_CLASS,) if self._watched.is_inbox else (TAG, MESSAGE_CLASS)
-        requests = [MessageRequest(id=id, select=tuple(select), expand_properties=expand) for id in ids]
+        requests = [MessageRequest(id=id, select=select, expand_properties=expand) for id, select in selected.items()]
         if not requests:
             return {}
         outcomes = await self._graph.get_messages(self._watched.mailbox.user, requests)

@@ -65,7 +65,9 @@ class Reader:
             items: list[dict[str, Any]] = page["value"]
             strange = [one["id"] for one in items if one["conversationId"] not in self._ours and HEADERS not in one]
             ours = [one["id"] for one in items if one["conversationId"] in self._ours]
-            for ids, select in ((strange, ("id", HEADERS)), (ours, WHOLE)):
+            silent = [one["id"] for one in items if one["conversationId"] in self._ours and HEADERS not in one]
+            told = [one for one in ours if one not in silent]
+            for ids, select in ((strange, ("id", HEADERS)), (told, WHOLE), (silent, (*WHOLE, HEADERS))):
                 for start in range(0, len(ids), BATCH_SIZE):
                     await self._batch(ids[start : start + BATCH_SIZE], select)
                     calls += 1

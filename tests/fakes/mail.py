@@ -114,6 +114,7 @@ class FakeMail:
     deltas: int = 0
     page_size: int = 50
     asked: list[str] = field(default_factory=list)
+    asked_for_headers: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def graph(self, account_id: str) -> "FakeMail":
@@ -195,6 +196,7 @@ class FakeMail:
 
     async def get_messages(self, user: str, requests: Sequence[MessageRequest]) -> dict[str, Message | GraphError]:
         self.asked += [request.id for request in requests]
+        self.asked_for_headers += [one.id for one in requests if "internetMessageHeaders" in one.select]
         return {request.id: self._read(user, request) for request in requests}
 
     async def get_mime(self, user: str, id: str, *, limit: int) -> bytes:

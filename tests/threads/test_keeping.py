@@ -101,6 +101,20 @@ async def test_mail_whose_headers_the_delta_does_not_tell_is_asked_for_them(scho
     assert set(school.mail.asked) == {"r1", "u1"}
 
 
+@pytest.mark.parametrize(("told", "asked"), [(True, []), (False, ["r1"])], ids=["told", "not told"])
+async def test_headers_that_the_delta_told_are_not_asked_for_again_and_count_all_the_same(
+    school: School, told: bool, asked: list[str]
+) -> None:
+    letter = await school.write_to(AROHA)
+    school.mail.headers_in_delta = told
+    school.arrive("r1", sender=STRANGER, conversation=letter.conversation, answers=[letter.message_id])
+    await school.pull()
+    (reply,) = await school.thread(letter.thread_id)
+    assert reply.evidence is not None
+    assert reply.evidence["reason"] == "conversation_and_references"
+    assert school.mail.asked_for_headers == asked
+
+
 async def test_a_stranger_in_our_conversation_is_held_for_review(school: School) -> None:
     letter = await school.write_to(AROHA)
     school.arrive("s1", sender=STRANGER, conversation=letter.conversation)
