@@ -8,6 +8,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -32,8 +33,12 @@ class MessageRequest:
     body_type: str | None = None
 
     def path(self, user: str) -> str:
-        options = wire.query(select=",".join(self.select) or None, expand=wire.expand_extended(self.expand_properties))
-        return f"{wire.user_path(user)}/messages/{wire.segment(self.id)}{options}"
+        return f"{wire.user_path(user)}/messages/{wire.segment(self.id)}{_options(self.select, self.expand_properties)}"
+
+
+@lru_cache(maxsize=64)  # all messages of a batch ask for the same
+def _options(select: tuple[str, ...], expand_properties: tuple[str, ...]) -> str:
+    return wire.query(select=",".join(select) or None, expand=wire.expand_extended(expand_properties))
 
 
 Outcome = Message | GraphError

@@ -28,6 +28,8 @@ RETURNED: Final = frozenset(
 
 Headers = Iterable[tuple[str, str]]
 
+TELLING: Final = frozenset({"content-type", "x-failed-recipients", "from", "return-path", "auto-submitted"})
+
 
 def may_be_report(*, message_class: str | None, headers: Headers) -> bool:
     """Whether it is worth its bytes to see what it reports. Says yes too often rather than too rarely.
@@ -36,7 +38,8 @@ def may_be_report(*, message_class: str | None, headers: Headers) -> bool:
     """
     if (message_class or "").casefold().startswith("report."):
         return True
-    found = {name.casefold(): value.casefold() for name, value in headers}
+    named = ((name.casefold(), value) for name, value in headers)
+    found = {name: value.casefold() for name, value in named if name in TELLING}
     if "multipart/report" in found.get("content-type", "") or "x-failed-recipients" in found:
         return True
     if "from" in found and is_machine(found["from"]):
