@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from storage import open_store
-from storage.database import EACH_CONNECTION
+from storage.database import EACH_CONNECTION, WRITER_CACHE
 from tests.bench.machine import stay_on
 from tests.bench.processes import plan_from_stdin, say
 
@@ -52,7 +52,7 @@ async def make(path: Path) -> None:
 def load(source: str, target: str) -> BulkReport:
     """Copy them."""
     connection = sqlite3.connect(target, isolation_level=None)
-    for pragma in EACH_CONNECTION:
+    for pragma in (*EACH_CONNECTION, WRITER_CACHE):
         connection.execute(pragma)
     connection.execute("ATTACH ? AS source", (source,))
     for table in NEEDED:
