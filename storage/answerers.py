@@ -15,6 +15,7 @@ INSERT INTO answerers (account_id, recipient, in_a_row, answered_at) VALUES (:ac
 """
 ANSWERED_IN_PERSON = "DELETE FROM answerers WHERE account_id = :account_id AND recipient = :recipient"
 IN_A_ROW = "SELECT in_a_row FROM answerers WHERE account_id = :account_id AND recipient = :recipient"
+ARE_THERE = "SELECT EXISTS (SELECT 1 FROM answerers WHERE account_id = :account_id) AS there"
 LEAVES = """
 INSERT INTO departures (account_id, recipient, message_id, left_at) VALUES (:account_id, :recipient, :message_id, :now)
     ON CONFLICT (account_id, recipient, message_id) DO UPDATE SET left_at = :now
@@ -40,6 +41,11 @@ def answered_by_machine(tx: Transaction, account_id: str, address: str, *, now: 
 def answered_in_person(tx: Transaction, account_id: str, address: str) -> None:
     """Somebody is there after all."""
     tx.execute(ANSWERED_IN_PERSON, {"account_id": account_id, "recipient": digest(address)})
+
+
+def are_there(tx: Transaction, account_id: str) -> bool:
+    """Whether anybody answers the account's letters by machine."""
+    return bool(tx.execute(ARE_THERE, {"account_id": account_id}).fetchone()["there"])
 
 
 def in_a_row(tx: Transaction, account_id: str, address: str) -> int:

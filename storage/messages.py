@@ -1,6 +1,6 @@
 """Messages: every letter of ours and every mail that belongs to one of our threads."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -257,6 +257,13 @@ BY_INTERNET_MESSAGE_ID = (
  ORDER BY messages.created_at, messages.id
 """
 )
+GRAPH_IDS_AMONG = """
+SELECT graph_id FROM messages WHERE mailbox_id = :mailbox_id AND graph_id IN (SELECT value FROM json_each(:graph_ids))
+"""
+INTERNET_MESSAGE_IDS_AMONG = """
+SELECT DISTINCT internet_message_id FROM messages
+ WHERE account_id = :account_id AND internet_message_id IN (SELECT value FROM json_each(:ids))
+"""
 NAMED_BY_REFERENCES = """
 SELECT id, thread_id, internet_message_id FROM messages
  WHERE account_id = :account_id AND internet_message_id IN (SELECT value FROM json_each(:references))
@@ -446,6 +453,18 @@ def by_internet_message_id(tx: Transaction, account_id: str, internet_message_id
     """All with this Message-ID, oldest first: it is the sender's claim and need not be unique."""
     question = {"account_id": account_id, "internet_message_id": internet_message_id}
     return [Message.from_row(row) for row in tx.execute(BY_INTERNET_MESSAGE_ID, question)]
+
+
+def graph_ids_among(tx: Transaction, mailbox_id: str, graph_ids: Iterable[str]) -> frozenset[str]:
+    """Those of these ids that are stored in this mailbox."""
+    question = {"mailbox_id": mailbox_id, "graph_ids": orjson.dumps(list(graph_ids)).decode()}
+    return frozenset(row["graph_id"] for row in tx.execute(GRAPH_IDS_AMONG, question))
+
+
+def internet_message_ids_among(tx: Transaction, account_id: str, ids: Iterable[str]) -> frozenset[str]:
+    """Those of these Message-IDs of which there is a message."""
+    question = {"account_id": account_id, "ids": orjson.dumps(list(ids)).decode()}
+    return frozenset(row["internet_message_id"] for row in tx.execute(INTERNET_MESSAGE_IDS_AMONG, question))
 
 
 def named_by(tx: Transaction, account_id: str, references: Sequence[str]) -> list[Named]:

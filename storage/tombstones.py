@@ -51,6 +51,11 @@ def put(tx: Transaction, account_id: str, marks: Iterable[Mark], *, now: datetim
     return count
 
 
+def are_there(tx: Transaction, account_id: str) -> bool:
+    """Whether anything of the account was ever erased."""
+    return _key(tx, account_id) is not None
+
+
 def erased_at(tx: Transaction, account_id: str, marks: Iterable[Mark]) -> datetime | None:
     """When one of these was erased last; None when none ever was."""
     key = _key(tx, account_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from gateway.graph import Message as Item
+from gateway.threads.before import Before
 from gateway.threads.belonging import let_in, take_part
 from gateway.threads.bounced import concerns, names_nobody
 from gateway.threads.erased import is_erased
@@ -63,21 +64,23 @@ def settle(
     item: Item,
     now: datetime,
     *,
+    before: Before,
     report: Report | None = None,
     words: Wording | None = None,
 ) -> Settled:
     """Store it in its thread, hold it for a person, or leave it alone; once, however often it is seen.
 
-    `report` is what it reports, if it does; `words` how it is kept, where that was found out before.
+    `before` is of the page that it comes with, `report` is what it reports, if it does, and `words` how it is kept,
+    where that was found out before.
     """
-    if messages.by_graph_id(tx, watched.mailbox.id, item.id) is not None:
+    if item.id in before.graph_ids:
         return Settled(outcome=Outcome.STORED)
-    if is_erased(tx, watched.mailbox, item):
+    if before.erasures and is_erased(tx, watched.mailbox, item):
         return Settled(outcome=Outcome.NOT_OURS)
     read = _read(tx, watched, item, report)
     evidence = _evidence(tx, watched, item, read)
     verdict = judge(evidence)
-    copies = stored_copies(tx, watched, item, Direction.IN)
+    copies = stored_copies(tx, watched, item, Direction.IN, before)
     if not isinstance(verdict, NotOurs):
         copies = [copy for copy in copies if verdict.thread_id in homes_of(tx, copy)]
     if not isinstance(verdict, NotOurs) and _only_tries(tx, verdict.thread_id, read):
@@ -89,7 +92,7 @@ def settle(
             return Settled(outcome=Outcome.NOT_OURS)
         case Join():
             testimony, words = _testimony(evidence, verdict, read), words or wording_of(item)
-            return _join(tx, watched, item, verdict, read, testimony, words, now)
+            return _join(tx, watched, item, verdict, read, testimony, words, before, now)
         case Hold():
             testimony, words = _testimony(evidence, verdict, read), words or wording_of(item)
             return _hold(tx, watched, item, verdict, read, testimony, words, now)
@@ -178,6 +181,7 @@ def _join(
     read: Read,
     testimony: dict[str, Any],
     words: Wording,
+    before: Before,
     now: datetime,
 ) -> Settled:
     message = as_message(
@@ -198,7 +202,7 @@ def _join(
     remembered = remember and _remember(tx, watched, item, verdict.thread_id, now)
     for one in (message, *let_in(tx, message.thread_id, now)):
         tell(tx, one, EVENTS.get(one.kind, "thread.updated"), now)
-    _count_answer(tx, message, read, now)
+    _count_answer(tx, message, read, before, now)
     turn_letter(tx, verdict.thread_id, _about(tx, message, read), now)
     return Settled(outcome=Outcome.STORED, thread_id=verdict.thread_id, remembered=remembered)
 
@@ -279,18 +283,19 @@ def _about(tx: Transaction, message: Message, read: Read) -> About:
     return replace(about, letters=[messages.get(tx, message.account_id, letter.id) for letter in read.letters])
 
 
-def _count_answer(tx: Transaction, message: Message, read: Read, now: datetime) -> None:
+def _count_answer(tx: Transaction, message: Message, read: Read, before: Before, now: datetime) -> None:
     """Whether a person or a machine answers from there: `gateway.sending.loops` has a use for it.
 
     Some machines answer from another address than the letter went to.
     """
     if message.sender is None:
         return
-    if message.kind is Kind.MAIL:
+    if message.kind is Kind.MAIL and before.machines:
         answerers.answered_in_person(tx, message.account_id, message.sender.address)
     elif message.kind is Kind.AUTOMATIC and read.sort.what is None:
         answered = [messages.recipients_of(tx, letter.id) for letter in read.letters[:1]]
         alone = [people[0].address for people in answered if len(people) == 1]
+        before.machines = True
         for address in {one.strip().casefold() for one in (message.sender.address, *alone)}:
             answerers.answered_by_machine(tx, message.account_id, address, now=now)
 

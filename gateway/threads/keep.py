@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.graph import Message as Item
 from gateway.threads import incoming, outgoing
+from gateway.threads.before import Before
 from gateway.threads.rounds import AGAIN, HISTORY, Page, count_unannounced, is_unannounced, turn
 from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
@@ -117,8 +118,9 @@ def _conclude(tx: Transaction, watched: Watched, sifted: Sifted, ends: _Ends, pa
 def _settle_all(tx: Transaction, watched: Watched, sifted: Sifted, now: datetime) -> _Ends:
     """Oldest first, so that a thread grows as it was written."""
     ends = _nothing_yet(tx, watched, sifted)
+    before = Before.of(tx, watched.mailbox, sifted.ours)
     for item in _oldest_first(sifted, now):
-        _take_note(tx, watched, item, _settle(tx, watched, item, sifted, now), sifted, ends, now)
+        _take_note(tx, watched, item, _settle(tx, watched, item, sifted, before, now), sifted, ends, now)
     _summarise(tx, ends)
     return ends
 
@@ -129,7 +131,7 @@ def _settle_each(tx: Transaction, watched: Watched, sifted: Sifted, now: datetim
     for item in _oldest_first(sifted, now):
         tx.execute("SAVEPOINT mail")
         try:
-            settled = _settle(tx, watched, item, sifted, now)
+            settled = _settle(tx, watched, item, sifted, Before.of(tx, watched.mailbox, [item]), now)
         except OperationalError:  # not this mail's fault
             raise
         except Exception as error:
@@ -154,11 +156,15 @@ def _oldest_first(sifted: Sifted, now: datetime) -> list[Item]:
     return sorted(sifted.ours, key=lambda one: (one.received_at or one.sent_at or now, one.id))
 
 
-def _settle(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, now: datetime) -> Settled:
+def _settle(tx: Transaction, watched: Watched, item: Item, sifted: Sifted, before: Before, now: datetime) -> Settled:
     words = sifted.words.get(item.id)
     if watched.is_inbox:
-        return incoming.settle(tx, watched, item, now, report=sifted.reports.get(item.id), words=words)
-    return outgoing.settle(tx, watched, item, now, words=words)
+        report = sifted.reports.get(item.id)
+        settled = incoming.settle(tx, watched, item, now, before=before, report=report, words=words)
+    else:
+        settled = outgoing.settle(tx, watched, item, now, before=before, words=words)
+    before.note(item)
+    return settled
 
 
 def _take_note(

@@ -7,6 +7,7 @@ from gateway.graph import Message as Item
 from gateway.sending.draft import TAG
 from gateway.sending.recognise import SENT_BEFORE, SentItem, recognise_sent
 from gateway.threads import incoming
+from gateway.threads.before import Before
 from gateway.threads.belonging import let_in, take_part
 from gateway.threads.erased import is_erased
 from gateway.threads.matching import Hold, Join, NotOurs, Verdict, judge_written
@@ -26,7 +27,9 @@ from storage import Conflict, Transaction, acts, events, messages, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 
-def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, *, words: Wording | None = None) -> Settled:
+def settle(
+    tx: Transaction, watched: Watched, item: Item, now: datetime, *, before: Before, words: Wording | None = None
+) -> Settled:
     """Recognise a letter, or store what was written in one of our conversations; once, however often it is seen."""
     account_id, mailbox_id = watched.mailbox.account_id, watched.mailbox.id
     letter = SentItem(
@@ -41,14 +44,14 @@ def settle(tx: Transaction, watched: Watched, item: Item, now: datetime, *, word
     if known is not None:
         is_news = known.state not in SENT_BEFORE
         return Settled(outcome=Outcome.STORED, seen_sent=(known.message_id, known.origin) if is_news else None)
-    if messages.by_graph_id(tx, mailbox_id, item.id) is not None:
+    if item.id in before.graph_ids:
         return Settled(outcome=Outcome.STORED)
-    if is_erased(tx, watched.mailbox, item):
+    if before.erasures and is_erased(tx, watched.mailbox, item):
         return Settled(outcome=Outcome.NOT_OURS)
     if item.body is None:
         raise Conflict("The letter that this was taken for is gone: it is to be read whole.")
     verdict = _judge(tx, watched, item)
-    copies = stored_copies(tx, watched, item, Direction.OUT)
+    copies = stored_copies(tx, watched, item, Direction.OUT, before)
     if copies and (isinstance(verdict, NotOurs) or verdict.thread_id in homes_of(tx, copies[0])):
         return _settle_copy(tx, watched, item, copies[0], now)
     if isinstance(verdict, NotOurs):

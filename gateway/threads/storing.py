@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.graph import AttachmentInfo, AttachmentKind, Recipient
 from gateway.graph import Message as Item
+from gateway.threads.before import Before
 from gateway.threads.matching import same_address, usable_message_id
 from gateway.threads.sift import Watched
 from gateway.threads.wording import NO_BODY, Wording
@@ -110,7 +111,7 @@ def _attachment(info: AttachmentInfo) -> Attachment:
     )
 
 
-def stored_copies(tx: Transaction, watched: Watched, item: Item, direction: Direction) -> list[Message]:
+def stored_copies(tx: Transaction, watched: Watched, item: Item, direction: Direction, before: Before) -> list[Message]:
     """What is stored of the same mail already, under another Graph id, oldest first.
 
     The same Message-ID and sender in another mailbox of ours, or on the other side of this one, are the same mail.
@@ -118,7 +119,7 @@ def stored_copies(tx: Transaction, watched: Watched, item: Item, direction: Dire
     """
     message_id = usable_message_id(item.internet_message_id)
     sender = sender_of(item)
-    if message_id is None or sender is None:
+    if message_id is None or sender is None or message_id not in before.message_ids:
         return []
     account_id = watched.mailbox.account_id
     return [
