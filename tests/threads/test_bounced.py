@@ -285,6 +285,17 @@ class TestWhoAnswersByMachine:
         await school.sweep()
         assert await self.in_a_row(school, AROHA) == 0
 
+    async def test_a_person_who_answers_behind_their_machine_counts_though_both_come_with_one_page(
+        self, school: School
+    ) -> None:
+        letter = await school.write_to(AROHA)
+        away = [("auto-submitted", "auto-replied")]
+        school.arrive("a1", sender=AROHA, conversation=letter.conversation, headers=away)
+        school.arrive("b1", sender=AROHA, conversation=letter.conversation)
+        await school.pull()
+        assert {one.kind for one in await school.thread(letter.thread_id)} == {Kind.AUTOMATIC, Kind.MAIL}
+        assert await self.in_a_row(school, AROHA) == 0
+
     async def test_an_automatic_answer_is_none(self, school: School) -> None:
         letter = await sent(school)
         away = [("Auto-Submitted", "auto-replied")]

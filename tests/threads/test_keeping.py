@@ -320,6 +320,15 @@ async def test_two_mails_that_share_a_message_id_by_fault_are_both_kept(school: 
     assert [one.body for one in await school.thread(letter.thread_id)] == ["one", "two"]
 
 
+async def test_one_mail_that_lies_in_a_folder_twice_is_kept_once_though_both_come_with_one_page(school: School) -> None:
+    letter = await school.write_to(AROHA)
+    for id in ("r1", "r2"):
+        school.arrive(id, sender=AROHA, conversation=letter.conversation, message_id="<same@student.example>")
+    await school.pull()
+    assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["r1"]
+    assert await school.told() == ["reply.received"]
+
+
 async def test_our_letter_to_a_mailbox_of_ours_is_one_message_and_its_answer_joins(school: School) -> None:
     letter = await school.write_to(OFFICE)
     letter.seen_in_sent_items()
