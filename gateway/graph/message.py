@@ -194,8 +194,9 @@ def internet_message_headers(payload: Json) -> tuple[tuple[str, str], ...] | Non
     values = parsing.objects(payload, "internetMessageHeaders")
     if values is None:
         return None
-    pairs = ((parsing.text(value, "name"), parsing.text(value, "value") or "") for value in values)
-    return tuple((name, value) for name, value in pairs if name)
+    text = parsing.text
+    pairs = [(text(value, "name"), text(value, "value") or "") for value in values]
+    return tuple([(name, value) for name, value in pairs if name])
 
 
 def extended_properties(payload: Json) -> dict[str, str]:

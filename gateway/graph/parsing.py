@@ -14,9 +14,9 @@ Json: TypeAlias = Mapping[str, object]
 
 
 def as_object(value: object, where: str) -> Json:
-    if not isinstance(value, Mapping):
-        raise UnexpectedAnswer(f"{where} is not an object")
-    return value
+    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - what JSON gives is seen ten times faster
+        return value
+    raise UnexpectedAnswer(f"{where} is not an object")
 
 
 def objects(payload: Json, name: str) -> tuple[Json, ...] | None:
@@ -25,7 +25,8 @@ def objects(payload: Json, name: str) -> tuple[Json, ...] | None:
         return None
     if not isinstance(value, list):
         raise UnexpectedAnswer(f"{name} is not a list")
-    return tuple(as_object(item, f"an item of {name}") for item in value)
+    where = f"an item of {name}"
+    return tuple([as_object(item, where) for item in value])
 
 
 def an_object(payload: Json, name: str) -> Json | None:

@@ -16,12 +16,12 @@ LONGEST_LINE: Final = 200  # characters of it that are looked at
 # "On 2 March … wrote:" has a date or an address in it; "On the form you wrote:" is a person's own sentence.
 _INTRODUCES: Final = re.compile(r"[0-9@]")
 # Whatever quotequail knows as an introduction, a header or a quote has one of these: most short answers have none.
-_MAY_QUOTE: Final = re.compile(r"[:<>]|___|---")
+_MAY_QUOTE: Final = (":", "<", ">", "___", "---")
 
 
 def new_part(text: str) -> str | None:
     """What stands before the quote; None when nothing is quoted, or nothing but the quote is there."""
-    if not _MAY_QUOTE.search(text):
+    if not any(mark in text for mark in _MAY_QUOTE):
         return None
     lines = text.strip().split("\n", MOST_LINES)[:MOST_LINES]
     beginnings = [line[:LONGEST_LINE] for line in lines]
