@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from storage import open_store
 from storage.database import EACH_CONNECTION, WRITER_CACHE
+from storage.entering import enter
 from tests.bench.machine import stay_on
 from tests.bench.processes import plan_from_stdin, say
 
@@ -66,6 +67,7 @@ def load(source: str, target: str) -> BulkReport:
         connection.execute("BEGIN IMMEDIATE")
         for rows in (messages, entries, events):
             rows.insert(connection, some)
+        enter(connection)
         connection.execute("COMMIT")
     return BulkReport(
         rows=len(messages.by_message),
