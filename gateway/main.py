@@ -49,6 +49,7 @@ from gateway.setup.service import Setup
 from gateway.space import space_for
 from gateway.subscribing import SubscriptionSource
 from gateway.threads.attachments import AttachmentReader
+from gateway.threads.bodies import Bodies
 from gateway.threads.completeness import CompletenessCheck
 from gateway.threads.elsewhere import Elsewhere
 from gateway.threads.indexing import Indexer
@@ -113,7 +114,8 @@ async def gateway(
         health = Health(store, clock, pace, space=space, pulse=pulse, backups=lambda: backups.standing)
         setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
         door, trail = Door(pace), Trail(store, clock)
-        privacy = PrivacyDesk.on(store, connections, clock, Shelf.of(settings))
+        bodies = Bodies()
+        privacy = PrivacyDesk.on(store, connections, clock, Shelf.of(settings), forget=bodies.forget)
         certificates = Certificates(store, key, clock)
         openers = Openers(http, login_url=settings.login_url, clock=clock)
         openings = Openings(store, certificates, openers, clock, count=door.opened)
@@ -149,6 +151,7 @@ async def gateway(
                 callers=callers,
                 meters=meters,
                 space=space,
+                bodies=bodies,
                 backups=lambda: backups.standing,
             )
         )

@@ -1,6 +1,6 @@
 """The rooms of this package, joined, as API, pages and command line ask for them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,9 +24,17 @@ class PrivacyDesk:
     shelf: Shelf | None = None
 
     @classmethod
-    def on(cls, store: Store, graphs: GraphSource, clock: Clock, shelf: Shelf | None = None) -> Self:
-        """Built on these; `shelf` is where the gateway's backups lie."""
-        eraser = Eraser(store, clock)
+    def on(
+        cls,
+        store: Store,
+        graphs: GraphSource,
+        clock: Clock,
+        shelf: Shelf | None = None,
+        *,
+        forget: Callable[[], None] = lambda: None,
+    ) -> Self:
+        """Built on these; `shelf` is where the gateway's backups lie, `forget` is the eraser's."""
+        eraser = Eraser(store, clock, forget=forget)
         return cls(
             eraser=eraser,
             exporter=Exporter(store, graphs, clock),

@@ -14,7 +14,7 @@ crash in between is made up for at the next start. Last, the files are searched.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -100,11 +100,15 @@ class Plan:
 
 
 class Eraser:
-    """Erases, purges and proves. One erasure at a time: the proof of one would find what the next is about to purge."""
+    """Erases, purges and proves. One erasure at a time: the proof of one would find what the next is about to purge.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    `forget` drops what this process has in memory of what it has read.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, forget: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._clock = clock
+        self._forget = forget
         self._alone = asyncio.Lock()
 
     async def preview(self, account_id: str, order: Order) -> Plan:
@@ -171,6 +175,7 @@ class Eraser:
                 "The rows are removed, but the log of the database could not be emptied: another program reads it. "
                 "The gateway tries again by itself."
             )
+        self._forget()  # now, as whoever had read it before the log was emptied is done with it
         await self._store.write(erasures.purged, id, now=self._clock.now())
 
     async def _prove(self, found: "_Removed") -> None:

@@ -53,6 +53,15 @@ class Bodies:
         self._keep(key, pack(body))
         return body
 
+    def forget(self) -> None:
+        """All of them: what was erased is to be in no memory either."""
+        with self._lock:
+            self._room += sum(len(packed) for packed in self._kept.values())
+            self._kept.clear()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def _keep(self, key: object, packed: bytes) -> None:
         if len(packed) > self._largest:
             return

@@ -1,20 +1,27 @@
 """Erasure: all of it goes, nothing of others', it can be proved, and it does not come back."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 import storage
+from gateway.main import gateway
 from gateway.privacy import proof
 from gateway.privacy.erasing import Eraser, Order, carry_out
-from storage import Conflict, Store, Transaction, erasures, messages, persons, privacy, round_trips, threads
-from storage.audit import Actor
+from gateway.settings import Settings
+from gateway.threads.bodies import Bodies
+from storage import Conflict, Store, Transaction, api_keys, erasures, messages, persons, privacy, round_trips, threads
+from storage.api_keys import Scope
+from storage.audit import SYSTEM, Actor
 from storage.ids import before_ids, new_id
 from storage.threads import Object, ObjectType
 from tests.fakes.clock import A_MONDAY, FakeClock
 from tests.privacy.scene import ADDRESS, CANARIES, OTHER, PARENT, STUDENT, School, build, by
+from tests.storage import scene as rows
 from tests.storage.scene import a_message
 
 ORDER = Order(objects=(STUDENT,), reason="asked by the student")
@@ -83,6 +90,34 @@ async def test_nothing_is_left_in_the_file_its_log_or_the_index(
     assert (receipt.proof["left"], receipt.proof["left_in_index"]) == (0, 0)
     assert receipt.proof["searched_for_in_index"] >= 3
     assert receipt.proof["searched_for"] >= 5
+
+
+def all_bodies() -> list[Bodies]:
+    """Those of this process, other tests' too."""
+    return [one for one in gc.get_objects() if isinstance(one, Bodies)]
+
+
+async def test_what_the_gateway_has_read_of_it_is_in_its_memory_no_longer(tmp_path: Path) -> None:
+    value = api_keys.new_value()
+
+    def a_thread(tx: Transaction) -> rows.Scene:
+        scene = rows.build(tx, "A school")
+        messages.insert(tx, a_message(scene))
+        api_keys.create(tx, scene.account_id, name="reader", scopes=frozenset({Scope.READ}), value=value, now=A_MONDAY)
+        return scene
+
+    before = {id(one) for one in all_bodies()}
+    async with gateway(Settings(database=tmp_path / "gateway.db")) as running:
+        school = await running.store.write(a_thread)
+        [bodies] = [one for one in all_bodies() if id(one) not in before]
+        way = httpx.ASGITransport(running.app)
+        async with httpx.AsyncClient(transport=way, base_url="http://gateway.example") as reader:
+            reader.headers["authorization"] = f"Bearer {value}"
+            shown = await reader.get(f"/v1/threads/{school.thread_id}")
+        assert len(shown.json()["messages"]) == len(bodies) == 1
+        order = Order(objects=(rows.STUDENT,), reason="asked by the student")
+        await running.privacy.eraser.erase(school.account_id, order, by=SYSTEM)
+        assert len(bodies) == 0
 
 
 async def test_nothing_is_left_while_others_write_all_the_time(

@@ -71,6 +71,17 @@ def test_those_read_longest_ago_make_room(message: Message) -> None:
     assert made.ids[SHARE:] == [f"msg_{SHARE}", "msg_1"]
 
 
+def test_all_of_it_can_be_forgotten_and_the_room_is_there_again(message: Message) -> None:
+    made, size = Made(), len(pack(body_of(message)))
+    bodies, many = Bodies(size * SHARE, made), [replace(message, id=f"msg_{number}") for number in range(SHARE)]
+    for _ in range(2):
+        for one in many:
+            bodies.of(one)
+        bodies.forget()
+    assert len(bodies) == 0
+    assert len(made.ids) == 2 * SHARE
+
+
 def test_what_takes_much_of_the_room_is_not_kept(message: Message) -> None:
     made = Made()
     bodies = Bodies((len(pack(body_of(message))) - 1) * SHARE, made)
