@@ -119,7 +119,7 @@ class Connections:
                 continue  # recorded on the account where that is due
 
     async def _connection(self, account_id: str) -> Connection:
-        account, serving = await self._store.glance(_account_and_credentials, account_id)
+        account, serving = await self._store.read(_account_and_credentials, account_id)
         if account.tenant_id is None or account.client_id is None or not serving:
             raise NotConnected(account_id)
         made_from = (account.tenant_id, account.client_id, account.cloud, *(one.id for one in serving))
