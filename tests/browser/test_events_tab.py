@@ -83,7 +83,8 @@ class TestReading:
         await page.evaluate("document.querySelector('.whole').open = true")
         await expect(page.locator(".whole iframe").first).to_have_attribute("style", re.compile("height"))  # measured
         await page.evaluate("scrollTo({ top: 700, behavior: 'instant' })")
-        read = page.locator(".message.in").first
+        # By its id: the answer to the second letter may be there, in the thread above, before we look again.
+        read = page.locator(f"#{await page.locator('.message.in').get_attribute('id')}")
         before = await read.bounding_box()
         await office.write_to(pupil, subject="Second")
         await expect(page.locator(".thread h2")).to_have_text(["Second", "First"], timeout=PATIENCE_MS)
