@@ -26,7 +26,7 @@ def reply_subject(subject: str) -> str:
 
 def new_index(moment: datetime, identities: Identities) -> bytes:
     """The index of a conversation's first message: 1 reserved byte, 5 of FILETIME, a GUID (MS-OXOMSG 2.2.1.3)."""
-    return b"\x01" + _filetime(moment) + identities.bytes(16)
+    return b"\x01" + _filetime(moment) + identities.random_bytes(16)
 
 
 def child_index(parent: bytes, moment: datetime) -> bytes:

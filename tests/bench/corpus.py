@@ -29,6 +29,7 @@ from storage.database import microseconds
 from storage.migrate import bring_up_to_date
 from storage.search import PER_SECOND
 from storage.threads import ObjectType
+from tests.bench.load import message_id as graph_id
 
 SEED: Final = 20_26
 BEGAN: Final = datetime(2021, 3, 1, tzinfo=UTC)
@@ -199,7 +200,7 @@ class _School:
             rows["messages"].append(
                 (
                     *(message_id, account_id, mailbox_id, thread_id, "out" if outgoing else "in", "mail", "placed"),
-                    f"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{self._chance.getrandbits(64):016x}AAA{number:05d}",
+                    graph_id(search_id).decode(),  # both grow with time
                     *(conversation_id, f"<{self._chance.getrandbits(128):032x}@school.example>"),
                     subject if outgoing else f"Re: {subject}",
                     *(*sender, orjson.dumps(people).decode(), "html", body, None if outgoing else plain, plain[:200]),

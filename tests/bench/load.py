@@ -2,11 +2,12 @@
 
 Each connection posts one request, waits for its answer, and posts the next. So latencies at many connections are
 those of a full queue, as long as the server needs for all the others; what a caller sees in quiet times is the row of
-one connection. A request is put together from pieces made beforehand around an id that no other request has; ids are
-scattered like Graph's of messages, so that an index does not just grow at its end.
+one connection. A request is put together from pieces made beforehand around an id that no other request has, made as
+Graph makes them.
 """
 
 import asyncio
+import base64
 import re
 import time
 from array import array
@@ -17,12 +18,13 @@ from typing import Final, cast
 
 import uvloop
 
+from gateway.sandbox.identity import global_identifier, immutable_entry
 from tests.bench.machine import stay_on
 from tests.bench.numbers import Latency
 from tests.bench.processes import plan_from_stdin, say
 
 ID_MARK: Final = b"{message id}"
-SCATTER: Final = 0x9E3779B97F4A7C15  # odd, so that different numbers stay different modulo 2**64
+DATABASE: Final = bytes.fromhex("b2a8e4f0c1d24b5e9a7d3c60f18e2b94")  # any GUID
 GRACE_S: Final = 30
 CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -59,9 +61,8 @@ class LoadReport:
 
 
 def message_id(number: int) -> bytes:
-    """As long as Graph's are, and as unlike its neighbour."""
-    scattered = b"%016x" % (number * SCATTER % 2**64)
-    return b"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A" + scattered + b"AAA%05d" % (number % 100_000)
+    """As Graph makes them: mail that comes after other mail has a higher number in its id."""
+    return base64.urlsafe_b64encode(immutable_entry(global_identifier(DATABASE, number)))
 
 
 def filled(pieces: Sequence[bytes], number: int) -> bytes:

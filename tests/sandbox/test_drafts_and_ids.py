@@ -191,3 +191,13 @@ async def test_a_large_attachment_comes_by_an_upload_session(
     listed = (await graph.get(f"{message}/attachments")).json()["value"]
     value = await graph.get(f"{message}/attachments/{at(listed[0]['id'])}/$value")
     assert value.content == b"a" * 2_000_000 + b"b" * rest
+
+
+async def test_ids_grow_with_what_comes_and_are_as_long_as_microsofts(graph: httpx.AsyncClient, office: str) -> None:
+    drafts = [await draft_of(graph, office) for _ in range(3)]
+    asked = [await graph.get(f"{office}/messages/{at(one['id'])}", headers=IMMUTABLE) for one in drafts]
+    for ids, length in (([one["id"] for one in drafts], 152), ([one.json()["id"] for one in asked], 68)):
+        assert {len(one) for one in ids} == {length}
+        entries = [base64.b64decode(one, validate=True) for one in ids]
+        assert len({one[:-8] for one in entries}) == 1  # all but the number and its padding
+        assert entries == sorted(entries)
