@@ -29,7 +29,7 @@ from tests.bench.benchmark import ROUNDS, SECONDS, Benchmark, Tell, each, silent
 from tests.bench.figures import Figures
 from tests.bench.gateway_server import plan_for
 from tests.bench.host import letter
-from tests.bench.load import ID_MARK, LoadPlan
+from tests.bench.load import KEY_MARK, LoadPlan
 from tests.bench.loads import Row, Run, drive, row
 from tests.bench.machine import places
 from tests.bench.processes import Broken, Child
@@ -105,7 +105,7 @@ def under_load(door: Door, connections: int, *, seconds: float, number: int) -> 
             load = LoadPlan(
                 port=urlsplit(ready["url"]).port or 0,
                 path="/v1/messages",
-                headers={"Authorization": f"Bearer {ready['key']}", "Idempotency-Key": ID_MARK.decode()},
+                headers={"Authorization": f"Bearer {ready['key']}", "Idempotency-Key": KEY_MARK.decode()},
                 body=_body(door, mailbox, student),
                 first=0,
                 connections=connections,
@@ -131,7 +131,7 @@ def kept(folder: Path) -> tuple[int, int]:
 
 def _body(door: Door, mailbox: str, student: Mapping[str, Any]) -> str:
     due = None if door is Door.SENDING else SystemClock().now() + NOT_YET
-    return orjson.dumps(letter(ID_MARK.decode(), mailbox=mailbox, student=student, send_at=due)).decode()
+    return orjson.dumps(letter(KEY_MARK.decode(), mailbox=mailbox, student=student, send_at=due)).decode()
 
 
 def show(found: Accepting, console: Console) -> None:

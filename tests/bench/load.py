@@ -2,8 +2,8 @@
 
 Each connection posts one request, waits for its answer, and posts the next. So latencies at many connections are
 those of a full queue, as long as the server needs for all the others; what a caller sees in quiet times is the row of
-one connection. A request is put together from pieces made beforehand around an id that no other request has, made as
-Graph makes them.
+one connection. A request is put together from pieces made beforehand around an id, made as Graph makes them, or a key,
+that no other request has.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import re
 import time
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -24,6 +24,8 @@ from tests.bench.numbers import Latency
 from tests.bench.processes import plan_from_stdin, say
 
 ID_MARK: Final = b"{message id}"
+KEY_MARK: Final = b"{key}"
+SCATTER: Final = 0x9E3779B97F4A7C15F39CC0605CEDC835  # odd, so that different numbers stay different modulo 2**128
 DATABASE: Final = bytes.fromhex("b2a8e4f0c1d24b5e9a7d3c60f18e2b94")  # any GUID
 GRACE_S: Final = 30
 CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -31,7 +33,7 @@ CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """`body` and `headers` have `ID_MARK` where the id goes; ids are made from the numbers `first`, `first` + 1, …"""
+    """`body` and `headers` have one of `MARKS`; what it is replaced by is made from `first`, `first` + 1, …"""
 
     port: int
     path: str
@@ -65,24 +67,30 @@ def message_id(number: int) -> bytes:
     return base64.urlsafe_b64encode(immutable_entry(global_identifier(DATABASE, number)))
 
 
-def filled(pieces: Sequence[bytes], number: int) -> bytes:
-    """The pieces around this id; all are of the same length."""
-    return message_id(number).join(pieces)
+def key(number: int) -> bytes:
+    """Like no other and unlike its neighbours, as a UUID is."""
+    return b"%032x" % (number * SCATTER % 2**128)
 
 
-def body_bytes(body: str) -> int:
-    """Of each request, whatever its id."""
-    return len(filled(body.encode().split(ID_MARK), 0))
+MARKS: Final[Mapping[bytes, Callable[[int], bytes]]] = {ID_MARK: message_id, KEY_MARK: key}
 
 
-def pieces(port: int, path: str, headers: Mapping[str, str], body: str) -> list[bytes]:
-    """A request, head and body, in the pieces around its id."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\n{lines}"
-        f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {body_bytes(body)}\r\n\r\n"
-    )
-    return (head + body).encode().split(ID_MARK)
+class Pieces:
+    """A request, head and body, in pieces around the one mark that it has, at each of its places."""
+
+    def __init__(self, port: int, path: str, headers: Mapping[str, str], body: str) -> None:
+        [(mark, self._made)] = [(mark, made) for mark, made in MARKS.items() if mark in body.encode()]
+        self.body_bytes = len(self._made(0).join(body.encode().split(mark)))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\n{lines}"
+            f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {self.body_bytes}\r\n\r\n"
+        )
+        self._pieces = (head + body).encode().split(mark)
+
+    def filled(self, number: int) -> bytes:
+        """With what this number makes of the mark; all are of the same length."""
+        return self._made(number).join(self._pieces)
 
 
 class Load:
@@ -93,7 +101,7 @@ class Load:
         self.answered = 0
         self.others: Counter[int] = Counter()
         self.durations = array("d")
-        self._pieces = pieces(plan.port, plan.path, plan.headers, plan.body)
+        self.pieces = Pieces(plan.port, plan.path, plan.headers, plan.body)
         self._number = plan.first
         self._open = plan.connections
         now = time.perf_counter()
@@ -103,7 +111,7 @@ class Load:
     def request(self) -> bytes:
         """The next one, like no other."""
         self._number += 1
-        return filled(self._pieces, self._number)
+        return self.pieces.filled(self._number)
 
     def note(self, status: int, asked_at: float, now: float) -> None:
         """An answer came."""
@@ -184,7 +192,7 @@ async def run(plan: LoadPlan) -> LoadReport:
     async with asyncio.timeout(plan.warm_up_s + plan.seconds + GRACE_S):
         await load.over.wait()
     return LoadReport(
-        body_bytes=body_bytes(plan.body),
+        body_bytes=load.pieces.body_bytes,
         answered=load.answered,
         others={str(status): count for status, count in load.others.items()},
         per_second=len(load.durations) / plan.seconds,

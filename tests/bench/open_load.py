@@ -18,7 +18,7 @@ from typing import Final, Self, cast
 
 import uvloop
 
-from tests.bench.load import filled, is_whole, pieces
+from tests.bench.load import Pieces, is_whole
 from tests.bench.machine import stay_on
 from tests.bench.numbers import percentile
 from tests.bench.processes import plan_from_stdin, say
@@ -111,7 +111,7 @@ class OpenLoad:
         self._waiting: deque[int] = deque()
         self._next = 0
         self._drops = plan.drops
-        self._pieces = pieces(plan.port, plan.path, plan.headers, plan.body)
+        self._pieces = Pieces(plan.port, plan.path, plan.headers, plan.body)
         self._first = plan.first
         self._began = 0.0
 
@@ -153,7 +153,7 @@ class OpenLoad:
 
     def _put(self, line: "Line", number: int) -> None:
         self.sent[number] = self.now()
-        line.put(number, filled(self._pieces, self._first + number + 1))
+        line.put(number, self._pieces.filled(self._first + number + 1))
 
     def note(self, line: "Line", number: int, status: int) -> None:
         """An answer came."""
