@@ -1,7 +1,6 @@
 """Taking letters in, one or many. Each function is one transaction's work."""
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,7 +33,7 @@ from storage import (
     threads,
 )
 from storage.idempotency_keys import RememberedKey
-from storage.ids import new_id
+from storage.ids import new_id, new_uuid
 from storage.mailboxes import Mailbox, MailboxState
 from storage.messages import Direction, Kind, Message, Placement, Recipients
 from storage.outbox import Letter
@@ -186,7 +185,7 @@ def _take(
             thread_id=message.thread_id,
             account_id=account_id,
             mailbox_id=mailbox.id,
-            send_uid=str(uuid.uuid4()),
+            send_uid=new_uuid(now),
             importance=letter.importance,
             headers=letter.headers,
             metadata=letter.metadata,

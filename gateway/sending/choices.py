@@ -3,13 +3,13 @@
 Each raises `storage.NotFound`, and `storage.Conflict` with a sentence when the letter is past that.
 """
 
-import uuid
 from datetime import datetime
 
 from gateway.sending import machine
 from gateway.sending.machine import State
 from gateway.sending.record import tell_of_batch, write_down
 from storage import Transaction, attachments, batches, messages, outbox
+from storage.ids import new_uuid
 
 
 def cancel(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -> None:
@@ -28,7 +28,7 @@ def retry(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -
     if letter.state != State.NEEDS_REVIEW:
         write_down(tx, letter, machine.retry(letter, now), now, retried=True)
         return
-    again = machine.resend(letter, str(uuid.uuid4()), now)
+    again = machine.resend(letter, new_uuid(now), now)
     outbox.renew_send_uid(tx, message_id, again.send_uid)
     messages.forget_item(tx, message_id)
     attachments.forget_uploads(tx, message_id)
