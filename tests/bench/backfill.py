@@ -57,7 +57,8 @@ class Row:
     """A kind of mailbox, over all rounds. Memory in MiB: before the pull; beyond that, in its first fifth, and at most;
     and at most in all.
 
-    `of_bulk_load` compares the gateway's own pace with the bulk load's.
+    `of_bulk_load` compares the gateway's own pace with the bulk load's; `both_of_bulk_load` that of somebody who reads
+    as the bare loop, loads as the bulk load, and does nothing else.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Row:
     per_second: Spread
     of_bare_loop: Spread
     of_bulk_load: Spread
+    both_of_bulk_load: Spread
     processor_us: Spread
     resident_before: Spread
     grown_early: Spread
@@ -149,16 +151,17 @@ def bulk_load(folder: Path) -> BulkReport:
 
 def row(kind: str, messages: int, runs: Sequence[Run]) -> Row:
     """All rounds of a kind."""
+    loads = [one.bulk.rows / one.bulk.processor_s for one in runs]
     own = [messages / one.pulled.processor_s for one in runs]
+    both = [messages / (one.bare.processor_s + one.bulk.processor_s) for one in runs]
     return Row(
         kind=kind,
         messages=messages,
         ours=round(messages * KINDS[kind]),
         per_second=Spread.of([messages / one.pulled.seconds for one in runs]),
         of_bare_loop=Spread.of([one.bare.seconds / one.pulled.seconds for one in runs]),
-        of_bulk_load=Spread.of(
-            [pace / (one.bulk.rows / one.bulk.processor_s) for pace, one in zip(own, runs, strict=True)]
-        ),
+        of_bulk_load=Spread.of([pace / load for pace, load in zip(own, loads, strict=True)]),
+        both_of_bulk_load=Spread.of([pace / load for pace, load in zip(both, loads, strict=True)]),
         processor_us=Spread.of([one.pulled.processor_s / messages * 1_000_000 for one in runs]),
         resident_before=Spread.of([one.pulled.resident_before for one in runs]),
         grown_early=Spread.of([one.pulled.resident_early - one.pulled.resident_before for one in runs]),
@@ -171,7 +174,10 @@ def row(kind: str, messages: int, runs: Sequence[Run]) -> Row:
 def show(found: Backfill, console: Console) -> None:
     """As a table."""
     title = f"A mailbox is read, {found.rounds} rounds: medians \\[range]"
-    headings = ("mailbox", "mails", "ours", "per second", "of bare loop", "µs of processor", "of bulk load", "MiB more")
+    headings = (
+        *("mailbox", "mails", "ours", "per second", "of bare loop", "µs of processor", "of bulk load"),
+        *("bare loop and bulk load, of bulk load", "MiB more"),
+    )
     table = tables.with_headings(title, headings, left=("mailbox",))
     for row in found.rows:
         table.add_row(
@@ -182,6 +188,7 @@ def show(found: Backfill, console: Console) -> None:
             tables.spread(row.of_bare_loop, ".2f"),
             tables.spread(row.processor_us, ",.0f"),
             tables.spread(row.of_bulk_load, ".3f"),
+            tables.spread(row.both_of_bulk_load, ".3f"),
             f"{tables.spread(row.grown_early, '.0f')}, then {tables.spread(row.grown, '.0f')}",
         )
     console.print(table)
@@ -196,6 +203,7 @@ def in_short(found: Backfill) -> Figures:
         later = [getattr(row.grown, one) - getattr(row.grown_early, one) for one in ("low", "median", "high")]
         short |= {
             f"{row.kind}: of bulk load": figures.times(row.of_bulk_load),
+            f"{row.kind}: bare loop and bulk load, of bulk load": figures.times(row.both_of_bulk_load),
             f"{row.kind}: of bare loop": figures.times(row.of_bare_loop),
             f"{row.kind}: per second": figures.per_second(row.per_second),
             f"{row.kind}: memory at most": figures.megabytes(row.resident.scaled(OF_MIB)),

@@ -40,9 +40,10 @@ class ReaderPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderReport:
-    """What was read, in how long."""
+    """What was read, in how long, and how many of a processor's seconds that took."""
 
     seconds: float
+    processor_s: float
     messages: int
     whole: int
     calls: int
@@ -59,7 +60,7 @@ class Reader:
 
     async def read(self) -> ReaderReport:
         """One round."""
-        began, messages, whole, calls = time.perf_counter(), 0, 0, 0
+        began, worked, messages, whole, calls = time.perf_counter(), time.process_time(), 0, 0, 0
         while True:
             page = await self._page()
             items: list[dict[str, Any]] = page["value"]
@@ -74,7 +75,13 @@ class Reader:
             messages, whole, calls = messages + len(items), whole + len(ours), calls + 1
             self._link = page.get("@odata.nextLink") or page["@odata.deltaLink"]
             if "@odata.deltaLink" in page:
-                return ReaderReport(seconds=time.perf_counter() - began, messages=messages, whole=whole, calls=calls)
+                return ReaderReport(
+                    seconds=time.perf_counter() - began,
+                    processor_s=time.process_time() - worked,
+                    messages=messages,
+                    whole=whole,
+                    calls=calls,
+                )
 
     async def _page(self) -> dict[str, Any]:
         answer = await self._http.get(

@@ -61,7 +61,8 @@ INSERTS: Final = {
 class Corpus:
     """What was made, for whoever asks questions of it.
 
-    `text_bytes`: subjects, bodies, names and addresses as they came. `long_threads` have thirty messages each.
+    `text_bytes`: subjects, bodies, names and addresses as they came; `least_bytes`: those, the search index, and the
+    plain text that it needs of letters, without so much as a row around them. `long_threads` have thirty messages each.
     """
 
     path: str
@@ -73,6 +74,7 @@ class Corpus:
     middling_words: Sequence[str]
     rare_words: Sequence[str]
     text_bytes: int
+    least_bytes: int
     file_bytes: int
     seconds: float
 
@@ -134,6 +136,8 @@ def make(path: Path, *, messages: int) -> Corpus:
         tx.execute("ANALYZE")
         said = " + ".join(f"length(CAST({column} AS BLOB))" for column in SAID)
         [text_bytes] = tx.execute(f"SELECT sum({said}) FROM messages").fetchone()
+        [index_bytes] = tx.execute("SELECT sum(length(block)) FROM search_data").fetchone()
+        [plain_bytes] = tx.execute("SELECT sum(length(CAST(text AS BLOB))) FROM searched").fetchone()
         tx.execute("PRAGMA journal_mode = WAL")
     return Corpus(
         path=str(path),
@@ -145,6 +149,7 @@ def make(path: Path, *, messages: int) -> Corpus:
         middling_words=language.words[200:700],
         rare_words=language.words[20_000:21_000],
         text_bytes=text_bytes,
+        least_bytes=text_bytes + index_bytes + plain_bytes,
         file_bytes=path.stat().st_size,
         seconds=time.perf_counter() - began,
     )

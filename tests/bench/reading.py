@@ -82,6 +82,7 @@ class Size:
     students: int
     bytes_per_message: float
     of_text: float
+    least_of_text: float
     made_s: float
     written_per_second: float
     commit_beside: Latency
@@ -141,6 +142,7 @@ def _at_size(size: int, times: int, commits: int, school: Path | None, tell: Tel
         students=corpus.threads // 4,
         bytes_per_message=corpus.file_bytes / corpus.messages,
         of_text=corpus.file_bytes / corpus.text_bytes,
+        least_of_text=corpus.least_bytes / corpus.text_bytes,
         made_s=corpus.seconds,
         written_per_second=len(written["beside"]) * AT_ONCE / wrote_s,
         commit_beside=Latency.of(written["beside"]),
@@ -213,8 +215,9 @@ def show(found: Reading, console: Console) -> None:
     for size in found.sizes:
         console.print(
             f"{size.messages:,} messages in {size.threads:,} threads of {size.students:,} students: "
-            f"{size.bytes_per_message:,.0f} bytes of the file each, {size.of_text:.2f} × the text itself; made in "
-            f"{size.made_s:.0f} s. The writer wrote {size.written_per_second:,.0f} a second.",
+            f"{size.bytes_per_message:,.0f} bytes of the file each, {size.of_text:.2f} × the text itself (text, index "
+            f"and plain text of letters alone: {size.least_of_text:.2f}); made in {size.made_s:.0f} s. The writer "
+            f"wrote {size.written_per_second:,.0f} a second.",
             highlight=False,
         )
         for when, commits in (("beside the readers", size.commit_beside), ("alone", size.commit_alone)):
@@ -228,7 +231,11 @@ def show(found: Reading, console: Console) -> None:
 def in_short(found: Reading) -> Figures:
     """At the largest size, and by the smallest; `beside` is with four readers and a writer."""
     by_question = {name: [row for row in found.rows if row.question == name] for name in QUESTIONS}
-    short = {"size of the text": figures.times(found.sizes[-1].of_text, Better.LOWER)}
+    largest = found.sizes[-1]
+    short = {
+        "size of the text": figures.times(largest.of_text, Better.LOWER),
+        "size of the text: text, index, plain text of letters": figures.times(largest.least_of_text, Better.LOWER),
+    }
     for question, rows in by_question.items():
         growth = rows[-1].alone.p99_ms / rows[0].alone.p99_ms
         short |= {

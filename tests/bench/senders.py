@@ -1,18 +1,23 @@
-"""The yardsticks of sending: what makes the same calls with the same bodies and remembers nothing.
+"""The yardsticks of sending: what makes the same calls with the same bodies and remembers nothing, or next to nothing.
 
-`bare loop`   what one writes first: httpx, as many letters at once as the gateway has, create the draft, send it
-`ceiling`     the same calls by nothing but sockets, as fast as the server answers them
+`bare loop`      what one writes first: httpx, as many letters at once as the gateway has, create the draft, send it
+`keeping loop`   the same, and before, between and after its calls a word on disk about the letter, by the gateway's
+                 own store: the least that never sends a letter twice. No events, no thread, no budget, no Sent copy
+`ceiling`        the same calls by nothing but sockets, as fast as the server answers them
 
-Both make each letter's draft and send it once it is there; anything but 201 and then 202 ends the process.
+All make each letter's draft and send it once it is there; anything but 201 and then 202 ends the process.
 """
 
 import asyncio
 import itertools
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, Protocol, cast
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +26,7 @@ import orjson
 import uvloop
 
 from gateway.sending.worker import CONCURRENCY, PER_MAILBOX
+from storage import Store, Transaction, open_store
 from tests.bench.host import letter
 from tests.bench.load import is_whole
 from tests.bench.machine import stay_on
@@ -38,6 +44,7 @@ class Sender(StrEnum):
 
     GATEWAY = "gateway"
     BARE_LOOP = "bare loop"
+    KEEPING_LOOP = "keeping loop"
     CEILING = "ceiling"
 
 
@@ -135,11 +142,51 @@ class BareLoop:
     async def _send_each(self, left: Iterator[Outgoing]) -> None:
         for one in left:
             async with self._in_hand:
-                json = {"content-type": "application/json"}
-                made = await self._http.post(drafts_path(one), content=one.draft, headers=json)
-                _expect(httpx.codes.CREATED, made.status_code, made.content)
-                sent = await self._http.post(send_path(one, made.json()["id"]))
-                _expect(httpx.codes.ACCEPTED, sent.status_code, sent.content)
+                await self._send(one)
+
+    async def _send(self, one: Outgoing) -> None:
+        await self._submit(one, await self._make_draft(one))
+
+    async def _make_draft(self, one: Outgoing) -> str:
+        json = {"content-type": "application/json"}
+        made = await self._http.post(drafts_path(one), content=one.draft, headers=json)
+        _expect(httpx.codes.CREATED, made.status_code, made.content)
+        return str(made.json()["id"])
+
+    async def _submit(self, one: Outgoing, message_id: str) -> None:
+        sent = await self._http.post(send_path(one, message_id))
+        _expect(httpx.codes.ACCEPTED, sent.status_code, sent.content)
+
+
+class KeepingLoop(BareLoop):
+    """The same, which knows after its death what it may send again."""
+
+    def __init__(self, http: httpx.AsyncClient, store: Store) -> None:
+        super().__init__(http)
+        self._store = store
+        self._number = itertools.count()
+
+    async def _send(self, one: Outgoing) -> None:
+        number = next(self._number)
+        await self._store.write(keep, number, one.mailbox, "drafting")
+        message_id = await self._make_draft(one)
+        await self._store.write(keep, number, message_id, "submitting")
+        await self._submit(one, message_id)
+        await self._store.write(keep, number, message_id, "submitted")
+
+
+def keep(tx: Transaction, number: int, what: str, state: str) -> None:
+    """A row of its own for each letter."""
+    tx.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (number, what, state))
+
+
+@asynccontextmanager
+async def keeping_store() -> AsyncIterator[Store]:
+    """With a table for letters, and nothing in it."""
+    with tempfile.TemporaryDirectory(prefix="selma-gateway-bench-") as folder:
+        async with open_store(Path(folder) / "kept.db") as store:
+            await store.write(lambda tx: tx.execute("CREATE TABLE kept (number INTEGER PRIMARY KEY, what, state)"))
+            yield store
 
 
 class Line(asyncio.Protocol):
@@ -223,15 +270,26 @@ async def token_for(plan: App, http: httpx.AsyncClient) -> str:
 async def run(plan: SenderPlan) -> SenderReport:
     """Carry the plan out."""
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
-    async with httpx.AsyncClient(base_url=plan.url, limits=limits, timeout=30, trust_env=False) as http:
-        token = await token_for(plan, http)
-        http.headers = httpx.Headers(headers(token))
-        sender = BareLoop(http) if plan.sender == Sender.BARE_LOOP else await _ceiling(plan.url, token)
+    client = httpx.AsyncClient(base_url=plan.url, limits=limits, timeout=30, trust_env=False)
+    async with client as http, _sender(plan, http) as sender:
         await sender.send(outgoing(plan, range(plan.first, plan.first + plan.warm_up)))
         letters = outgoing(plan, range(plan.first + plan.warm_up, plan.first + plan.warm_up + plan.letters))
         worked, began = time.process_time(), time.perf_counter()
         await sender.send(letters)
         return SenderReport(seconds=time.perf_counter() - began, processor_s=time.process_time() - worked)
+
+
+@asynccontextmanager
+async def _sender(plan: SenderPlan, http: httpx.AsyncClient) -> AsyncIterator[BareLoop | Ceiling]:
+    token = await token_for(plan, http)
+    http.headers = httpx.Headers(headers(token))
+    if plan.sender == Sender.CEILING:
+        yield await _ceiling(plan.url, token)
+    elif plan.sender == Sender.KEEPING_LOOP:
+        async with keeping_store() as store:
+            yield KeepingLoop(http, store)
+    else:
+        yield BareLoop(http)
 
 
 async def _ceiling(url: str, token: str) -> Ceiling:
