@@ -109,7 +109,7 @@ SELECT threads.*, mailboxes.address AS mailbox,
   FROM threads JOIN mailboxes ON mailboxes.id = threads.mailbox_id
 """
 GET = SELECT_THREAD + " WHERE threads.account_id = :account_id AND threads.id = :id"
-# `thread_objects.last_message_at` is kept by triggers: so an object's threads are one walk along an index.
+# `thread_objects.last_message_at` follows the thread's by a trigger: an object's threads are one walk along an index.
 OF_OBJECT = (
     SELECT_THREAD
     + """
@@ -147,13 +147,16 @@ NEWEST_OF: Final = {
 }
 BY_ID = SELECT_THREAD + " WHERE threads.account_id = :account_id AND threads.id IN (SELECT value FROM json_each(:ids))"
 INSERT = """
-INSERT INTO threads (id, account_id, mailbox_id, subject, self_test, last_message_at, created_at)
-VALUES (:id, :account_id, :mailbox_id, :subject, :self_test, :now, :now)
+INSERT INTO threads (id, account_id, mailbox_id, subject, self_test, message_count, last_message_at, last_direction,
+                     preview, has_attachments, created_at)
+VALUES (:id, :account_id, :mailbox_id, :subject, :self_test, :message_count, :now, :last_direction, :preview,
+        :has_attachments, :now)
 """
 IS_SELF_TEST = "SELECT 1 FROM threads WHERE id = :thread_id AND self_test = 1"
 LINK = """
-INSERT INTO thread_objects (account_id, type, object_id, thread_id)
-VALUES (:account_id, :type, :object_id, :thread_id) ON CONFLICT DO NOTHING
+INSERT INTO thread_objects (account_id, type, object_id, thread_id, last_message_at)
+VALUES (:account_id, :type, :object_id, :thread_id, (SELECT last_message_at FROM threads WHERE id = :thread_id))
+    ON CONFLICT DO NOTHING
 """
 UNLINK = """
 DELETE FROM thread_objects
@@ -223,10 +226,29 @@ UPDATE threads
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What lists show of a thread that has one message."""
+
+    direction: str
+    preview: str
+    has_attachments: bool
+
+
 def create(
-    tx: Transaction, account_id: str, mailbox_id: str, *, subject: str, self_test: bool = False, now: datetime
+    tx: Transaction,
+    account_id: str,
+    mailbox_id: str,
+    *,
+    subject: str,
+    self_test: bool = False,
+    beginning: Beginning | None = None,
+    now: datetime,
 ) -> str:
-    """A new, empty thread; its id. One of a `self_test` is in no list and not found by a search."""
+    """A new thread; its id. One of a `self_test` is in no list and not found by a search.
+
+    It is empty until it is summarised, or begins with a message of now that whoever creates it puts into it.
+    """
     thread_id = new_id("thr", now)
     tx.execute(
         INSERT,
@@ -236,6 +258,10 @@ def create(
             "mailbox_id": mailbox_id,
             "subject": subject,
             "self_test": self_test,
+            "message_count": 0 if beginning is None else 1,
+            "last_direction": None if beginning is None else beginning.direction,
+            "preview": "" if beginning is None else beginning.preview,
+            "has_attachments": beginning is not None and beginning.has_attachments,
             "now": now,
         },
     )

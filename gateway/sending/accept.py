@@ -200,7 +200,8 @@ def _take(
         now=now,
     )
     attachments.insert(tx, account_id, message.id, attached)
-    threads.summarise(tx, message.thread_id)
+    if original is not None:
+        threads.summarise(tx, message.thread_id)
     tx.measure(ENTERED + State.ACCEPTED, 1)
     if batch is None:
         tell(tx, taken, now)
@@ -217,7 +218,15 @@ def _thread(tx: Transaction, mailbox: Mailbox, letter: NewLetter, original: Mess
     account_id = mailbox.account_id
     if original is None:
         thread_id = threads.create(
-            tx, account_id, mailbox.id, subject=letter.subject or "", self_test=letter.self_test, now=now
+            tx,
+            account_id,
+            mailbox.id,
+            subject=letter.subject or "",
+            self_test=letter.self_test,
+            beginning=threads.Beginning(
+                direction=Direction.OUT, preview=letter.preview, has_attachments=bool(letter.attachments)
+            ),
+            now=now,
         )
     else:
         thread_id = original.thread_id

@@ -53,6 +53,15 @@ async def test_an_accepted_letter_stands_in_a_thread_of_its_objects(office: Offi
     assert (message.created_by, message.attachments[0].is_inline) == ("Jane Doe", True)
 
 
+@pytest.mark.parametrize("attached", [(), (LOGO,)])
+async def test_the_thread_of_a_letter_begins_as_its_messages_sum_it_up(office: Office, attached: tuple) -> None:
+    letter = await office.letter(await office.post(a_letter(objects=(STUDENT,), attachments=attached)))
+    began = await office.store.read(threads.get, office.account_id, letter.thread_id)
+    await office.store.write(threads.summarise, letter.thread_id)
+    assert await office.store.read(threads.get, office.account_id, letter.thread_id) == began
+    assert (began.message_count, began.has_attachments) == (1, bool(attached))
+
+
 async def test_everybody_who_may_write_in_takes_part_and_the_mailbox_does_not(office: Office) -> None:
     people = {name: (Address(name=None, address=f"{name}@x.example"),) for name in ("to", "cc", "bcc", "reply_to")}
     people["cc"] += (Address(name=None, address=SENDER.upper()),)

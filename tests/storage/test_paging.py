@@ -34,6 +34,7 @@ def in_pages(page: Callable[[T | None], Sequence[T]]) -> list[T]:
     found: list[T] = []
     last: T | None = None
     while more := page(last):
+        assert last != more[-1], "a page that leads to itself"
         found += more
         last = more[-1]
     return found
