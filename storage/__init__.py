@@ -3,9 +3,11 @@
 Lowest of the three packages: it knows nothing of HTTP, of Graph, or of what mail means. A function here takes a
 `Transaction` first and the time as an argument; `Store.write` and `Store.read` run it. Every question names the
 account it is asked for, except those of workers that serve all accounts.
+
+Beside the nouns, the file itself: how it is opened (`opening`, `connections`, `migrate`), what runs work on it
+(`store`, `groups`, `glances`, `log`), and what that work is given (`transaction`).
 """
 
-from storage.database import Store, Transaction, held_alone, open_store
 from storage.errors import (
     AlreadyExists,
     Conflict,
@@ -16,6 +18,9 @@ from storage.errors import (
     StorageUnavailable,
     WrongMasterKey,
 )
+from storage.opening import held_alone, open_store
+from storage.store import Store
+from storage.transaction import Transaction
 
 __all__ = [
     "AlreadyExists",

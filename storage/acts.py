@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.messages import Placement
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 class ActKind(StrEnum):

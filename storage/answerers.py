@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from storage.database import Transaction, moment
+from storage.transaction import Transaction, moment
 
 ANSWERED_BY_MACHINE = """
 INSERT INTO answerers (account_id, recipient, in_a_row, answered_at) VALUES (:account_id, :recipient, 1, :now)

@@ -12,9 +12,9 @@ from typing import Self
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment, moment_or_none
 
 PREFIX = "selma_"
 HINT_LENGTH = 10

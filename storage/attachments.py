@@ -8,7 +8,7 @@ from typing import Self
 
 import orjson
 
-from storage.database import Transaction
+from storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import orjson
 
-from storage.database import Transaction, moment
+from storage.transaction import Transaction, moment
 
 
 class Via(StrEnum):

@@ -5,9 +5,9 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from storage.database import Transaction, moment, moment_or_none
+from storage.transaction import Transaction, moment, moment_or_none
 
 DUE = """
 SELECT accounts.id FROM accounts LEFT JOIN chores ON chores.account_id = accounts.id AND chores.name = :name

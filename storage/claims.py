@@ -5,8 +5,8 @@ A claim is a lease in the letter's row: whoever dies with it loses it in time. W
 
 from datetime import datetime
 
-from storage.database import Transaction, moment_or_none
 from storage.outbox import Letter, some
+from storage.transaction import Transaction, moment_or_none
 
 # Lane by lane, longest due first, and of each mailbox no more than it may have in hand; a mailbox that has spent its
 # budget of letters may still look for those that left. Between mailboxes: first whoever has least in hand.

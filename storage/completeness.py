@@ -8,7 +8,7 @@ from typing import Self
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment, moment_or_none
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 class ConfinementState(StrEnum):

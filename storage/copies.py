@@ -10,7 +10,8 @@ from typing import Final
 from urllib.parse import quote
 
 from storage import vault
-from storage.database import BUSY_TIMEOUT_S, microseconds
+from storage.connections import BUSY_TIMEOUT_S
+from storage.transaction import microseconds
 from storage.vault import MasterKey
 
 STEP_PAGES: Final = 256  # 1 MiB: a pause for the watcher, who may end it, after each

@@ -14,9 +14,9 @@ from typing import Any, Self
 import orjson
 
 from storage import accounts
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import Conflict, NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment, moment_or_none
 from storage.vault import Key, MasterKey, check_current
 
 HINT_LENGTH = 3

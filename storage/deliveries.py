@@ -7,9 +7,9 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment_or_none
 from storage.errors import NotFound
 from storage.events import Event
+from storage.transaction import Transaction, moment_or_none
 
 
 class DeliveryState(StrEnum):

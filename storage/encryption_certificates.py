@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment
+from storage.transaction import Transaction, moment
 from storage.vault import Key, MasterKey, check_current
 
 

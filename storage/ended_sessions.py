@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from storage.database import Transaction
+from storage.transaction import Transaction
 
 END = """
 INSERT OR IGNORE INTO ended_sessions (account_id, session_hash, ends_at)

@@ -2,7 +2,7 @@
 
 FTS5 leaves a piece of the index behind for each statement that brings something in, and a search looks into each
 piece. The triggers of `migrations/…_search_in_one_piece.sql` therefore note down what is to come in, and this lets it
-in: `Store` does so before each commit, so that nobody ever reads a file in which something is missing.
+in: `storage/groups.py` does so before each commit, so that nobody ever reads a file in which something is missing.
 """
 
 import sqlite3

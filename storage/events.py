@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import orjson
 
-from storage.database import Transaction, moment
 from storage.origins import NOWHERE, Origin
+from storage.transaction import Transaction, moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from storage.database import Transaction, moment_or_none
 from storage.migrate import released
+from storage.transaction import Transaction, moment_or_none
 
 PATIENCE_S: Final = 2.0
 STEPS: Final = 1_000  # of SQLite's machine, between two looks at the time

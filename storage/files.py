@@ -10,9 +10,9 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Final, Self
 
-from storage.database import Transaction, moment
 from storage.errors import Conflict, NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment
 
 PIECE: Final = 512 * 1024
 """Bytes of a stored piece: small enough that a commit with one keeps nobody waiting."""

@@ -11,9 +11,9 @@ from typing import Final
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.folders import pull_soon
 from storage.ids import before_ids
+from storage.transaction import Transaction, moment, moment_or_none
 
 MOST_COUNTED: Final = 10_000
 

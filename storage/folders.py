@@ -6,9 +6,9 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, microseconds, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, microseconds, moment, moment_or_none
 
 
 class WellKnown(StrEnum):

@@ -10,8 +10,8 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.ids import new_id
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 class Reason(StrEnum):

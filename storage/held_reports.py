@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import orjson
 
-from storage.database import Transaction
+from storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Self
 
 import orjson
 
-from storage.database import Transaction, microseconds, moment, moment_or_none
+from storage.transaction import Transaction, microseconds, moment, moment_or_none
 
 
 class HintOutcome(StrEnum):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import IntegrityError
 
-from storage.database import Transaction
 from storage.errors import AlreadyExists
+from storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from typing import Any, Self
 import orjson
 
 from storage import search
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.sight import IN_SIGHT, as_parameter
 from storage.threads import Address, Cursor, Object
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 class Direction(StrEnum):

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.origins import NOWHERE, Origin
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from storage import search, threads
-from storage.database import Transaction, moment
+from storage.transaction import Transaction, moment
 
 ERASED: Final = "[erased]"
 # Where text of people stands, by table: what names a message in it, and its columns.

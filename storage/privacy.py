@@ -12,9 +12,9 @@ from typing import Any, Final
 import orjson
 
 from storage import answerers, tombstones
-from storage.database import Transaction, moment
 from storage.threads import Object, ObjectType
 from storage.tombstones import Kind, Mark
+from storage.transaction import Transaction, moment
 
 PERSONS: Final = (ObjectType.STUDENT, ObjectType.CONTACT, ObjectType.ORGANISATION, ObjectType.USER)
 _T: Final = "(SELECT value FROM json_each(:threads))"

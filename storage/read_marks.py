@@ -8,8 +8,8 @@ import unicodedata
 from datetime import datetime
 
 from storage import events
-from storage.database import Transaction
 from storage.errors import Conflict
+from storage.transaction import Transaction
 
 # The condition is word for word that of the index `events_arrivals`.
 ARRIVED = "events.type IN ('reply.received', 'reply.automatic', 'thread.updated') AND events.message_id IS NOT NULL"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from storage.database import Transaction, moment
+from storage.transaction import Transaction, moment
 
 THREADS: Final = "threads"
 AUDIT: Final = "audit"

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Self
 
-from storage.database import Transaction, moment_or_none
+from storage.transaction import Transaction, moment_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

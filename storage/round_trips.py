@@ -7,9 +7,9 @@ from enum import StrEnum
 from sqlite3 import Row
 from typing import Final, Self
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 class State(StrEnum):

@@ -30,8 +30,8 @@ from typing import Final, Self
 
 import orjson
 
-from storage.database import EPOCH, Transaction, moment
 from storage.threads import Address, Object
+from storage.transaction import EPOCH, Transaction, moment
 
 PER_SECOND: Final = 64
 LATEST: Final = 2**62

@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from storage.database import Transaction
+from storage.transaction import Transaction
 
 IN_SIGHT: Final = "(SELECT value FROM json_each(:mailbox_ids))"
 

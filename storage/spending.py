@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from storage.database import EPOCH, Transaction, moment
+from storage.transaction import EPOCH, Transaction, moment
 
 
 class Spent(StrEnum):

@@ -9,9 +9,9 @@ from typing import Final, Self
 
 import orjson
 
-from storage.database import Transaction, moment
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment
 
 
 class ObjectType(StrEnum):

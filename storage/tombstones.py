@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from storage.database import Transaction, moment_or_none
+from storage.transaction import Transaction, moment_or_none
 
 
 class Kind(StrEnum):

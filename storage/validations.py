@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment, moment_or_none
 
 
 class Outcome(StrEnum):

@@ -9,9 +9,9 @@ from typing import Self
 
 import orjson
 
-from storage.database import Transaction, moment, moment_or_none
 from storage.errors import NotFound
 from storage.ids import new_id
+from storage.transaction import Transaction, moment, moment_or_none
 from storage.vault import Key, MasterKey, check_current
 
 

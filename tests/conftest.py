@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from hypothesis import settings
 
-from storage import database, migrate
+from storage import migrate, opening
 from storage.migrate import Migration
 
 # How fast a busy machine is says nothing about the code; what hangs is ended by pytest-timeout.
@@ -45,5 +45,5 @@ def new_files_are_copies() -> Iterator[None]:
             whole.backup(connection)
             return newest
 
-        patch.setattr(database, "bring_up_to_date", brought_up_to_date)
+        patch.setattr(opening, "bring_up_to_date", brought_up_to_date)
         yield

@@ -24,7 +24,7 @@ from gateway.master_key import sync_folder
 from gateway.restored import Mark, take_note
 from gateway.settings import Settings
 from storage import copies
-from storage.database import microseconds
+from storage.transaction import microseconds
 
 BESIDE: Final = ("-wal", "-shm")
 

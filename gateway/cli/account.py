@@ -17,7 +17,7 @@ from gateway.setup.values import day_of
 from storage import accounts, credentials
 from storage.accounts import Account
 from storage.credentials import Credential
-from storage.database import Transaction
+from storage.transaction import Transaction
 
 app = typer.Typer(no_args_is_help=True, help="The connection to Microsoft 365: set, show, check, rotate.")
 

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import orjson
 
 from gateway.http.problems import BadValue, Problem, invalid
-from storage.database import microseconds, moment
 from storage.threads import Cursor
+from storage.transaction import microseconds, moment
 
 Item = TypeVar("Item")
 View = TypeVar("View")

@@ -10,10 +10,10 @@ from gateway.threads.query import is_blank, parse
 from gateway.threads.views import ThreadView, thread_views
 from storage import NotFound, Transaction, mailboxes, threads
 from storage import search as index
-from storage.database import EPOCH
 from storage.messages import Direction
 from storage.search import HIT_BEGINS, HIT_ENDS, Field, Found, Question, Seen
 from storage.threads import Address, Cursor, Object
+from storage.transaction import EPOCH
 
 __all__ = ["FoundThread", "Match", "Page", "Piece", "Place", "Question", "ask", "search"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from storage import open_store
-from storage.database import EACH_CONNECTION, WRITER_CACHE
+from storage.connections import EACH_CONNECTION, WRITER_CACHE
 from storage.entering import enter
 from tests.bench.machine import stay_on
 from tests.bench.processes import plan_from_stdin, say

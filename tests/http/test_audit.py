@@ -15,7 +15,7 @@ from gateway.http.pages.sessions import ticket_url
 from gateway.http.routing import Operation
 from storage import StorageUnavailable, Store, api_keys, audit
 from storage.audit import Entry, Record
-from storage.database import Transaction
+from storage.transaction import Transaction
 from tests.fakes.clock import FakeClock
 from tests.http.scene import MAILBOX, UNPROVED, Scene, a_letter
 

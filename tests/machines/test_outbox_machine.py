@@ -42,8 +42,8 @@ from gateway.sending.rules import Allowance
 from gateway.sending.tidy import Tidier
 from gateway.sending.worker import SHORTEST_WAIT, OutboxWorker
 from storage import Conflict, Store, Transaction, accounts, answerers, batches, claims, messages, open_store, outbox
-from storage.database import moment
 from storage.outbox import Letter
+from storage.transaction import moment
 from tests.fakes.clock import FakeClock
 from tests.sending.conftest import SENDER, a_letter, a_mail_came, add_mailbox
 from tests.sending.crashing import Crashes, CrashingStore, may_crash

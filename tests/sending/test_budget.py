@@ -12,9 +12,9 @@ from gateway.sending.budget import LETTERS, RECIPIENTS, Window
 from gateway.sending.posted import NewLetter
 from gateway.sending.rules import Allowance
 from storage import mailboxes, spending
-from storage.database import Transaction
 from storage.spending import Bucket, bucket_of
 from storage.threads import Address
+from storage.transaction import Transaction
 from tests.fakes.clock import A_MONDAY as NOW
 from tests.sending.conftest import Office, a_letter, add_mailbox
 from tests.storage.fresh import a_database

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 
-from storage.database import Transaction
 from storage.migrate import bring_up_to_date
+from storage.transaction import Transaction
 
 
 @cache

@@ -7,8 +7,8 @@ import pytest
 
 from storage import NotFound, acts, api_keys, audit, messages
 from storage.audit import Actor, Filter, Via
-from storage.database import Transaction
 from storage.messages import Direction
+from storage.transaction import Transaction
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_message, an_act, build
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import storage
 from storage import Transaction, accounts, chores
-from storage.database import QUEUE_LIMIT
 from storage.measures import Commit
+from storage.store import QUEUE_LIMIT
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import raw
 

@@ -9,8 +9,8 @@ import pytest
 
 import storage
 from storage import accounts
-from storage.database import Transaction
 from storage.migrate import Migration, bring_up_to_date, is_up_to_date, released
+from storage.transaction import Transaction
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import raw
 

@@ -11,7 +11,7 @@ import pytest
 
 import storage
 from storage import Transaction, accounts
-from storage.database import microseconds, moment
+from storage.transaction import microseconds, moment
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import raw
 

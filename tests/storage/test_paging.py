@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import events, messages, threads
-from storage.database import Transaction
 from storage.ids import new_id
 from storage.threads import Cursor
+from storage.transaction import Transaction
 from tests.fakes.clock import A_MONDAY
 from tests.storage.fresh import a_database
 from tests.storage.scene import STUDENT, Scene, a_message, build, post

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from storage import accounts, api_keys, attachments, events, files, messages, outbox, subscriptions, threads
 from storage.accounts import TokenState
 from storage.api_keys import Scope
-from storage.database import Transaction, microseconds, moment
 from storage.messages import Attachment, BodyType, Direction, Kind, Placement, Recipients
 from storage.origins import Origin
 from storage.subscriptions import SubscriptionState
 from storage.threads import Address
+from storage.transaction import Transaction, microseconds, moment
 from tests.fakes.clock import A_MONDAY
 from tests.storage.fresh import a_database
 from tests.storage.scene import Scene, a_file, a_message, attached, build, post, subscribe

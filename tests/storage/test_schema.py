@@ -41,10 +41,10 @@ from storage import (
     validations,
     webhooks,
 )
-from storage.database import Transaction
 from storage.hints import NewHint
 from storage.log_levels import LogLevel
 from storage.rich_troubles import RichTrouble
+from storage.transaction import Transaction
 from storage.vault import MasterKey, unlock
 from tests.fakes.clock import A_MONDAY
 from tests.storage.fresh import a_database

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.threads.bodies import SHARE, Bodies, Body, body_of, pack
-from storage.database import Transaction
 from storage.messages import BodyType, Message
 from storage.migrate import bring_up_to_date
+from storage.transaction import Transaction
 from tests.storage.scene import a_message, build
 
 HTML = "<p>Kia ora <b>koutou</b><script>alert(1)</script></p><p>On 2 March 2026 Ann &lt;a@b.c&gt; wrote:</p><p>No</p>"

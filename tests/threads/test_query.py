@@ -13,12 +13,12 @@ from gateway.threads.query import parse
 from gateway.threads.search import AT_ONCE, Piece, ask, pieces, search
 from storage import messages, threads
 from storage import search as index
-from storage.database import Transaction
 from storage.entering import enter
 from storage.messages import Attachment
 from storage.migrate import bring_up_to_date
 from storage.search import HIT_BEGINS, HIT_ENDS, LATEST, MANY_HITS, MARK, Field, Question, Seen, Term
 from storage.threads import Address
+from storage.transaction import Transaction
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import Scene, a_message, build
 
