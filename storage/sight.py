@@ -8,6 +8,8 @@ import orjson
 from storage.transaction import Transaction
 
 IN_SIGHT: Final = "(SELECT value FROM json_each(:mailbox_ids))"
+THREAD_IN_SIGHT: Final = f"threads.mailbox_id IN {IN_SIGHT}"
+MESSAGE_IN_SIGHT: Final = f"messages.thread_id IN (SELECT id FROM threads WHERE {THREAD_IN_SIGHT})"
 
 THREAD = f"""
 SELECT 1 FROM threads WHERE id = :id AND account_id = :account_id AND mailbox_id IN {IN_SIGHT}

@@ -13,7 +13,7 @@ from gateway.sending import choices
 from gateway.sending.commits import doubt_all
 from gateway.sending.machine import State
 from gateway.tracing import parse
-from storage import Transaction, batches, mailboxes, messages, outbox
+from storage import Transaction, batches, feeds, mailboxes, messages, outbox
 from storage.messages import Message
 from storage.outbox import Letter
 from storage.threads import Address
@@ -64,7 +64,7 @@ def _newest(tx: Transaction, account_id: str, state: State | None, batch: str | 
         return outbox.of_batch(tx, account_id, found.id, state=state, limit=limit)
     if state is not None:
         return outbox.in_state(tx, account_id, state, limit=limit)
-    return [outbox.get(tx, account_id, one.id) for one in messages.letters(tx, account_id, limit=limit)]
+    return [outbox.get(tx, account_id, one.id) for one in feeds.letters(tx, account_id, limit=limit)]
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from gateway.sending.machine import shown
 from gateway.threads.views import MessageView, message_view
-from storage import NotFound, Transaction, messages, outbox, threads
+from storage import NotFound, Transaction, feeds, messages, outbox, threads
 from storage.messages import Attachment, Placement
 from storage.outbox import Letter
 from storage.threads import Address, Object
@@ -143,9 +143,7 @@ def newest_letters(
     mailbox_ids: Collection[str] | None = None,
 ) -> Sequence[LetterView]:
     """Newest first: all, or those of a batch, or from some mailboxes."""
-    found = messages.letters(
-        tx, account_id, before_id=before_id, limit=limit, batch_id=batch_id, mailbox_ids=mailbox_ids
-    )
+    found = feeds.letters(tx, account_id, before_id=before_id, limit=limit, batch_id=batch_id, mailbox_ids=mailbox_ids)
     return [_letter_view(tx, one) for one in found]
 
 

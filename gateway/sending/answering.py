@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.sending.draft import reply_subject
 from gateway.sending.machine import State
 from gateway.sending.posted import NewLetter, UnknownOriginal
-from storage import Conflict, NotFound, Transaction, mailboxes, messages, threads
+from storage import Conflict, NotFound, Transaction, feeds, mailboxes, messages, threads
 from storage.mailboxes import Mailbox
 from storage.messages import Direction, Kind, Message, Placement
 from storage.threads import Address
@@ -17,7 +17,7 @@ def latest_to_answer(tx: Transaction, account_id: str, thread_id: str) -> tuple[
     Raises `NotFound`, and `Conflict` when nothing in the thread can be answered yet.
     """
     thread = threads.get(tx, account_id, thread_id)
-    candidates = [one for one in messages.of_thread(tx, thread_id) if _can_be_answered(one, thread.mailbox_id)]
+    candidates = [one for one in feeds.of_thread(tx, thread_id) if _can_be_answered(one, thread.mailbox_id)]
     came_in = [one for one in candidates if one.direction is Direction.IN and one.kind is Kind.MAIL]
     for one in reversed(came_in or candidates):
         return thread.mailbox, one.id

@@ -8,7 +8,7 @@ from datetime import datetime
 from gateway.sending import machine
 from gateway.sending.machine import State
 from gateway.sending.record import tell_of_batch, write_down
-from storage import Transaction, attachments, batches, messages, outbox
+from storage import Transaction, attachments, batches, identities, outbox
 from storage.ids import new_uuid
 
 
@@ -30,7 +30,7 @@ def retry(tx: Transaction, account_id: str, message_id: str, *, now: datetime) -
         return
     again = machine.resend(letter, new_uuid(now), now)
     outbox.renew_send_uid(tx, message_id, again.send_uid)
-    messages.forget_item(tx, message_id)
+    identities.forget_item(tx, message_id)
     attachments.forget_uploads(tx, message_id)
     write_down(tx, letter, again, now, resent=True)
 

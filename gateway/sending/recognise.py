@@ -8,7 +8,7 @@ from typing import Any, Final
 from gateway.sending import machine
 from gateway.sending.machine import State
 from gateway.sending.record import tell, tell_that, write_down
-from storage import Transaction, messages, outbox, threads
+from storage import Transaction, identities, outbox, threads
 from storage.messages import Attachment
 from storage.outbox import Letter
 
@@ -34,10 +34,10 @@ def letter_of(tx: Transaction, account_id: str, mailbox_id: str, item: SentItem)
         tagged = outbox.by_send_uid(tx, account_id, item.tag)
         if tagged is not None:
             return tagged if tagged.mailbox_id == mailbox_id else None
-    known = messages.by_graph_id(tx, mailbox_id, item.graph_id)
+    known = identities.by_graph_id(tx, mailbox_id, item.graph_id)
     if known is not None and known.status is not None:
         return outbox.find(tx, known.id)
-    for message in messages.by_internet_message_id(tx, account_id, item.internet_message_id or ""):
+    for message in identities.by_internet_message_id(tx, account_id, item.internet_message_id or ""):
         if message.mailbox_id == mailbox_id and message.status is not None:
             return outbox.find(tx, message.id)
     return None
@@ -77,9 +77,9 @@ def identify(
     tx: Transaction, letter: Letter, item: SentItem, *, message_at: datetime | None = None, now: datetime
 ) -> None:
     """Write down which item a letter is, and that its conversation is the thread's."""
-    holder = messages.by_graph_id(tx, letter.mailbox_id, item.graph_id)
+    holder = identities.by_graph_id(tx, letter.mailbox_id, item.graph_id)
     taken = holder is not None and holder.id != letter.message_id
-    messages.identify(
+    identities.identify(
         tx,
         letter.message_id,
         graph_id=letter.graph_id if taken else item.graph_id,  # one item is one message

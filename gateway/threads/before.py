@@ -6,7 +6,7 @@ from typing import Self
 
 from gateway.graph import Message as Item
 from gateway.threads.matching import usable_message_id
-from storage import Transaction, answerers, messages, tombstones
+from storage import Transaction, answerers, identities, tombstones
 from storage.mailboxes import Mailbox
 
 
@@ -30,8 +30,8 @@ class Before:
         page = list(items)
         named = {id for item in page if (id := usable_message_id(item.internet_message_id)) is not None}
         return cls(
-            graph_ids=messages.graph_ids_among(tx, mailbox.id, [item.id for item in page]),
-            message_ids=set(messages.internet_message_ids_among(tx, mailbox.account_id, named)),
+            graph_ids=identities.graph_ids_among(tx, mailbox.id, [item.id for item in page]),
+            message_ids=set(identities.internet_message_ids_among(tx, mailbox.account_id, named)),
             erasures=tombstones.are_there(tx, mailbox.account_id),
             machines=answerers.are_there(tx, mailbox.account_id),
         )

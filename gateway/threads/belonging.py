@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.threads.elsewhere import look_soon
 from gateway.threads.matching import Reason, same_address
-from storage import Transaction, acts, mailboxes, messages, threads
+from storage import Transaction, acts, feeds, mailboxes, placements, threads
 from storage.messages import Direction, Kind, Message, Placement
 from storage.threads import Address
 
@@ -62,7 +62,7 @@ def let_in(tx: Transaction, thread_id: str, now: datetime) -> list[Message]:
 
     So it does not matter in which order mail is seen. What somebody has decided about is left to people.
     """
-    held = messages.held_in(tx, thread_id)
+    held = placements.held_in(tx, thread_id)
     known = threads.participants(tx, thread_id) if held else ()
     welcome = [
         one
@@ -79,14 +79,14 @@ def _let_in(tx: Transaction, message: Message, now: datetime) -> Message:
     evidence = message.evidence or {}
     evidence |= {"reason": ONLY_A_STRANGER[evidence["reason"]].value, "sender_is_participant": True}
     placed = replace(message, placement=Placement.PLACED, evidence=evidence)
-    messages.move(tx, message.id, thread_id=message.thread_id, placement=placed.placement, evidence=evidence)
+    placements.move(tx, message.id, thread_id=message.thread_id, placement=placed.placement, evidence=evidence)
     learn(tx, placed, now)
     return placed
 
 
 def forget(tx: Transaction, message: Message) -> None:
     """A person took the message, as it was, out of its thread. What nothing else there bears out goes with it."""
-    left = messages.of_thread(tx, message.thread_id)
+    left = feeds.of_thread(tx, message.thread_id)
     for one in _people(tx, message):
         if not any(_concerns(other, one.address) for other in left):
             threads.remove_participant(tx, message.thread_id, one.address)

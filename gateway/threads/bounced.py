@@ -7,7 +7,7 @@ from gateway.sending.machine import State
 from gateway.threads.matching import same_address
 from gateway.threads.reports import Action, Delivery, Report
 from gateway.threads.reports.codes import DELAYED, UNKNOWN, reason_of
-from storage import Transaction, messages
+from storage import Transaction, feeds
 from storage.messages import Message
 from storage.outbox import Letter
 from storage.threads import Address
@@ -28,7 +28,7 @@ def letter_about(
     """
     letters = [one for one in named if one.status is not None]
     if not named:
-        letters = [one for one in messages.of_thread(tx, thread_id) if one.status is not None]
+        letters = [one for one in feeds.of_thread(tx, thread_id) if one.status is not None]
     if len(letters) == 1 and named:
         return letters[0]
     if report is not None and any(one.addresses for one in report.deliveries):

@@ -32,7 +32,7 @@ from storage import (
     events,
     folders,
     hints,
-    messages,
+    identities,
 )
 from storage.completeness import NewMissing
 from storage.folders import Folder
@@ -192,10 +192,10 @@ def _is_here(tx: Transaction, mailbox: Mailbox, message: Message) -> bool:
 
     What was erased is meant to be missing.
     """
-    if messages.by_graph_id(tx, mailbox.id, message.id) is not None:
+    if identities.by_graph_id(tx, mailbox.id, message.id) is not None:
         return True
     message_id = usable_message_id(message.internet_message_id)
-    if message_id is not None and messages.by_internet_message_id(tx, mailbox.account_id, message_id):
+    if message_id is not None and identities.by_internet_message_id(tx, mailbox.account_id, message_id):
         return True
     return is_erased(tx, mailbox, message)
 

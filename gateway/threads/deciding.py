@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway.threads.belonging import forget, learn
 from gateway.threads.incoming import EVENTS
 from gateway.threads.turning import turn_after_all, turn_back
-from storage import Conflict, Transaction, acts, audit, events, messages, outbox, threads
+from storage import Conflict, Transaction, acts, audit, events, messages, outbox, placements, threads
 from storage.acts import Act, ActKind, Place
 from storage.audit import Actor
 from storage.ids import new_id
@@ -183,7 +183,7 @@ def _change(
     """Let the mail stand where it is to, with all that follows. `is_first`: nobody has heard of it yet."""
     moved = replace(message, thread_id=after.thread_id, placement=after.placement)
     evidence = _evidence(message.evidence, because)
-    messages.move(tx, message.id, thread_id=after.thread_id, placement=after.placement, evidence=evidence)
+    placements.move(tx, message.id, thread_id=after.thread_id, placement=after.placement, evidence=evidence)
     if message.placement is Placement.PLACED:
         forget(tx, message)
         turn_back(tx, message, now)

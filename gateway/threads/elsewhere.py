@@ -17,7 +17,17 @@ from gateway.clock import Clock
 from gateway.connections import NotConnected
 from gateway.graph import GraphError, MailFolder, Message, TokenError
 from gateway.threads.erased import is_erased
-from storage import StorageUnavailable, Store, Transaction, chores, folders, hints, mailboxes, messages, threads
+from storage import (
+    StorageUnavailable,
+    Store,
+    Transaction,
+    chores,
+    folders,
+    hints,
+    identities,
+    mailboxes,
+    threads,
+)
 from storage.folders import WellKnown
 from storage.hints import NewHint
 from storage.mailboxes import Mailbox
@@ -187,7 +197,7 @@ def _unknown(tx: Transaction, mailbox: Mailbox, seen: Sequence[Message]) -> list
         one
         for one in seen
         if one.id not in looked_at
-        and messages.by_graph_id(tx, mailbox.id, one.id) is None
+        and identities.by_graph_id(tx, mailbox.id, one.id) is None
         and not is_erased(tx, mailbox, one)
     ]
 

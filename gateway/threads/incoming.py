@@ -26,8 +26,9 @@ from gateway.threads.storing import (
 )
 from gateway.threads.turning import About, keep_for_later, turn_after_all, turn_letter
 from gateway.threads.wording import Wording, wording_of
-from storage import Transaction, acts, answerers, events, messages, threads
-from storage.messages import Direction, Kind, Message, Named, Placement
+from storage import Transaction, acts, answerers, events, messages, placements, threads
+from storage.identities import Named
+from storage.messages import Direction, Kind, Message, Placement
 
 EVENTS: Final = {Kind.MAIL: "reply.received", Kind.AUTOMATIC: "reply.automatic"}
 # What comes from a mail system, which takes part in no thread.
@@ -240,7 +241,7 @@ def _settle_copy(
     """The mail is stored already, from another folder or mailbox; this copy may tell more about it."""
     news = False
     if isinstance(verdict, Join) and stored.placement is Placement.HELD and not acts.of_message(tx, stored.id):
-        messages.place(tx, stored.id, Placement.PLACED)
+        placements.place(tx, stored.id, Placement.PLACED)
         take_part(tx, stored)
         turn_after_all(tx, stored, now)
         for one in let_in(tx, stored.thread_id, now):

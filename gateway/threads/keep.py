@@ -11,7 +11,7 @@ from gateway.threads.before import Before
 from gateway.threads.rounds import AGAIN, HISTORY, Page, count_unannounced, is_unannounced, turn
 from gateway.threads.sift import Sifted, Watched, is_tied
 from gateway.threads.storing import Outcome, Settled
-from storage import Conflict, Transaction, folders, hints, messages, round_trips, threads
+from storage import Conflict, Transaction, folders, hints, identities, round_trips, threads
 from storage.hints import HintOutcome, NewHint
 from storage.origins import Origin
 
@@ -232,7 +232,7 @@ def _take_in_history(tx: Transaction, watched: Watched, item: Item, sifted: Sift
         if one.parent_folder_id in by_graph_folder
         and not one.is_draft
         and one.id != item.id
-        and messages.by_graph_id(tx, watched.mailbox.id, one.id) is None
+        and identities.by_graph_id(tx, watched.mailbox.id, one.id) is None
     ]
     if passed_over:
         hints.insert(tx, passed_over, now=now)

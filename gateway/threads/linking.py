@@ -18,7 +18,7 @@ from gateway.threads.erased import conversation_is_erased
 from gateway.threads.rounds import HISTORY
 from gateway.threads.sift import told_apart
 from gateway.threads.storing import people
-from storage import Conflict, Store, Transaction, events, folders, hints, mailboxes, messages, threads
+from storage import Conflict, Store, Transaction, events, folders, hints, identities, mailboxes, threads
 from storage import NotFound as NotStored
 from storage.folders import WellKnown
 from storage.hints import NewHint
@@ -205,5 +205,5 @@ def _history(tx: Transaction, mailbox: Mailbox, found: Conversation) -> list[New
         )
         for inbox in inboxes
         for one in found.mail
-        if messages.by_graph_id(tx, mailbox.id, one.id) is None
+        if identities.by_graph_id(tx, mailbox.id, one.id) is None
     ]

@@ -26,7 +26,7 @@ from gateway.rich import Opener
 from gateway.steady import SteadyStore
 from gateway.threads.reports import may_be_report
 from gateway.threads.sift import Watched, is_tied, letters_named
-from storage import Store, Transaction, accounts, folders, hints, mailboxes, messages, rich_troubles
+from storage import Store, Transaction, accounts, folders, hints, identities, mailboxes, rich_troubles
 from subscriptions.certificates import Certificates
 from subscriptions.falling_back import after_unopened, guid
 from subscriptions.notifications import Change
@@ -248,7 +248,7 @@ def is_shown_not_to_be_ours(tx: Transaction, watched: Watched, message: Message)
     # A report may name its letter in its bytes alone.
     if may_be_report(message_class=None, headers=message.internet_message_headers or ()):
         return False
-    if messages.by_graph_id(tx, watched.mailbox.id, message.id) is not None:
+    if identities.by_graph_id(tx, watched.mailbox.id, message.id) is not None:
         return False
     return not is_tied(tx, watched, message) and not letters_named(tx, watched.mailbox.account_id, message)
 

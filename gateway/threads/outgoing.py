@@ -23,7 +23,7 @@ from gateway.threads.storing import (
     stored_copies,
 )
 from gateway.threads.wording import Wording, wording_of
-from storage import Conflict, Transaction, acts, events, messages, threads
+from storage import Conflict, Transaction, acts, events, identities, messages, placements, threads
 from storage.messages import Direction, Kind, Message, Placement
 
 
@@ -64,7 +64,7 @@ def _judge(tx: Transaction, watched: Watched, item: Item) -> Verdict:
     conversation = threads.by_conversation(tx, mailbox_id, item.conversation_id) if item.conversation_id else None
     if conversation is None or item.conversation_id is None:
         return NotOurs()
-    sharing = {conversation, *messages.threads_with_letters_in(tx, mailbox_id, item.conversation_id)}
+    sharing = {conversation, *identities.threads_with_letters_in(tx, mailbox_id, item.conversation_id)}
     return judge_written(
         conversation,
         {thread_id: frozenset(one.address for one in threads.participants(tx, thread_id)) for thread_id in sharing},
@@ -106,7 +106,7 @@ def _settle_copy(tx: Transaction, watched: Watched, item: Item, stored: Message,
     """Its other copy came first, in an Inbox of ours. That it stands in Sent Items proves who wrote it."""
     news = stored.placement is Placement.HELD and not acts.of_message(tx, stored.id)
     if news:
-        messages.place(tx, stored.id, Placement.PLACED)
+        placements.place(tx, stored.id, Placement.PLACED)
     thread = threads.get(tx, stored.account_id, stored.thread_id)
     is_placed = news or stored.placement is Placement.PLACED
     if says_more(stored, thread.mailbox_id, watched.mailbox.id, Direction.OUT):

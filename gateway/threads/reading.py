@@ -23,7 +23,7 @@ from gateway.threads.views import (
     message_head,
     thread_view,
 )
-from storage import Transaction, messages, threads
+from storage import Transaction, feeds, threads
 from storage.messages import BodyType, Message
 
 LARGE: Final = 100_000  # characters: more is not looked into while a page waits
@@ -88,7 +88,7 @@ def correspondence(tx: Transaction, account_id: str, thread_id: str) -> Correspo
     thread = threads.get(tx, account_id, thread_id)
     return Correspondence(
         thread=thread_view(tx, thread),
-        messages=[reading(message_head(message), message) for message in messages.of_thread(tx, thread_id)],
+        messages=[reading(message_head(message), message) for message in feeds.of_thread(tx, thread_id)],
     )
 
 

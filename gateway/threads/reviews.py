@@ -8,7 +8,7 @@ from typing import Final
 from gateway.threads.bodies import text_of
 from gateway.threads.views import Json, ThreadView, thread_view
 from gateway.threads.why import explained, explanation
-from storage import Transaction, mailboxes, messages, threads
+from storage import Transaction, mailboxes, placements, threads
 from storage.messages import Attachment, Direction, Kind, Message
 from storage.threads import Address, Cursor, Object
 
@@ -53,7 +53,7 @@ def reviews(
 
     A page ends at (`at`, `id`).
     """
-    found = messages.held(tx, account_id, of=of, before=before, limit=limit, mailbox_ids=mailbox_ids)
+    found = placements.held(tx, account_id, of=of, before=before, limit=limit, mailbox_ids=mailbox_ids)
     return [_review(tx, one) for one in found]
 
 

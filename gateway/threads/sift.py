@@ -19,10 +19,10 @@ from gateway.threads.matching import references, usable_message_id
 from gateway.threads.reported import Reported, as_shown, read_reports
 from gateway.threads.reports import Report
 from gateway.threads.wording import Wording, wordings_of
-from storage import Store, Transaction, hints, messages, outbox, threads
+from storage import Store, Transaction, hints, identities, messages, outbox, threads
 from storage.folders import Folder, WellKnown
+from storage.identities import Named
 from storage.mailboxes import Mailbox
-from storage.messages import Named
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +223,7 @@ def _what_we_know(
     know all that it says; and of mail that is tied to us by its own ids."""
     known, letters, tied = set(), set(), set()
     for message in mail:
-        stored = messages.by_graph_id(tx, watched.mailbox.id, message.id)
+        stored = identities.by_graph_id(tx, watched.mailbox.id, message.id)
         if stored is not None and (watched.is_inbox or stored.status in SETTLED):
             known.add(message.id)
         elif not watched.is_inbox and _is_letter(tx, watched, message, stored):
@@ -235,7 +235,7 @@ def _what_we_know(
 
 def _settled(tx: Transaction, watched: Watched, ids: Iterable[str]) -> frozenset[str]:
     """Those of these ids that are stored and need nothing more."""
-    found = {id: messages.by_graph_id(tx, watched.mailbox.id, id) for id in ids}
+    found = {id: identities.by_graph_id(tx, watched.mailbox.id, id) for id in ids}
     return frozenset(id for id, stored in found.items() if stored and (watched.is_inbox or stored.status in SETTLED))
 
 
@@ -253,7 +253,9 @@ def is_tied(tx: Transaction, watched: Watched, message: Message) -> bool:
     if message.conversation_id and threads.by_conversation(tx, watched.mailbox.id, message.conversation_id):
         return True
     message_id = usable_message_id(message.internet_message_id)
-    return message_id is not None and bool(messages.by_internet_message_id(tx, watched.mailbox.account_id, message_id))
+    return message_id is not None and bool(
+        identities.by_internet_message_id(tx, watched.mailbox.account_id, message_id)
+    )
 
 
 def _those_that_name_us(tx: Transaction, watched: Watched, witnesses: Sequence[Message]) -> frozenset[str]:
@@ -276,7 +278,7 @@ def letters_reported(tx: Transaction, account_id: str, report: Report) -> list[N
     letter = outbox.by_send_uid(tx, account_id, report.send_uid) if report.send_uid else None
     if letter is not None:
         return [Named(id=letter.message_id, thread_id=letter.thread_id, internet_message_id="")]
-    return messages.named_by(tx, account_id, report.message_ids)
+    return identities.named_by(tx, account_id, report.message_ids)
 
 
 def letters_named(tx: Transaction, account_id: str, message: Message) -> list[Named]:
@@ -284,4 +286,6 @@ def letters_named(tx: Transaction, account_id: str, message: Message) -> list[Na
     named = references(message.internet_message_headers or ())
     if not named:
         return []
-    return sorted(messages.named_by(tx, account_id, named), key=lambda letter: named.index(letter.internet_message_id))
+    return sorted(
+        identities.named_by(tx, account_id, named), key=lambda letter: named.index(letter.internet_message_id)
+    )

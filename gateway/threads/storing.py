@@ -11,7 +11,7 @@ from gateway.threads.before import Before
 from gateway.threads.matching import same_address, usable_message_id
 from gateway.threads.sift import Watched
 from gateway.threads.wording import NO_BODY, Wording
-from storage import Transaction, acts, messages
+from storage import Transaction, acts, identities, messages
 from storage.ids import new_id
 from storage.messages import Attachment, Direction, Kind, Message, Placement, Recipients
 from storage.origins import Origin
@@ -124,7 +124,7 @@ def stored_copies(tx: Transaction, watched: Watched, item: Item, direction: Dire
     account_id = watched.mailbox.account_id
     return [
         stored
-        for stored in messages.by_internet_message_id(tx, account_id, message_id)
+        for stored in identities.by_internet_message_id(tx, account_id, message_id)
         if stored.sender is not None
         and same_address(stored.sender.address, sender.address)
         and (
@@ -153,7 +153,7 @@ def says_more(stored: Message, thread_mailbox_id: str, mailbox_id: str, directio
 
 def adopt(tx: Transaction, watched: Watched, item: Item, stored: Message, direction: Direction) -> None:
     """Let the stored mail stand for this copy."""
-    messages.adopt(
+    identities.adopt(
         tx,
         stored.id,
         mailbox_id=watched.mailbox.id,

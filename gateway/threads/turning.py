@@ -12,7 +12,7 @@ from gateway.sending.recognise import mark_bounced, mark_delayed, take_back
 from gateway.threads.bounced import letter_about, why_bounced, why_delayed
 from gateway.threads.kinds import What
 from gateway.threads.reports import Report
-from storage import Transaction, held_reports, messages, outbox
+from storage import Transaction, feeds, held_reports, outbox
 from storage.held_reports import Stood, Turned
 from storage.messages import Kind, Message
 from storage.outbox import Letter
@@ -96,11 +96,11 @@ def _is_borne_out(tx: Transaction, letter: Letter) -> bool:
     """Whether a report that stands in the letter's thread names it."""
     return any(
         one.kind is Kind.BOUNCE and letter.message_id in (one.evidence or {}).get("letters", ())
-        for one in messages.of_thread(tx, letter.thread_id)
+        for one in feeds.of_thread(tx, letter.thread_id)
     )
 
 
 def _named_here(tx: Transaction, message: Message, ids: Sequence[str]) -> list[Message]:
     """The letters that it named, of the thread that it stands in: of another, a person says that it named the wrong."""
-    here = {one.id: one for one in messages.of_thread(tx, message.thread_id)}
+    here = {one.id: one for one in feeds.of_thread(tx, message.thread_id)}
     return [here[one] for one in ids if one in here]

@@ -10,7 +10,7 @@ import orjson
 from gateway.sending.machine import shown
 from gateway.threads.bodies import Bodies, Body, body_of, html_of
 from gateway.threads.why import explained
-from storage import Transaction, messages, threads
+from storage import Transaction, feeds, messages, threads
 from storage.messages import Attachment, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
 
@@ -168,7 +168,7 @@ def conversation(tx: Transaction, account_id: str, thread_id: str, bodies: Bodie
     thread = threads.get(tx, account_id, thread_id)
     return ConversationView(
         thread=thread_view(tx, thread),
-        messages=[message_view(message, bodies.of(message)) for message in messages.of_thread(tx, thread_id)],
+        messages=[message_view(message, bodies.of(message)) for message in feeds.of_thread(tx, thread_id)],
     )
 
 
@@ -185,7 +185,7 @@ def feed(
 
     With `mailbox_ids`, only what is in threads of these mailboxes.
     """
-    found = messages.of_object(
+    found = feeds.of_object(
         tx,
         account_id,
         object_type=what.type,

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, FrameLocator, Page, expect
 
-from storage import Transaction, messages, outbox
+from storage import Transaction, feeds, outbox
 from storage.api_keys import Scope
 from storage.messages import Direction
 from tests.browser.conftest import PATIENCE_MS, fixture
@@ -420,5 +420,5 @@ def _is_sent(tx: Transaction, office: Office, message_id: str) -> bool:
 
 
 async def _letters_out(office: Office, thread_id: str) -> int:
-    found = await office.school.gateway.store.read(messages.of_thread, thread_id)
+    found = await office.school.gateway.store.read(feeds.of_thread, thread_id)
     return sum(one.direction is Direction.OUT for one in found)

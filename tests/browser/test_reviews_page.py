@@ -7,7 +7,7 @@ from playwright.async_api import Browser, Page, expect
 
 from gateway.demo import Demo
 from gateway.sandbox.model import Address
-from storage import Transaction, messages, outbox, threads
+from storage import Transaction, feeds, outbox, placements, threads
 from storage.threads import Object, ObjectType, Thread
 from tests.browser.conftest import PATIENCE_MS, Witness
 from tests.browser.posting import post, tab
@@ -22,7 +22,7 @@ async def a_stranger_answers(school: Demo, api: httpx.AsyncClient, *, subject: s
     student, store, account_id = school.school.students[0], school.gateway.store, school.key.account_id
     await post(school, api, student)
     await until(school, lambda tx: outbox.counts(tx, account_id).get("sent", 0) > 0)
-    (letter,) = await store.read(messages.letters, account_id, limit=1)
+    (letter,) = await store.read(feeds.letters, account_id, limit=1)
     school.sandbox.world.deliver(
         school.school.mailboxes[0],
         from_=Address(name="A stranger", address="stranger@elsewhere.example"),
@@ -30,7 +30,7 @@ async def a_stranger_answers(school: Demo, api: httpx.AsyncClient, *, subject: s
         html="<p>May I have this place?</p><script>alert(1)</script>",
         references=(letter.internet_message_id or "",),
     )
-    await until(school, lambda tx: bool(messages.held(tx, account_id, limit=1)))
+    await until(school, lambda tx: bool(placements.held(tx, account_id, limit=1)))
 
 
 async def threads_of_the_first_student(school: Demo) -> list[Thread]:

@@ -12,7 +12,7 @@ import pytest
 from gateway.sandbox import Behaviour
 from gateway.sending.accept import accept
 from gateway.sending.posted import NewLetter
-from storage import api_keys, messages
+from storage import api_keys, feeds, messages
 from storage.api_keys import Scope
 from storage.messages import BodyType, Message
 from storage.threads import Address
@@ -79,7 +79,7 @@ async def a_letter(school: Site) -> Message:
 
 
 async def replies(school: Site, letter: Message) -> list[Message]:
-    thread = await school.gateway.store.read(messages.of_thread, letter.thread_id)
+    thread = await school.gateway.store.read(feeds.of_thread, letter.thread_id)
     return [one for one in thread if one.id != letter.id]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from gateway.threads.search import ask, search
-from storage import mailboxes, messages, threads
+from storage import identities, mailboxes, messages, placements, threads
 from storage.entering import enter
 from storage.messages import Direction, Placement, Recipients
 from storage.threads import Address, Cursor, Object, ObjectType
@@ -132,7 +132,7 @@ class SearchMachine(RuleBasedStateMachine):
 
     @rule(one=kept, placement=st.sampled_from(Placement))
     def place(self, one: Kept, placement: Placement) -> None:
-        messages.place(self.tx, one.id, placement)
+        placements.place(self.tx, one.id, placement)
         one.placement = placement
         self.summarise(one.thread)
 
@@ -148,7 +148,9 @@ class SearchMachine(RuleBasedStateMachine):
     @rule(one=kept, minute=minutes)
     def leave_later(self, one: Kept, minute: int) -> None:
         at = A_MONDAY + timedelta(minutes=minute, hours=1)
-        messages.identify(self.tx, one.id, graph_id=None, conversation_id=None, internet_message_id=None, message_at=at)
+        identities.identify(
+            self.tx, one.id, graph_id=None, conversation_id=None, internet_message_id=None, message_at=at
+        )
         if one.minute != minute + 60:  # within a minute the number stays
             one.minute, one.number = minute + 60, next(self.numbers)
         self.summarise(one.thread)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from gateway.http.pages.sessions import sign_ticket
-from storage import api_keys, messages
+from storage import api_keys, feeds
 from storage.api_keys import Scope
 from storage.messages import Direction
 from storage.threads import Object, ObjectType
@@ -162,7 +162,7 @@ async def test_a_reply_is_sent_in_the_name_that_selma_gave(frame: Desk, embeddin
     base = re.findall(r'data-base="([^"]+)"', page)[0]
     fields = {**written_in(page), "text": "Kia ora", "staff": "Somebody Else"}
     assert (await frame.send(f"{base}/threads/{thread}/replies", SCRIPT, **fields)).status_code == 200
-    out = [one for one in await embedding.store.read(messages.of_thread, thread) if one.direction is Direction.OUT]
+    out = [one for one in await embedding.store.read(feeds.of_thread, thread) if one.direction is Direction.OUT]
     assert [one.created_by for one in out] == ["Jane Doe", "Jane Doe"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage import Transaction, mailboxes, messages, outbox
+from storage import Transaction, feeds, mailboxes, messages, outbox
 from storage.api_keys import Scope
 from storage.mailboxes import MailboxState
 from storage.messages import Direction
@@ -40,7 +40,7 @@ async def answer(desk: Desk, thread: str, text: str, headers: dict[str, str] | N
 
 
 async def letters_out(scene: Scene, thread: str) -> list[messages.Message]:
-    found = await scene.store.read(messages.of_thread, thread)
+    found = await scene.store.read(feeds.of_thread, thread)
     return [one for one in found if one.direction is Direction.OUT][1:]
 
 
@@ -96,7 +96,7 @@ async def test_the_reply_goes_to_those_whom_the_page_named_whoever_writes_meanwh
     thread = await a_conversation(scene)
     await desk.open(TAB)
     form = desk.page
-    first = (await scene.store.read(messages.of_thread, thread))[0]
+    first = (await scene.store.read(feeds.of_thread, thread))[0]
     other = Address(name="Somebody", address="somebody@elsewhere.example")
     await reply(scene, first.id, graph_id="AAMk3", sender=other)
     desk.page = form

@@ -21,8 +21,8 @@ from storage import (
     credentials,
     folders,
     gaps,
+    identities,
     mailboxes,
-    messages,
     outbox,
     preferences,
     rich_troubles,
@@ -374,7 +374,7 @@ async def test_a_test_email_is_followed_from_station_to_station(desk: Desk, scen
 def _sent(tx: Transaction, message_id: str, *, now: datetime) -> None:
     row = outbox.find(tx, message_id)
     assert row is not None
-    messages.identify(tx, message_id, graph_id="AAMk", conversation_id="c", internet_message_id="<1@school.example>")
+    identities.identify(tx, message_id, graph_id="AAMk", conversation_id="c", internet_message_id="<1@school.example>")
     outbox.save(tx, replace(row, state="sent", submits=1, submitted_at=now, sent_at=now, next_attempt_at=None))
 
 

@@ -14,7 +14,19 @@ from gateway.privacy import proof
 from gateway.privacy.erasing import Eraser, Order, carry_out
 from gateway.settings import Settings
 from gateway.threads.bodies import Bodies
-from storage import Conflict, Store, Transaction, api_keys, erasures, messages, persons, privacy, round_trips, threads
+from storage import (
+    Conflict,
+    Store,
+    Transaction,
+    api_keys,
+    erasures,
+    feeds,
+    messages,
+    persons,
+    privacy,
+    round_trips,
+    threads,
+)
 from storage.api_keys import Scope
 from storage.audit import SYSTEM, Actor
 from storage.ids import before_ids, new_id
@@ -131,7 +143,7 @@ async def test_nothing_is_left_while_others_write_all_the_time(
             count += 1
             await store.write(_another_mail, school, f"msg_{number}_{count}")
             if count % 7 == 0:
-                await store.read(messages.of_thread, school.kept["thread_id"])
+                await store.read(feeds.of_thread, school.kept["thread_id"])
 
     async with asyncio.TaskGroup() as group:
         for number in range(3):

@@ -18,7 +18,7 @@ from gateway.setup.expiry_reader import end_of
 from gateway.setup.snooze import snooze, snoozed, wake
 from gateway.setup.wishes import wish
 from gateway.threads.search import ask, search
-from storage import accounts, audit, chores, credentials, events, mailboxes, messages
+from storage import accounts, audit, chores, credentials, events, feeds, mailboxes
 from storage.audit import SYSTEM
 from storage.messages import Message
 from storage.snoozes import Snooze
@@ -136,7 +136,7 @@ class School:
     async def letters(self) -> list[Message]:
         """The oldest first."""
         (account,) = await self.store.read(accounts.all_of_them)
-        return (await self.store.read(messages.letters, account.id, limit=100))[::-1]
+        return (await self.store.read(feeds.letters, account.id, limit=100))[::-1]
 
     async def snooze(self, reason: str, until: datetime | None = None) -> Snooze:
         (account,) = await self.store.read(accounts.all_of_them)

@@ -13,7 +13,7 @@ from gateway.setup.account import BadConfiguration
 from gateway.setup.self_test import LATE_AFTER, Noticing, follow, missing, next_morning
 from gateway.setup.wishes import wish
 from gateway.threads.search import ask, search
-from storage import Transaction, chores, events, messages, outbox, round_trips, threads
+from storage import Transaction, chores, events, feeds, messages, outbox, placements, round_trips, threads
 from storage.outbox import Letter
 from storage.round_trips import Kind, RoundTrip, State
 from tests.fire.one_clock import Site, site
@@ -97,8 +97,8 @@ async def test_it_is_in_no_list_no_search_no_review_and_on_nobodys_tab(desk: Des
     for question in (ask("round trip"), ask("self-test"), ask()):
         assert not (await desk.read(search, account_id, question, limit=10)).threads
     assert await desk.read(threads.objects_of, message.thread_id) == []
-    assert await desk.read(messages.held, account_id, limit=10) == []
-    assert [one.id for one in await desk.read(messages.of_thread, message.thread_id)] == [message.id]
+    assert await desk.read(placements.held, account_id, limit=10) == []
+    assert [one.id for one in await desk.read(feeds.of_thread, message.thread_id)] == [message.id]
 
 
 async def test_ids_that_change_with_the_send_confuse_nobody(desk: Desk) -> None:
@@ -109,7 +109,7 @@ async def test_ids_that_change_with_the_send_confuse_nobody(desk: Desk) -> None:
     trip = await desk.ask()
     await desk.pass_time(MINUTE, steps=4)
     assert (await desk.see(trip)).state is State.PASSED
-    assert await desk.read(messages.held, desk.site.account_id, limit=10) == []
+    assert await desk.read(placements.held, desk.site.account_id, limit=10) == []
     assert desk.of_test() == []
 
 

@@ -6,7 +6,19 @@ from datetime import timedelta
 import pytest
 
 import storage
-from storage import Transaction, accounts, api_keys, credentials, mailboxes, messages, outbox, subscriptions, threads
+from storage import (
+    Transaction,
+    accounts,
+    api_keys,
+    credentials,
+    feeds,
+    identities,
+    mailboxes,
+    messages,
+    outbox,
+    subscriptions,
+    threads,
+)
 from storage.accounts import TokenState
 from storage.api_keys import Scope
 from storage.mailboxes import MailboxState
@@ -145,7 +157,7 @@ class TestOtherAccounts:
             messages.get(tx, stranger, "msg_1")
         with pytest.raises(storage.NotFound):
             outbox.get(tx, stranger, "msg_1")
-        assert messages.letters(tx, stranger, limit=10) == []
+        assert feeds.letters(tx, stranger, limit=10) == []
 
     def test_the_same_student_number_elsewhere_is_another_student(self, tx: Transaction, scene: Scene) -> None:
         stranger = build(tx, "another school")
@@ -158,12 +170,12 @@ class TestOtherAccounts:
         messages.insert(tx, a_message(scene, "msg_2", internet_message_id="<a@b>"))
         stranger = build(tx, "another school").account_id
         assert outbox.by_send_uid(tx, stranger, uid) is None
-        assert messages.by_internet_message_id(tx, stranger, "<a@b>") == []
-        assert messages.named_by(tx, stranger, ["<a@b>"]) == []
+        assert identities.by_internet_message_id(tx, stranger, "<a@b>") == []
+        assert identities.named_by(tx, stranger, ["<a@b>"]) == []
         found = outbox.by_send_uid(tx, scene.account_id, uid.upper())
         assert found is not None
         assert found.message_id == "msg_1"
-        assert [one.id for one in messages.named_by(tx, scene.account_id, ["<x@y>", "<a@b>"])] == ["msg_2"]
+        assert [one.id for one in identities.named_by(tx, scene.account_id, ["<x@y>", "<a@b>"])] == ["msg_2"]
 
 
 class TestThreads:
@@ -234,12 +246,12 @@ class TestThreads:
 class TestMessages:
     def test_which_item_a_letter_is_can_be_written_down_later(self, tx: Transaction, scene: Scene) -> None:
         post(tx, scene)
-        messages.identify(tx, "msg_1", graph_id="AAMk1", conversation_id="AAQk", internet_message_id="<a@b>")
+        identities.identify(tx, "msg_1", graph_id="AAMk1", conversation_id="AAQk", internet_message_id="<a@b>")
         message = messages.get(tx, scene.account_id, "msg_1")
         assert (message.graph_id, message.conversation_id, message.internet_message_id) == ("AAMk1", "AAQk", "<a@b>")
         assert (message.message_at, message.status) == (NOW, "accepted")
-        assert messages.by_graph_id(tx, scene.mailbox_id, "AAMk1") == message
-        assert messages.by_graph_id(tx, scene.mailbox_id, "aamk1") is None
+        assert identities.by_graph_id(tx, scene.mailbox_id, "AAMk1") == message
+        assert identities.by_graph_id(tx, scene.mailbox_id, "aamk1") is None
 
     def test_a_thread_shows_what_is_placed_in_the_order_of_time(self, tx: Transaction, scene: Scene) -> None:
         for name, minutes, placement in (
@@ -249,7 +261,7 @@ class TestMessages:
         ):
             at = NOW + minutes * MINUTE
             messages.insert(tx, a_message(scene, name, message_at=at, placement=placement))
-        assert [message.id for message in messages.of_thread(tx, scene.thread_id)] == ["msg_2", "msg_1"]
+        assert [message.id for message in feeds.of_thread(tx, scene.thread_id)] == ["msg_2", "msg_1"]
 
 
 class TestSubscriptions:

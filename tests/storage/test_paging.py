@@ -8,7 +8,7 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import events, messages, threads
+from storage import events, feeds, messages, threads
 from storage.ids import new_id
 from storage.threads import Cursor
 from storage.transaction import Transaction
@@ -73,7 +73,7 @@ def test_the_flat_feed_of_an_object(minutes: list[int], limit: int) -> None:
 
         def page(last: messages.Message | None) -> list[messages.Message]:
             before = None if last is None else Cursor(at=last.message_at, id=last.id)
-            return messages.of_object(
+            return feeds.of_object(
                 tx,
                 scene.account_id,
                 object_type=STUDENT.type,
@@ -94,7 +94,7 @@ def test_letters_of_the_outbox(minutes: list[int], limit: int) -> None:
 
         def page(last: messages.Message | None) -> list[messages.Message]:
             before_id = None if last is None else last.id
-            return messages.letters(tx, scene.account_id, before_id=before_id, limit=limit)
+            return feeds.letters(tx, scene.account_id, before_id=before_id, limit=limit)
 
         assert [message.id for message in in_pages(page)] == sorted(ids, reverse=True)
 

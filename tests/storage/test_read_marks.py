@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 import storage
-from storage import Transaction, events, messages, read_marks, threads
+from storage import Transaction, events, messages, placements, read_marks, threads
 from storage.messages import Direction, Placement
 from storage.read_marks import ARRIVED, UNSEEN, mark_read, mark_unread, reader_of, unseen
 from tests.fakes.clock import A_MONDAY
@@ -71,7 +71,7 @@ def test_mail_that_waits_for_a_person_is_new_from_when_it_is_accepted(tx: Transa
     arrive(tx, scene, "msg_2", "review.opened", placement=Placement.HELD)
     assert unseen(tx, scene.thread_id, JANE) == frozenset()
     read(tx, scene, JANE)
-    messages.place(tx, "msg_2", Placement.PLACED)
+    placements.place(tx, "msg_2", Placement.PLACED)
     tell(tx, scene, "msg_2", "reply.received")
     assert unseen(tx, scene.thread_id, JANE) == {"msg_2"}
 
@@ -79,7 +79,7 @@ def test_mail_that_waits_for_a_person_is_new_from_when_it_is_accepted(tx: Transa
 def test_what_was_sent_away_or_moved_is_not_new_here(tx: Transaction, scene: Scene) -> None:
     arrive(tx, scene, "msg_2")
     arrive(tx, scene, "msg_3")
-    messages.place(tx, "msg_2", Placement.DISMISSED)
+    placements.place(tx, "msg_2", Placement.DISMISSED)
     elsewhere = threads.create(tx, scene.account_id, scene.mailbox_id, subject="x", now=A_MONDAY)
     tx.execute("UPDATE messages SET thread_id = ? WHERE id = 'msg_3'", [elsewhere])
     assert unseen(tx, scene.thread_id, JANE) == frozenset()

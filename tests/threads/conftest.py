@@ -17,8 +17,10 @@ from storage import (
     Transaction,
     accounts,
     events,
+    feeds,
     folders,
     hints,
+    identities,
     mailboxes,
     messages,
     open_store,
@@ -77,7 +79,7 @@ class School:
         )
         message_id = accept(tx, self.account_id, posted, idempotency_key=None, now=now).message_id
         letter = outbox.get(tx, self.account_id, message_id)
-        messages.identify(
+        identities.identify(
             tx,
             message_id,
             graph_id=f"draft-{number}",
@@ -128,7 +130,7 @@ class School:
 
     async def thread(self, thread_id: str) -> list[Message]:
         """What staff see of it, but for our own first letter."""
-        found = await self.store.read(messages.of_thread, thread_id)
+        found = await self.store.read(feeds.of_thread, thread_id)
         return [message for message in found if message.status is None]
 
     async def stored(self) -> list[Message]:

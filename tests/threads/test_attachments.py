@@ -14,7 +14,7 @@ from gateway.sending.posted import NewAttachment, NewLetter
 from gateway.threads.attachments import AT_ONCE, AttachmentReader, Download, GoneFromMailbox, KeptElsewhere
 from gateway.threads.views import attachment_views
 from storage import NotFound as NotStored
-from storage import Transaction, messages, outbox
+from storage import Transaction, identities, messages, outbox, placements
 from storage.messages import Attachment, BodyType, Placement
 from storage.threads import Address
 from tests.threads.conftest import ADMISSIONS, AROHA, School
@@ -91,9 +91,9 @@ async def received(school: School, attachment: Attachment = PDF, **changes: Any)
 
 
 def _attach(tx: Transaction, mailbox_id: str, attachment: Attachment, changes: dict[str, Any]) -> str:
-    message = messages.by_graph_id(tx, mailbox_id, "r1")
+    message = identities.by_graph_id(tx, mailbox_id, "r1")
     assert message is not None
-    messages.identify(
+    identities.identify(
         tx,
         message.id,
         graph_id=changes.get("graph_id", "r1"),
@@ -101,7 +101,7 @@ def _attach(tx: Transaction, mailbox_id: str, attachment: Attachment, changes: d
         internet_message_id=message.internet_message_id,
         attachments=[attachment],
     )
-    messages.place(tx, message.id, changes.get("placement", Placement.PLACED))
+    placements.place(tx, message.id, changes.get("placement", Placement.PLACED))
     return message.id
 
 
@@ -263,6 +263,6 @@ async def test_of_a_letter_that_left_the_copy_in_sent_items_counts(
 def _sent(tx: Transaction, school: School, message_id: str, listed: list[Attachment] | None = None) -> None:
     row = outbox.get(tx, school.account_id, message_id)
     outbox.save(tx, replace(row, state="sent", submits=1, next_attempt_at=None, sent_at=row.created_at))
-    messages.identify(
+    identities.identify(
         tx, message_id, graph_id="sent-1", conversation_id="c", internet_message_id="<l@x>", attachments=listed
     )

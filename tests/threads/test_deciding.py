@@ -8,7 +8,7 @@ from gateway.sending.accept import accept as accept_letter
 from gateway.sending.posted import NewLetter
 from gateway.threads import deciding
 from gateway.threads.deciding import Into
-from storage import Conflict, NotFound, Transaction, accounts, audit, mailboxes, messages, threads
+from storage import Conflict, NotFound, Transaction, accounts, audit, mailboxes, messages, placements, threads
 from storage.acts import Act
 from storage.audit import Actor, Via
 from storage.messages import BodyType, Message, Placement
@@ -141,9 +141,9 @@ async def test_a_dismissed_mail_is_gone_until_that_is_undone(school: School, sta
     school.mail.say_again()
     await school.sweep()
     assert await school.thread(letter.thread_id) == []
-    assert await school.store.read(messages.held, school.account_id, limit=10) == []
+    assert await school.store.read(placements.held, school.account_id, limit=10) == []
     await staff.do(deciding.undo, act.id)
-    assert [one.id for one in await school.store.read(messages.held, school.account_id, limit=10)] == [held]
+    assert [one.id for one in await school.store.read(placements.held, school.account_id, limit=10)] == [held]
     assert await school.told() == ["review.opened", "review.dismissed", "review.opened"]
 
 
@@ -238,7 +238,7 @@ async def test_a_second_student_in_cc_answers_but_takes_no_part(school: School, 
     assert [one.graph_id for one in await school.thread(letter.thread_id)] == ["cc", "all"]
     assert [one.graph_id for one in await school.thread(theirs.thread_id)] == ["own"]
     assert (await staff.people(letter), await staff.people(theirs)) == ({AROHA}, {TANE})
-    waiting = await school.store.read(messages.held, school.account_id, limit=10)
+    waiting = await school.store.read(placements.held, school.account_id, limit=10)
     assert [one.graph_id for one in waiting] == ["later"]
     await staff.do(deciding.accept, waiting[0].id)
     assert await staff.people(letter) == {AROHA}, "nor does a person's word merge two students"
@@ -267,7 +267,7 @@ async def test_a_mail_copied_into_two_students_conversations_stands_in_both_and_
 async def test_a_mail_that_answers_letters_to_two_students_waits_for_a_person(school: School, staff: Staff) -> None:
     first, second = await school.write_to(AROHA), await school.write_to(TANE)
     await staff.arrived(sender=AROHA, conversation="new", answers=[first.message_id, second.message_id])
-    (held,) = await school.store.read(messages.held, school.account_id, limit=10)
+    (held,) = await school.store.read(placements.held, school.account_id, limit=10)
     assert held.evidence is not None
     assert held.evidence["reason"] == "witnesses_disagree"
     assert await staff.owner("new") is None

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.threads.indexing import AT_ONCE, PAUSE, Indexer, sentence
 from gateway.threads.search import ask, search
-from storage import Store, Transaction, messages, open_store
+from storage import Store, Transaction, messages, open_store, placements
 from storage import search as index
 from storage.messages import BodyType, Placement
 from storage.migrate import bring_up_to_date, released
@@ -110,7 +110,7 @@ async def test_what_comes_meanwhile_is_indexed_once(store: Store, scene: Scene) 
     indexer = Indexer(store, FakeClock())
     await indexer.step()
     await store.write(messages.insert, a_message(scene, "msg_999", new_text="fresh"))
-    await store.write(messages.place, "msg_100", Placement.HELD)
+    await store.write(placements.place, "msg_100", Placement.HELD)
     assert await found(store, scene, "fresh") == ["msg_999"]
     while await indexer.step():
         pass

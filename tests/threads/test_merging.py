@@ -10,7 +10,7 @@ import pytest
 
 from gateway.threads.merging import PAUSE, Merger
 from gateway.threads.search import ask, search
-from storage import Store, Transaction, messages, open_store
+from storage import Store, Transaction, messages, open_store, placements
 from storage import search as index
 from storage.entering import enter
 from storage.messages import Placement
@@ -77,11 +77,11 @@ async def test_what_comes_and_goes_within_a_commit_never_was_in_the_index(store:
         for name in ("msg_deleted", "msg_held"):
             messages.insert(tx, a_message(scene, name, new_text="common"))
         tx.execute("DELETE FROM messages WHERE id = 'msg_deleted'")
-        messages.place(tx, "msg_held", Placement.HELD)
+        placements.place(tx, "msg_held", Placement.HELD)
 
     await store.write(come_and_go)
     assert await store.read(pieces) == 0
-    await store.write(messages.place, "msg_held", Placement.PLACED)
+    await store.write(placements.place, "msg_held", Placement.PLACED)
     assert await store.read(found, scene, "common") == 1
     await store.write(check)
 

@@ -26,6 +26,7 @@ from storage import (
     accounts,
     completeness,
     events,
+    feeds,
     folders,
     mailboxes,
     messages,
@@ -100,7 +101,7 @@ class Gateway:
         await self.puller.run_due()
 
     async def thread_of(self, letter: Message) -> list[Message]:
-        return [one for one in await self.store.read(messages.of_thread, letter.thread_id) if one.id != letter.id]
+        return [one for one in await self.store.read(feeds.of_thread, letter.thread_id) if one.id != letter.id]
 
     async def stored(self) -> list[Message]:
         return await self.store.read(all_messages, self.account_id)
@@ -434,7 +435,7 @@ async def test_a_conversation_of_the_mailbox_becomes_a_thread_with_all_that_was_
     student = Object(type=ObjectType.STUDENT, id="S1001")
     thread_id = await linking.link(gateway.account_id, ADMISSIONS, [student], **{by: getattr(first, by)})
     await gateway.puller.run_due()
-    stored = await gateway.store.read(messages.of_thread, thread_id)
+    stored = await gateway.store.read(feeds.of_thread, thread_id)
     assert {one.subject for one in stored} == {"May I visit?", "Re: May I visit?"}
     people = await gateway.store.read(threads.participants, thread_id)
     assert [one.address for one in people] == [MAIA, OFFICE]

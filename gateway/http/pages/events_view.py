@@ -18,7 +18,7 @@ from gateway.threads.kinds import What
 from gateway.threads.reading import Correspondence, Reading, correspondence
 from gateway.threads.reports.codes import DELAYED
 from gateway.threads.views import MessageHead, ThreadView, threads_of
-from storage import NotFound, Transaction, events, messages, outbox, read_marks
+from storage import NotFound, Transaction, events, outbox, placements, read_marks
 from storage.messages import Direction, Kind
 from storage.threads import Cursor, Object
 
@@ -183,7 +183,7 @@ def read_events(
         what=what,
         threads=opened,
         older=older,
-        held=messages.held_of_object(tx, account_id, object_type=what.type, object_id=what.id),
+        held=placements.held_of_object(tx, account_id, object_type=what.type, object_id=what.id),
         seq=events.last_seq(tx, account_id),
     )
 
