@@ -12,7 +12,7 @@ from gateway.pulse import Pulse
 from gateway.setup.expiry import standing_of
 from gateway.space import Space
 from gateway.threads.indexing import sentence
-from storage import accounts, credentials, search
+from storage import accounts, credentials, search_backlogs
 from storage.accounts import Account, TokenState
 
 
@@ -105,7 +105,7 @@ class Health:
 
 def _search_part(tx: storage.Transaction) -> Part:
     """Always well: what cannot be found yet can be read all the same."""
-    return Part(name="search", ok=True, detail=sentence(search.backlogs(tx)))
+    return Part(name="search", ok=True, detail=sentence(search_backlogs.backlogs(tx)))
 
 
 def _credential_parts(tx: storage.Transaction, now: datetime) -> list[Part]:

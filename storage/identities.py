@@ -9,7 +9,7 @@ from datetime import datetime
 
 import orjson
 
-from storage import search
+from storage import search_index
 from storage.messages import SELECT_MESSAGE, Attachment, Direction, Message
 from storage.transaction import Transaction
 
@@ -127,7 +127,7 @@ def identify(
         },
     )
     if message_at is not None:
-        search.renumber(tx, message_id)
+        search_index.renumber(tx, message_id)
 
 
 def adopt(

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import orjson
 
-from storage import search
+from storage import search_index
 from storage.errors import NotFound
 from storage.threads import Address
 from storage.transaction import Transaction, moment, moment_or_none
@@ -181,7 +181,7 @@ def insert(tx: Transaction, message: Message, *, text: str | None = None) -> Non
     `text` is what of it can be searched where `new_text` is None; without either, that is its preview.
     """
     sender = message.sender
-    search_id = search.free_number(tx, message.message_at)
+    search_id = search_index.free_number(tx, message.message_at)
     tx.execute(
         INSERT,
         {
@@ -213,7 +213,7 @@ def insert(tx: Transaction, message: Message, *, text: str | None = None) -> Non
         },
     )
     files = ", ".join(one.name for one in message.attachments) or None
-    search.add(tx, search_id, account_id=message.account_id, message_id=message.id, files=files, text=text)
+    search_index.add(tx, search_id, account_id=message.account_id, message_id=message.id, files=files, text=text)
 
 
 def get(tx: Transaction, account_id: str, message_id: str) -> Message:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from storage import search, threads
+from storage import search_index, threads
 from storage.transaction import Transaction, moment
 
 ERASED: Final = "[erased]"
@@ -202,7 +202,7 @@ def _without_name(recipients: str, spelled: re.Pattern[str]) -> str:
 
 def _find_again(tx: Transaction, message_id: str, entry: Any, spelled: re.Pattern[str]) -> None:
     at = tx.execute("SELECT message_at FROM messages WHERE id = :id", {"id": message_id}).fetchone()["message_at"]
-    number = search.free_number(tx, moment(at))
+    number = search_index.free_number(tx, moment(at))
     files, text = (None if one is None else spelled.sub(ERASED, one) for one in (entry["files"], entry["text"]))
-    search.add(tx, number, account_id=entry["account_id"], message_id=message_id, files=files, text=text)
-    tx.execute(search.NUMBER, {"id": message_id, "search_id": number})
+    search_index.add(tx, number, account_id=entry["account_id"], message_id=message_id, files=files, text=text)
+    tx.execute(search_index.NUMBER, {"id": message_id, "search_id": number})

@@ -50,7 +50,7 @@ OTHER_TABLES: Final = {
     "answerers": "a hash of an address: goes with the last thread that its owner takes part in",
     "entering": "empty between two transactions",
     "searched": "goes with its message, by trigger",
-    "search": "the index: see storage/search.py",
+    "search": "the index: see storage/search_index.py",
     "audit": "ids and names of staff: it says that something was erased, and stays",
     "audit_door": "empty between two transactions",
     "erasures": "the receipts",

@@ -1,100 +1,31 @@
 """Search: an FTS5 index over the messages that stand in their threads, found newest first.
 
-What is in the index is kept right by triggers (`migrations/…_search.sql`): a message that is placed, held, moved,
-changed or deleted, a thread that is linked or unlinked, each in the transaction that does it: words leave at once, and
-come in when it is committed (`storage/entering.py`). Here is what the tables cannot know: which number a message gets,
-and how a question is put.
+How it is asked; what can be asked is in `questions`. How it is kept right, and why the order of its numbers is that of
+time, is in `search_index`; how the messages of an earlier release come in, in `search_backlogs`.
 
-- The number of an entry is its time in seconds by 64 and a little more, so that "newest first" is the order in which
-  FTS5 reads and a page ends as soon as it is full, however many messages have the word. Two messages less than a few
-  minutes apart may stand the other way round when very many share a second; a letter that leaves more than a minute
-  after it was accepted is numbered anew.
-- Account, thread, mailbox, direction and objects are tokens of the index. They make the search fast; who may see a
-  message is asked of the tables again for each that is found.
-- FTS5 writes a deletion down and takes the words out when it merges: `purge` makes it do so, for whoever has to prove
-  that nothing is left. (The option `secure-delete` does it at once, from SQLite 3.42 on: this must run on older ones.)
-- Each commit adds a piece to the index, and `merge` puts pieces together, a little at a time. FTS5 on its own may do
-  all of that in one commit, with every letter and notification waiting behind it.
+Account, thread, mailbox, direction and objects are tokens of the index. They make the search fast; who may see a
+message is asked of the tables again for each that is found.
 
 Words are found as `unicode61` splits them, without case and accents: "ngati" finds "Ngāti". Scripts that set no blanks
 between words are found from the beginning of a run of characters only.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from sqlite3 import Row
 from typing import Final, Self
 
 import orjson
 
-from storage.threads import Address, Object
-from storage.transaction import EPOCH, Transaction, moment
+from storage.questions import COLUMNS, MARK, Field, Question, expression, quoted
+from storage.search_index import LATEST, PER_SECOND, SLACK_S, seconds_of
+from storage.threads import Address
+from storage.transaction import Transaction, moment
 
-PER_SECOND: Final = 64
-LATEST: Final = 2**62
-# How far a number may be from its message's time: a letter's that was renumbered late, a flood's within one second.
-SLACK_S: Final = 86_400
-RENUMBERED_AFTER_S: Final = 60
-MARK: Final = "\ue000"  # begins the tokens of `scope`; taken out of all that people ask
-UNASKABLE: Final = re.compile(f"[\x00-\x1f{MARK}]")  # FTS5 takes a zero byte for the end of the question
 HIT_BEGINS, HIT_ENDS = "\ue001", "\ue002"
 SNIPPET_TOKENS: Final = 24
 PER_THREAD: Final = 3
 MANY_HITS: Final = 512
-
-
-class Field(StrEnum):
-    """Where a word can stand."""
-
-    SUBJECT = "subject"
-    FROM = "from"
-    TO = "to"
-    ATTACHMENTS = "attachments"
-    TEXT = "text"
-
-
-COLUMNS: Final = {
-    Field.SUBJECT: "subject",
-    Field.FROM: "sender",
-    Field.TO: "recipients",
-    Field.ATTACHMENTS: "files",
-    Field.TEXT: "text",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """A word or a phrase. `beginning`: its last word may go on."""
-
-    text: str
-    field: Field | None = None
-    beginning: bool = False
-    excluded: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """All that is given must be so. `since` is the first moment that counts, `until` the first that does not.
-
-    `nowhere`: something was asked that no message can have, such as an emoji alone.
-    """
-
-    terms: tuple[Term, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    mailbox: str | None = None
-    direction: str | None = None
-    unanswered: bool | None = None
-    what: Object | None = None
-    nowhere: bool = False
-
-    @property
-    def is_about_messages(self) -> bool:
-        """Whether it takes a look at messages; else the list of threads answers it."""
-        return bool(self.terms or self.nowhere or self.since or self.until or self.direction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,23 +70,6 @@ class Candidates:
     ended_at: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """How far the messages of an earlier release have come. `total` is None until they were counted."""
-
-    account_id: str
-    after_id: str
-    indexed: int
-    total: int | None
-
-
-NEWEST_BETWEEN = "SELECT max(id) AS newest FROM searched WHERE id >= :first AND id < :end"
-ADD = """
-INSERT INTO searched (id, account_id, message_id, files, text) VALUES (:id, :account_id, :message_id, :files, :text)
-"""
-REMOVE = "DELETE FROM searched WHERE id = :id RETURNING account_id, message_id, files, text"
-NUMBER = "UPDATE messages SET search_id = :search_id WHERE id = :id"
-STANDING = "SELECT search_id, message_at FROM messages WHERE id = :id AND search_id IS NOT NULL"
 # What FTS5 found is looked up once more: a token says "perhaps", the tables say whose it is.
 _LOOKED_UP = """
   FROM search
@@ -208,71 +122,6 @@ SELECT json_group_array(json(found)) AS found
            AND +search.rowid IN (SELECT value FROM json_each(:numbers))
          ORDER BY search.rowid DESC)
 """
-# Of as many pages; of fewer than none, all pieces there are become one: https://sqlite.org/fts5.html#the_merge_command
-MERGE = "INSERT INTO search (search, rank) VALUES ('merge', :pages)"
-MERGED_PAGES: Final = 500
-BACKLOGS = "SELECT * FROM search_backlogs ORDER BY account_id"
-COUNT = """
-UPDATE search_backlogs SET total = (
-       SELECT coalesce(sum(message_count), 0) FROM threads WHERE threads.account_id = search_backlogs.account_id)
- WHERE account_id = :account_id
-"""
-NOT_YET = """
-SELECT id, body_type, CASE WHEN new_text IS NULL THEN body END AS body FROM messages
- WHERE id > :after_id AND account_id = :account_id AND search_id IS NULL
- ORDER BY id LIMIT :limit
-"""
-AT = """
-SELECT message_at, (SELECT group_concat(json_extract(value, '$.name'), ', ') FROM json_each(attachments)) AS files
-  FROM messages
- WHERE id = :id AND account_id = :account_id AND search_id IS NULL
-"""
-ADVANCE = """
-UPDATE search_backlogs SET after_id = :after_id, indexed = indexed + :indexed WHERE account_id = :account_id
-"""
-FORGET_BACKLOG = "DELETE FROM search_backlogs WHERE account_id = :account_id"
-
-
-def free_number(tx: Transaction, at: datetime) -> int:
-    """The number for a message of that time: in its second, or as soon after as there is room."""
-    first = max(1, seconds_of(at) * PER_SECOND)
-    room = PER_SECOND
-    while True:
-        newest = tx.execute(NEWEST_BETWEEN, {"first": first, "end": first + room}).fetchone()["newest"]
-        if newest is None or newest < first + room - 1:
-            return first if newest is None else int(newest) + 1
-        room *= 2
-
-
-def seconds_of(at: datetime) -> int:
-    """Whole seconds since 1970."""
-    return int((at - EPOCH).total_seconds() // 1)
-
-
-def add(tx: Transaction, number: int, *, account_id: str, message_id: str, files: str | None, text: str | None) -> None:
-    """Let a message be found, now or as soon as it stands in its thread. `files` and `text`: see table `searched`."""
-    tx.execute(ADD, {"id": number, "account_id": account_id, "message_id": message_id, "files": files, "text": text})
-
-
-def renumber(tx: Transaction, message_id: str) -> None:
-    """The message's time has changed: let it be found where it belongs now."""
-    row = tx.execute(STANDING, {"id": message_id}).fetchone()
-    if row is None:
-        return
-    at = moment(row["message_at"])
-    if abs(row["search_id"] // PER_SECOND - max(0, seconds_of(at))) <= RENUMBERED_AFTER_S:
-        return
-    entry = tx.execute(REMOVE, {"id": row["search_id"]}).fetchone()
-    number = free_number(tx, at)
-    add(
-        tx,
-        number,
-        account_id=entry["account_id"],
-        message_id=message_id,
-        files=entry["files"],
-        text=entry["text"],
-    )
-    tx.execute(NUMBER, {"id": message_id, "search_id": number})
 
 
 def candidates(
@@ -360,7 +209,7 @@ def _marked(tx: Transaction, asked: dict[str, object], numbers: Collection[int])
 
 def _within(asked: dict[str, object], thread_ids: Iterable[str]) -> dict[str, object]:
     """The same question, of these threads."""
-    of_these = " OR ".join(_quoted(f"{MARK}t{thread_id[-10:]}") for thread_id in thread_ids)
+    of_these = " OR ".join(quoted(f"{MARK}t{thread_id[-10:]}") for thread_id in thread_ids)
     return asked | {"match": f"{asked['match']} AND ({of_these})"}
 
 
@@ -382,94 +231,3 @@ def _asked(tx: Transaction, account_id: str, question: Question, mailbox_id: str
         "type": None if what is None else what.type,
         "object_id": None if what is None else what.id,
     }
-
-
-def expression(account_id: str, question: Question, mailbox_id: str | None, *, among_others: bool = True) -> str:
-    """The question in FTS5's language. All that people wrote stands in quotes: none of it is an operator.
-
-    What must be there is set side by side, not joined by AND: then FTS5 passes over a phrase without any word.
-    The account is left out where it narrows nothing down: where a mailbox is named, or there are no others
-    (`among_others`). FTS5 would go through everything that the account has, beside the few that are looked for.
-    """
-    scope = []
-    if mailbox_id is not None:
-        scope.append(f"m{mailbox_id[-10:]}")
-    if question.direction is not None:
-        scope.append(question.direction)
-    if question.what is not None:
-        scope.append("o" + f"{question.what.type}:{question.what.id}".encode().hex())
-    words = [_phrase(one) for one in question.terms if not one.excluded]
-    if (among_others and mailbox_id is None) or not (scope or words):
-        scope.insert(0, f"a{account_id[-10:]}")
-    whole = " ".join([*(_quoted(MARK + one) for one in scope), *words])
-    for one in question.terms:
-        if one.excluded:
-            whole = f"({whole}) NOT {_phrase(one)}"
-    return f"({whole})"
-
-
-def _phrase(term: Term) -> str:
-    column = f"{COLUMNS[term.field]} : " if term.field is not None else ""
-    return f"{column}{_quoted(UNASKABLE.sub(' ', term.text))}{' *' if term.beginning else ''}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def merge(tx: Transaction, *, pages: int) -> bool:
-    """Merge pieces of the index until about so many pages are written; whether there was anything to merge."""
-    before = tx.total_changes
-    tx.execute(MERGE, {"pages": pages})
-    return tx.total_changes - before > 1  # the command itself counts as one
-
-
-def purge(tx: Transaction, *, pages: int) -> None:
-    """Begin to take the words of all that was deleted out of the index; `merge` goes on with it, until it is done.
-
-    Rewrites all of the index: ten seconds of processor for a million messages, in as many steps as one likes. SQLite's
-    own pages are overwritten as they go: `PRAGMA secure_delete`.
-    """
-    tx.execute(MERGE, {"pages": -pages})
-
-
-def purge_a_little(tx: Transaction, *, first: bool) -> bool:
-    """`purge` in steps of some milliseconds, beside the work; whether there is more to do."""
-    if first:
-        purge(tx, pages=MERGED_PAGES)
-        return True
-    return merge(tx, pages=MERGED_PAGES)
-
-
-def backlogs(tx: Transaction) -> list[Backlog]:
-    """The accounts whose messages are not all in the index yet."""
-    return [_backlog(row) for row in tx.execute(BACKLOGS)]
-
-
-def _backlog(row: Row) -> Backlog:
-    return Backlog(**{name: row[name] for name in Backlog.__slots__})
-
-
-def count_backlog(tx: Transaction, account_id: str) -> None:
-    """How many messages there are in all: once, for those who wait."""
-    tx.execute(COUNT, {"account_id": account_id})
-
-
-def not_yet(tx: Transaction, backlog: Backlog, *, limit: int) -> list[tuple[str, str, str | None]]:
-    """The next messages that an earlier release stored: id, type of body, and body where there is no new text."""
-    question = {"after_id": backlog.after_id, "account_id": backlog.account_id, "limit": limit}
-    return [(row["id"], row["body_type"], row["body"]) for row in tx.execute(NOT_YET, question)]
-
-
-def take_in(tx: Transaction, backlog: Backlog, texts: Sequence[tuple[str, str | None]]) -> None:
-    """Index these messages, or say that there are no more."""
-    if not texts:
-        tx.execute(FORGET_BACKLOG, {"account_id": backlog.account_id})
-        return
-    for message_id, text in texts:
-        row = tx.execute(AT, {"id": message_id, "account_id": backlog.account_id}).fetchone()
-        if row is not None:
-            number = free_number(tx, moment(row["message_at"]))
-            add(tx, number, account_id=backlog.account_id, message_id=message_id, files=row["files"], text=text)
-            tx.execute(NUMBER, {"id": message_id, "search_id": number})
-    tx.execute(ADVANCE, {"account_id": backlog.account_id, "after_id": texts[-1][0], "indexed": len(texts)})

@@ -23,7 +23,7 @@ from storage import (
     outbox,
     preferences,
     round_trips,
-    search,
+    search_backlogs,
     subscriptions,
     webhooks,
 )
@@ -34,7 +34,7 @@ from storage.flow import Happened, OpenHints, Queue
 from storage.folders import Folder
 from storage.mailboxes import Mailbox, MailboxState
 from storage.round_trips import RoundTrip
-from storage.search import Backlog
+from storage.search_backlogs import Backlog
 from storage.subscriptions import Subscription
 from storage.webhooks import Webhook
 
@@ -138,7 +138,7 @@ def read_snapshot(tx: Transaction, account_id: str, *, settings: Settings, now: 
             )
             for one in webhooks.of_account(tx, account_id)
         ],
-        backlog=next((one for one in search.backlogs(tx) if one.account_id == account_id), None),
+        backlog=next((one for one in search_backlogs.backlogs(tx) if one.account_id == account_id), None),
     )
 
 

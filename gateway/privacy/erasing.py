@@ -34,7 +34,7 @@ from storage import (
     persons,
     privacy,
     retention,
-    search,
+    search_index,
     threads,
 )
 from storage.audit import Actor
@@ -162,7 +162,7 @@ class Eraser:
     async def _purge(self, id: str) -> None:
         more, first = True, True
         for _ in range(MOST_STEPS):
-            more = await self._store.write(search.purge_a_little, first=first)
+            more = await self._store.write(search_index.purge_a_little, first=first)
             first = False
             if not more:
                 break

@@ -8,9 +8,9 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.steady import in_small_steps
 from gateway.threads.html import html_as_text
-from storage import Store, Transaction, search
+from storage import Store, Transaction, search_backlogs
 from storage.messages import BodyType
-from storage.search import Backlog
+from storage.search_backlogs import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ class Indexer:
 
     async def step(self) -> bool:
         """Index some messages; False when there was nothing to do. Raises `StorageUnavailable`."""
-        backlogs = await self._store.read(search.backlogs)
+        backlogs = await self._store.read(search_backlogs.backlogs)
         if not backlogs:
             return False
         backlog = backlogs[0]
         if backlog.total is None:
-            await self._store.write(search.count_backlog, backlog.account_id)
+            await self._store.write(search_backlogs.count_backlog, backlog.account_id)
         texts = await self._store.read(_next_texts, backlog)
-        await self._store.write(search.take_in, backlog, texts)
+        await self._store.write(search_backlogs.take_in, backlog, texts)
         if not texts:
             log.info("indexed", extra={"account": backlog.account_id, "messages": backlog.indexed})
         return True
@@ -48,7 +48,7 @@ def _next_texts(tx: Transaction, backlog: Backlog) -> list[tuple[str, str | None
     """What of each is to be searched, read out of its body where that has to be."""
     return [
         (message_id, html_as_text(body) if body is not None and body_type == BodyType.HTML else body)
-        for message_id, body_type, body in search.not_yet(tx, backlog, limit=AT_ONCE)
+        for message_id, body_type, body in search_backlogs.not_yet(tx, backlog, limit=AT_ONCE)
     ]
 
 

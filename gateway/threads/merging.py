@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.steady import in_small_steps
-from storage import Store, search
+from storage import Store, search_index
 
 # Pages of the index (4 KB) written in one transaction: a few milliseconds of the one writer. FTS5 stops between words
 # only, so that the most frequent of a million messages takes a tenth of a second, in the rare merge of nearly all.
@@ -31,4 +31,4 @@ class Merger:
 
     async def step(self) -> bool:
         """Merge some; False when there was nothing to do. Raises `StorageUnavailable`."""
-        return await self._store.write(search.merge, pages=AT_ONCE)
+        return await self._store.write(search_index.merge, pages=AT_ONCE)

@@ -19,7 +19,7 @@ import re
 import unicodedata
 from typing import Final
 
-from storage.search import UNASKABLE, Field, Term
+from storage.questions import UNASKABLE, Field, Term
 
 MOST_TERMS: Final = 16
 LONGEST_QUERY: Final = 500

@@ -11,7 +11,8 @@ from gateway.threads.views import ThreadView, thread_views
 from storage import NotFound, Transaction, mailboxes, threads
 from storage import search as index
 from storage.messages import Direction
-from storage.search import HIT_BEGINS, HIT_ENDS, Field, Found, Question, Seen
+from storage.questions import Field, Question
+from storage.search import HIT_BEGINS, HIT_ENDS, Found, Seen
 from storage.threads import Address, Cursor, Object
 from storage.transaction import EPOCH
 

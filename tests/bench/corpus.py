@@ -26,7 +26,7 @@ import orjson
 from storage import Transaction, accounts, api_keys, mailboxes
 from storage.api_keys import Scope
 from storage.migrate import bring_up_to_date
-from storage.search import PER_SECOND
+from storage.search_index import PER_SECOND
 from storage.threads import ObjectType
 from storage.transaction import microseconds
 from tests.bench.load import message_id as graph_id

@@ -20,7 +20,7 @@ from storage.flow import OpenHints, Queue
 from storage.folders import WellKnown
 from storage.gaps import Reason
 from storage.round_trips import State
-from storage.search import Backlog
+from storage.search_backlogs import Backlog
 from storage.subscriptions import SubscriptionState
 from storage.webhooks import WebhookState
 from tests.console.calm import (

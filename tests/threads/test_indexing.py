@@ -11,8 +11,7 @@ import pytest
 
 from gateway.threads.indexing import AT_ONCE, PAUSE, Indexer, sentence
 from gateway.threads.search import ask, search
-from storage import Store, Transaction, messages, open_store, placements
-from storage import search as index
+from storage import Store, Transaction, messages, open_store, placements, search_backlogs
 from storage.messages import BodyType, Placement
 from storage.migrate import bring_up_to_date, released
 from tests.fakes.clock import A_MONDAY, FakeClock
@@ -84,7 +83,7 @@ def test_the_file_of_the_release_before_is_put_on_the_list() -> None:
             " VALUES ('m', 'acc', 'mbx', 'thr', 'in', 'mail', 'placed', '', '{}', 'text', '', '', '[]', 0, 0)"
         )
         bring_up_to_date(tx)
-        assert [one.account_id for one in index.backlogs(tx)] == ["acc"]
+        assert [one.account_id for one in search_backlogs.backlogs(tx)] == ["acc"]
 
 
 async def test_everything_is_found_in_the_end_and_each_step_is_small(store: Store, scene: Scene) -> None:
@@ -93,7 +92,7 @@ async def test_everything_is_found_in_the_end_and_each_step_is_small(store: Stor
     assert await indexer.step()
     assert await found(store, scene, "number1") == ["msg_001"]
     assert await found(store, scene, f"number{STORED - 1}") == []
-    assert sentence(await store.read(index.backlogs)) == (
+    assert sentence(await store.read(search_backlogs.backlogs)) == (
         f"Messages of an earlier release are being made searchable: {AT_ONCE} of {AT_ONCE}."
     )
     while await indexer.step():
@@ -102,7 +101,7 @@ async def test_everything_is_found_in_the_end_and_each_step_is_small(store: Stor
     assert await found(store, scene, "hidden") == []
     assert await found(store, scene, "number3") == []  # held
     assert await found(store, scene, "number5") == []  # there is new text, and this is not in it
-    assert sentence(await store.read(index.backlogs)) == "All messages can be found."
+    assert sentence(await store.read(search_backlogs.backlogs)) == "All messages can be found."
     assert await store.write(check) == STORED
 
 
@@ -122,7 +121,7 @@ async def test_after_a_restart_it_goes_on_where_it_was(scene: Scene, path: Path)
     async with open_store(path) as store:
         await Indexer(store, FakeClock()).step()
     async with open_store(path) as store:
-        [backlog] = await store.read(index.backlogs)
+        [backlog] = await store.read(search_backlogs.backlogs)
         assert (backlog.indexed, backlog.after_id) == (AT_ONCE, f"msg_{AT_ONCE - 1:03}")
 
 
@@ -130,7 +129,7 @@ async def test_the_loop_breathes_between_the_steps_and_then_waits(store: Store, 
     clock, tick = FakeClock(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(Indexer(store, clock).run(tick))
-        while await store.read(index.backlogs):
+        while await store.read(search_backlogs.backlogs):
             clock.advance(PAUSE)
         task.cancel()
     assert await store.write(check) == STORED

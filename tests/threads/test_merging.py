@@ -10,8 +10,7 @@ import pytest
 
 from gateway.threads.merging import PAUSE, Merger
 from gateway.threads.search import ask, search
-from storage import Store, Transaction, messages, open_store, placements
-from storage import search as index
+from storage import Store, Transaction, messages, open_store, placements, search_index
 from storage.entering import enter
 from storage.messages import Placement
 from storage.migrate import bring_up_to_date
@@ -121,10 +120,10 @@ async def test_a_merge_goes_on_where_the_last_run_left_it(tmp_path: Path) -> Non
         for number in range(STORED):
             await store.write(messages.insert, a_message(scene, f"msg_{number:03}", new_text=words_of(number)))
         for _ in range(3):
-            assert await store.write(index.merge, pages=1)
+            assert await store.write(search_index.merge, pages=1)
         assert await store.read(pieces) > STORED  # the new one is not finished, those before it are still there
     async with open_store(path) as store:
-        while await store.write(index.merge, pages=1):
+        while await store.write(search_index.merge, pages=1):
             pass
         assert await store.read(pieces) < FEW
         await store.write(check)

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from gateway.threads.query import parse
 from gateway.threads.search import AT_ONCE, Piece, ask, pieces, search
-from storage import messages, threads
+from storage import messages, search_index, threads
 from storage import search as index
 from storage.entering import enter
 from storage.messages import Attachment
 from storage.migrate import bring_up_to_date
-from storage.search import HIT_BEGINS, HIT_ENDS, LATEST, MANY_HITS, MARK, Field, Question, Seen, Term
+from storage.questions import MARK, Field, Question, Term
+from storage.search import HIT_BEGINS, HIT_ENDS, MANY_HITS, Seen
+from storage.search_index import LATEST
 from storage.threads import Address
 from storage.transaction import Transaction
 from tests.fakes.clock import A_MONDAY
@@ -201,8 +203,8 @@ def test_what_was_deleted_leaves_nothing_behind_once_purged() -> None:
         enter(own)
         own.execute("DELETE FROM messages WHERE id = 'msg_1'")
         assert not search(own, scene.account_id, ask("xyzzy1"), limit=5).threads
-        index.purge(own, pages=1)
-        while index.merge(own, pages=1):
+        search_index.purge(own, pages=1)
+        while search_index.merge(own, pages=1):
             pass
         own.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, search, row)")
         assert [row["term"] for row in own.execute("SELECT term FROM words WHERE term LIKE 'xyzzy%'")] == [

@@ -12,7 +12,7 @@ from gateway.http.services import Services
 from gateway.threads.query import LONGEST_QUERY
 from gateway.threads.search import FoundThread, ask, search
 from storage import NotFound, Transaction
-from storage.search import Field
+from storage.questions import Field
 from storage.threads import Cursor, Object
 
 PER_PAGE: Final = 20
