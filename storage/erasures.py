@@ -70,6 +70,8 @@ UPDATE erasures SET purged_at = :now
  WHERE purged_at IS NULL AND created_at <= (SELECT created_at FROM erasures WHERE id = :id)
 """
 PROVED = "UPDATE erasures SET proof = :proof WHERE id = :id"
+# None is ever deleted, so their numbers only grow, whatever the clock says.
+NUMBER_OF_LAST = "SELECT coalesce(max(rowid), 0) AS number FROM erasures"
 NOT_PURGED = "SELECT id FROM erasures WHERE purged_at IS NULL ORDER BY created_at DESC LIMIT 1"
 
 
@@ -114,6 +116,11 @@ def newest(tx: Transaction, account_id: str, *, before_id: str | None = None, li
     """Newest first."""
     question = {"account_id": account_id, "before_id": before_id or "~", "limit": limit}
     return [Erasure.from_row(row) for row in tx.execute(NEWEST, question)]
+
+
+def number_of_last(tx: Transaction) -> int:
+    """Of all accounts, by whichever process: a greater number than before says that something was erased since."""
+    return int(tx.execute(NUMBER_OF_LAST).fetchone()["number"])
 
 
 def not_purged(tx: Transaction) -> str | None:

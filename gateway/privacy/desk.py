@@ -31,7 +31,7 @@ class PrivacyDesk:
         clock: Clock,
         shelf: Shelf | None = None,
         *,
-        forget: Callable[[], None] = lambda: None,
+        forget: Callable[[int], None] = lambda last: None,
     ) -> Self:
         """Built on these; `shelf` is where the gateway's backups lie, `forget` is the eraser's."""
         eraser = Eraser(store, clock, forget=forget)

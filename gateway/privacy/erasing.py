@@ -102,10 +102,10 @@ class Plan:
 class Eraser:
     """Erases, purges and proves. One erasure at a time: the proof of one would find what the next is about to purge.
 
-    `forget` drops what this process has in memory of what it has read.
+    `forget` drops what this process has in memory of what it read before an erasure, told the number of the last one.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, forget: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, clock: Clock, *, forget: Callable[[int], None] = lambda last: None) -> None:
         self._store = store
         self._clock = clock
         self._forget = forget
@@ -148,6 +148,10 @@ class Eraser:
                 await self._prove(last)
         return gone
 
+    async def forget_erased(self) -> None:
+        """Of what was erased, by this process or another, nothing stays in memory. Raises `StorageUnavailable`."""
+        self._forget(await self._store.read(erasures.number_of_last))
+
     async def purge_due(self) -> bool:
         """Go on where a crash interrupted; whether there was something to do. Raises `StorageUnavailable`."""
         if self._alone.locked():
@@ -175,7 +179,7 @@ class Eraser:
                 "The rows are removed, but the log of the database could not be emptied: another program reads it. "
                 "The gateway tries again by itself."
             )
-        self._forget()  # now, as whoever had read it before the log was emptied is done with it
+        await self.forget_erased()
         await self._store.write(erasures.purged, id, now=self._clock.now())
 
     async def _prove(self, found: "_Removed") -> None:

@@ -22,7 +22,7 @@ AUDIT_AT_ONCE: Final = 2_000
 
 
 class Retention:
-    """Forgets what is too old, and goes on with erasures that a crash interrupted."""
+    """Forgets what is too old, and goes on with erasures that a crash interrupted, or another process made."""
 
     def __init__(self, store: Store, eraser: Eraser, clock: Clock) -> None:
         self._store = store
@@ -35,6 +35,7 @@ class Retention:
 
     async def run_due(self) -> int:
         """Forget where it is due; how many threads went. Raises `StorageUnavailable`."""
+        await self._eraser.forget_erased()
         await self._eraser.purge_due()
         now = self._clock.now()
         due = await self._store.read(chores.due, CHORE, now, latest=now + 2 * EVERY)

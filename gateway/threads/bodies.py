@@ -2,6 +2,10 @@
 
 That is most of the work of showing a thread, and the same each time. So what was read lately is kept: the page of a
 thread is made anew whenever a message comes to it, and all but that one were read a moment before.
+
+What was erased is to be in no memory either, whichever process erased it. So whoever reads says how many erasures there
+were then, by the number of the last one: a greater number than before empties this, and what was read before an erasure
+is not kept after it.
 """
 
 from collections import OrderedDict
@@ -38,10 +42,15 @@ class Bodies:
         self._largest = room // SHARE
         self._make = make or body_of
         self._kept: OrderedDict[object, bytes] = OrderedDict()
+        self._last_erasure = 0
         self._lock = Lock()
 
-    def of(self, message: Message) -> Body:
-        """As `body_of`. What is kept counts for the very words it was made of, and is found only by who has them."""
+    def of(self, message: Message, last_erasure: int) -> Body:
+        """As `body_of`. What is kept counts for the very words it was made of, and is found only by who has them.
+
+        `last_erasure` is the number of the last one in the snapshot that the message is of.
+        """
+        self.forget(last_erasure)
         key = (message.id, message.body_type, hash((message.body, message.new_text, message.new_html)))
         with self._lock:
             packed = self._kept.get(key)
@@ -50,22 +59,27 @@ class Bodies:
         if packed is not None:
             return Body(*orjson.loads(packed))
         body = self._make(message)
-        self._keep(key, pack(body))
+        self._keep(key, pack(body), last_erasure)
         return body
 
-    def forget(self) -> None:
-        """All of them: what was erased is to be in no memory either."""
+    def forget(self, last_erasure: int) -> None:
+        """All of them, if something was erased since they were read."""
         with self._lock:
+            if last_erasure <= self._last_erasure:
+                return
+            self._last_erasure = last_erasure
             self._room += sum(len(packed) for packed in self._kept.values())
             self._kept.clear()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def _keep(self, key: object, packed: bytes) -> None:
+    def _keep(self, key: object, packed: bytes, last_erasure: int) -> None:
         if len(packed) > self._largest:
             return
         with self._lock:
+            if last_erasure < self._last_erasure:
+                return
             if key not in self._kept:
                 self._kept[key] = packed
                 self._room -= len(packed)

@@ -10,7 +10,7 @@ import orjson
 from gateway.sending.machine import shown
 from gateway.threads.bodies import Bodies, Body, body_of, html_of
 from gateway.threads.why import explained
-from storage import Transaction, feeds, messages, threads
+from storage import Transaction, erasures, feeds, messages, threads
 from storage.messages import Attachment, Direction, Message
 from storage.threads import Address, Cursor, Object, Thread
 
@@ -165,10 +165,12 @@ def threads_of(
 
 def conversation(tx: Transaction, account_id: str, thread_id: str, bodies: Bodies) -> ConversationView:
     """Raises `storage.NotFound`. What is held for review is not in it."""
-    thread = threads.get(tx, account_id, thread_id)
+    thread, last_erasure = threads.get(tx, account_id, thread_id), erasures.number_of_last(tx)
     return ConversationView(
         thread=thread_view(tx, thread),
-        messages=[message_view(message, bodies.of(message)) for message in feeds.of_thread(tx, thread_id)],
+        messages=[
+            message_view(message, bodies.of(message, last_erasure)) for message in feeds.of_thread(tx, thread_id)
+        ],
     )
 
 

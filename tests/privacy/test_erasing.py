@@ -12,6 +12,7 @@ import storage
 from gateway.main import gateway
 from gateway.privacy import proof
 from gateway.privacy.erasing import Eraser, Order, carry_out
+from gateway.privacy.retention import Retention
 from gateway.settings import Settings
 from gateway.threads.bodies import Bodies
 from storage import (
@@ -24,6 +25,7 @@ from storage import (
     messages,
     persons,
     privacy,
+    retention,
     round_trips,
     threads,
 )
@@ -109,27 +111,60 @@ def all_bodies() -> list[Bodies]:
     return [one for one in gc.get_objects() if isinstance(one, Bodies)]
 
 
-async def test_what_the_gateway_has_read_of_it_is_in_its_memory_no_longer(tmp_path: Path) -> None:
+async def test_what_the_gateway_has_read_of_it_is_in_its_memory_no_longer_whoever_erased_it(tmp_path: Path) -> None:
     value = api_keys.new_value()
 
-    def a_thread(tx: Transaction) -> rows.Scene:
+    def threads_of_some(tx: Transaction) -> rows.Scene:
         scene = rows.build(tx, "A school")
-        messages.insert(tx, a_message(scene))
         api_keys.create(tx, scene.account_id, name="reader", scopes=frozenset({Scope.READ}), value=value, now=A_MONDAY)
+        for name in ("a", "b", "c", "kept"):
+            what = [Object(type=ObjectType.STUDENT, id=name)]
+            thread = threads.create(tx, scene.account_id, scene.mailbox_id, subject=name, now=A_MONDAY)
+            threads.link(tx, scene.account_id, thread, what)
+            messages.insert(tx, a_message(scene, f"msg_{name}", thread_id=thread))
+            ids[name] = thread
         return scene
 
-    before = {id(one) for one in all_bodies()}
-    async with gateway(Settings(database=tmp_path / "gateway.db")) as running:
-        school = await running.store.write(a_thread)
+    ids = dict[str, str]()
+    database, before = tmp_path / "gateway.db", {id(one) for one in all_bodies()}
+    async with gateway(Settings(database=database)) as running, storage.open_store(database, alone=False) as elsewhere:
+        school = await running.store.write(threads_of_some)
         [bodies] = [one for one in all_bodies() if id(one) not in before]
         way = httpx.ASGITransport(running.app)
-        async with httpx.AsyncClient(transport=way, base_url="http://gateway.example") as reader:
-            reader.headers["authorization"] = f"Bearer {value}"
-            shown = await reader.get(f"/v1/threads/{school.thread_id}")
-        assert len(shown.json()["messages"]) == len(bodies) == 1
-        order = Order(objects=(rows.STUDENT,), reason="asked by the student")
-        await running.privacy.eraser.erase(school.account_id, order, by=SYSTEM)
-        assert len(bodies) == 0
+        reader = httpx.AsyncClient(transport=way, base_url="http://gateway.example")
+        reader.headers["authorization"] = f"Bearer {value}"
+
+        async def read(name: str) -> None:
+            assert len((await reader.get(f"/v1/threads/{ids[name]}")).json()["messages"]) == 1
+
+        async def erase(name: str, eraser: Eraser) -> None:
+            order = Order(objects=(Object(type=ObjectType.STUDENT, id=name),), reason="asked by the student")
+            await eraser.erase(school.account_id, order, by=SYSTEM)
+
+        other = Eraser(elsewhere, running.clock)
+        async with reader:
+            await read("a")
+            assert len(bodies) == 1
+            await erase("a", running.privacy.eraser)
+            assert len(bodies) == 0
+
+            await read("b")
+            await erase("b", other)
+            await read("kept")
+            assert len(bodies) == 1
+
+            await read("c")
+            assert len(bodies) == 2
+            await erase("c", other)
+            await running.privacy.retention.run_due()  # nobody reads any more
+            assert len(bodies) == 0
+
+            await read("kept")
+            await running.store.write(lambda tx: tx.execute("UPDATE threads SET last_message_at = 0"))
+            await running.store.write(retention.set_rules, school.account_id, {"threads": 1})
+            assert await Retention(elsewhere, other, running.clock).forget(school.account_id)
+            await running.privacy.retention.run_due()
+            assert len(bodies) == 0
 
 
 async def test_nothing_is_left_while_others_write_all_the_time(

@@ -36,7 +36,7 @@ class Made:
 def test_what_is_kept_is_what_was_made(message: Message) -> None:
     made = Made()
     bodies = Bodies(make=made)
-    assert [bodies.of(message), bodies.of(message)] == [body_of(message)] * 2
+    assert [bodies.of(message, 0), bodies.of(message, 0)] == [body_of(message)] * 2
     assert made.ids == ["msg_1"]
 
 
@@ -53,8 +53,8 @@ def test_what_is_kept_is_what_was_made(message: Message) -> None:
 def test_it_counts_for_the_very_words_it_was_made_of(message: Message, change: dict[str, str]) -> None:
     made = Made()
     bodies, other = Bodies(make=made), replace(message, **change)  # type: ignore[arg-type]
-    bodies.of(message)
-    assert bodies.of(other) == body_of(other)
+    bodies.of(message, 0)
+    assert bodies.of(other, 0) == body_of(other)
     assert made.ids == ["msg_1", other.id]
 
 
@@ -62,28 +62,47 @@ def test_those_read_longest_ago_make_room(message: Message) -> None:
     made, size = Made(), len(pack(body_of(message)))
     bodies, many = Bodies(size * SHARE, made), [replace(message, id=f"msg_{number}") for number in range(SHARE + 1)]
     for one in many[:SHARE]:
-        bodies.of(one)
-    bodies.of(many[0])
+        bodies.of(one, 0)
+    bodies.of(many[0], 0)
     assert len(made.ids) == SHARE
-    bodies.of(many[SHARE])
-    bodies.of(many[0])
-    bodies.of(many[1])
+    bodies.of(many[SHARE], 0)
+    bodies.of(many[0], 0)
+    bodies.of(many[1], 0)
     assert made.ids[SHARE:] == [f"msg_{SHARE}", "msg_1"]
 
 
-def test_all_of_it_can_be_forgotten_and_the_room_is_there_again(message: Message) -> None:
+def test_an_erasure_empties_it_and_the_room_is_there_again(message: Message) -> None:
     made, size = Made(), len(pack(body_of(message)))
     bodies, many = Bodies(size * SHARE, made), [replace(message, id=f"msg_{number}") for number in range(SHARE)]
-    for _ in range(2):
+    for last_erasure in (3, 4):
         for one in many:
-            bodies.of(one)
-        bodies.forget()
+            bodies.of(one, last_erasure)
+        bodies.forget(last_erasure)
+        assert len(bodies) == SHARE
+    bodies.forget(5)
     assert len(bodies) == 0
     assert len(made.ids) == 2 * SHARE
+
+
+def test_what_was_read_before_an_erasure_is_not_kept_after_it(message: Message) -> None:
+    bodies = Bodies()
+    for last_erasure, kept in ((4, 1), (5, 1), (4, 1)):
+        bodies.of(replace(message, id=f"msg_before_{last_erasure}"), last_erasure)
+        assert len(bodies) == kept
+
+
+def test_what_is_made_while_an_erasure_is_noticed_is_not_kept(message: Message) -> None:
+    def erased_meanwhile(message: Message) -> Body:
+        bodies.forget(5)
+        return body_of(message)
+
+    bodies = Bodies(make=erased_meanwhile)
+    assert bodies.of(message, 4) == body_of(message)
+    assert len(bodies) == 0
 
 
 def test_what_takes_much_of_the_room_is_not_kept(message: Message) -> None:
     made = Made()
     bodies = Bodies((len(pack(body_of(message))) - 1) * SHARE, made)
-    assert bodies.of(message) == bodies.of(message)
+    assert bodies.of(message, 0) == bodies.of(message, 0)
     assert made.ids == ["msg_1"] * 2
