@@ -4,10 +4,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 import httpx
+from starlette.applications import Starlette
 
 import storage
 from gateway import tracing
@@ -46,7 +48,7 @@ from gateway.setup.expiry import ExpiryWatch
 from gateway.setup.expiry_reader import ExpiryReader
 from gateway.setup.outside import Outside
 from gateway.setup.service import Setup
-from gateway.space import space_for
+from gateway.space import Space, space_for
 from gateway.subscribing import SubscriptionSource
 from gateway.threads.attachments import AttachmentReader
 from gateway.threads.bodies import Bodies
@@ -66,6 +68,41 @@ from subscriptions.receiver import Receiver
 DEFAULT_ACCOUNT: Final = "SELMA"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on. `session_key` signs the cookies of people."""
+
+    settings: Settings
+    clock: Clock
+    store: storage.Store
+    key: LiveKey
+    session_key: bytes = field(repr=False)
+    http: httpx.AsyncClient
+    connections: Connections
+    budgets: BudgetBook
+    meters: Meters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What answers to requests and loops at work have in common."""
+
+    setup: Setup
+    privacy: PrivacyDesk
+    bodies: Bodies
+    webhooks: HostWebhooks
+    trail: Trail
+    door: Door
+    callers: Callers
+    certificates: Certificates
+    openings: Openings
+    backups: BackupKeeper
+    space: Space
+    pulse: Pulse
+    health: Health
+    stopping: asyncio.Event
+
+
 @asynccontextmanager
 async def gateway(
     settings: Settings,
@@ -80,115 +117,155 @@ async def gateway(
 
     Raises `storage.StorageError` and its children with sentences for the operator.
     """
-    clock = clock or SystemClock()
-    owner, meters = uuid.uuid4().hex, Meters()
     async with AsyncExitStack() as stack:
-        opening = storage.open_store(settings.database, before_change=backup_before_change(settings, clock))
-        store = await stack.enter_async_context(opening)
-        store.observer = meters.store
-        master_key = await unlock(store, settings, clock)
-        key = LiveKey(master_key, settings)
-        await store.write(ensure_account, now=clock.now())
-        budgets = BudgetBook(store, clock, settings.limits)
-        http = http if http is not None else await stack.enter_async_context(build_http(settings.ca_file))
-        connections = Connections(
-            store,
-            key,
-            settings,
-            clock,
-            http=http,
-            login_http=login_http
-            if login_http is not None
-            else stack.enter_context(build_login_http(settings.ca_file)),
-            observer=meters.graph.heard_by(observer),
-            on_wait=meters.graph.told_to_wait,
-            budgets=budgets,
-        )
-        webhooks = HostWebhooks(store, key, clock)
+        ground = await _ground(stack, settings, clock or SystemClock(), http, login_http, observer)
+        rooms = _rooms(ground)
         poster = Poster(settings.webhook_networks)
         stack.push_async_callback(poster.aclose)
-        stopping, session_key = asyncio.Event(), master_key.derive("sessions")
-        pace = Pace()
-        space, pulse = space_for(settings, clock), Pulse()
-        backups = BackupKeeper(settings, clock)
-        health = Health(store, clock, pace, space=space, pulse=pulse, backups=lambda: backups.standing)
-        setup = Setup(store, connections, clock, key, settings, outside=Outside(clock, http))
-        door, trail = Door(pace), Trail(store, clock)
-        bodies = Bodies()
-        privacy = PrivacyDesk.on(store, connections, clock, Shelf.of(settings), forget=bodies.forget)
-        certificates = Certificates(store, key, clock)
-        openers = Openers(http, login_url=settings.login_url, clock=clock)
-        openings = Openings(store, certificates, openers, clock, count=door.opened)
-        longest_body = MAX_RICH_BODY_BYTES if settings.rich_notifications else MAX_BODY_BYTES
-        receiver = Receiver(store, clock, openings=openings, longest_body=longest_body)
-        keeper = Keeper(
-            store,
-            SubscriptionSource(connections),
-            clock,
-            settings.public_url,
-            certificates=certificates,
-            rich=settings.rich_notifications,
-            unit=tracing.begun,
-        )
-        callers = Callers()
-        app = create_app(
-            Services(
-                store=store,
-                clock=clock,
-                settings=settings,
-                linking=Linking(store, connections, clock),
-                receiver=receiver,
-                attachments=AttachmentReader(store, connections),
-                door=door,
-                trail=trail,
-                privacy=privacy,
-                setup=setup,
-                webhooks=webhooks,
-                readiness=health,
-                session_key=session_key,
-                running_since=clock.now(),
-                stopping=stopping,
-                callers=callers,
-                meters=meters,
-                space=space,
-                bodies=bodies,
-                backups=lambda: backups.standing,
-            )
-        )
-        stack.push_async_callback(trail.close)
-        yield Gateway(
-            session_key=session_key,
-            app=app,
-            clock=clock,
-            store=store,
-            connections=connections,
-            budgets=budgets,
-            setup=setup,
-            outbox=OutboxWorker(store, connections, clock, owner=owner, allowance=settings.rules.allowance),
-            puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
-            elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
-            indexer=Indexer(store, clock),
-            merger=Merger(store, clock),
-            completeness=CompletenessCheck(store, connections, clock),
-            openings=openings,
-            trail=trail,
-            privacy=privacy,
-            backups=backups,
-            keeper=keeper,
-            tidier=Tidier(store, connections, clock),
-            expiry=ExpiryWatch(store, clock),
-            expiry_reader=ExpiryReader(store, connections, clock),
-            housekeeping=Housekeeping(store, clock),
-            webhooks=webhooks,
-            deliverer=Deliverer(store, post or poster, key, clock, count=meters.deliveries.attempted),
-            mark=Mark(settings.database, store, clock),
-            callers=callers,
-            levels=Levels(store, clock, settings.log_level),
-            health=health,
-            meters=meters,
-            pulse=pulse,
-            stopping=stopping,
-        )
+        app = create_app(_services(ground, rooms))
+        stack.push_async_callback(rooms.trail.close)
+        yield _gateway(ground, rooms, app, post or poster)
+
+
+async def _ground(
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    http: httpx.AsyncClient | None,
+    login_http: httpx.Client | None,
+    observer: Observer,
+) -> Ground:
+    opening = storage.open_store(settings.database, before_change=backup_before_change(settings, clock))
+    store, meters = await stack.enter_async_context(opening), Meters()
+    store.observer = meters.store
+    master_key = await unlock(store, settings, clock)
+    key = LiveKey(master_key, settings)
+    await store.write(ensure_account, now=clock.now())
+    budgets = BudgetBook(store, clock, settings.limits)
+    http = http if http is not None else await stack.enter_async_context(build_http(settings.ca_file))
+    connections = Connections(
+        store,
+        key,
+        settings,
+        clock,
+        http=http,
+        login_http=login_http if login_http is not None else stack.enter_context(build_login_http(settings.ca_file)),
+        observer=meters.graph.heard_by(observer),
+        on_wait=meters.graph.told_to_wait,
+        budgets=budgets,
+    )
+    return Ground(
+        settings=settings,
+        clock=clock,
+        store=store,
+        key=key,
+        session_key=master_key.derive("sessions"),
+        http=http,
+        connections=connections,
+        budgets=budgets,
+        meters=meters,
+    )
+
+
+def _rooms(ground: Ground) -> Rooms:
+    settings, clock, store, key = ground.settings, ground.clock, ground.store, ground.key
+    pace, pulse, space, bodies = Pace(), Pulse(), space_for(settings, clock), Bodies()
+    backups, door, certificates = BackupKeeper(settings, clock), Door(pace), Certificates(store, key, clock)
+    openers = Openers(ground.http, login_url=settings.login_url, clock=clock)
+    outside = Outside(clock, ground.http)
+    return Rooms(
+        setup=Setup(store, ground.connections, clock, key, settings, outside=outside),
+        privacy=PrivacyDesk.on(store, ground.connections, clock, Shelf.of(settings), forget=bodies.forget),
+        bodies=bodies,
+        webhooks=HostWebhooks(store, key, clock),
+        trail=Trail(store, clock),
+        door=door,
+        callers=Callers(),
+        certificates=certificates,
+        openings=Openings(store, certificates, openers, clock, count=door.opened),
+        backups=backups,
+        space=space,
+        pulse=pulse,
+        health=Health(store, clock, pace, space=space, pulse=pulse, backups=lambda: backups.standing),
+        stopping=asyncio.Event(),
+    )
+
+
+def _services(ground: Ground, rooms: Rooms) -> Services:
+    settings, clock, store = ground.settings, ground.clock, ground.store
+    longest_body = MAX_RICH_BODY_BYTES if settings.rich_notifications else MAX_BODY_BYTES
+    return Services(
+        store=store,
+        clock=clock,
+        settings=settings,
+        linking=Linking(store, ground.connections, clock),
+        receiver=Receiver(store, clock, openings=rooms.openings, longest_body=longest_body),
+        attachments=AttachmentReader(store, ground.connections),
+        door=rooms.door,
+        trail=rooms.trail,
+        privacy=rooms.privacy,
+        setup=rooms.setup,
+        webhooks=rooms.webhooks,
+        readiness=rooms.health,
+        session_key=ground.session_key,
+        running_since=clock.now(),
+        stopping=rooms.stopping,
+        callers=rooms.callers,
+        meters=ground.meters,
+        space=rooms.space,
+        bodies=rooms.bodies,
+        backups=lambda: rooms.backups.standing,
+    )
+
+
+def _gateway(ground: Ground, rooms: Rooms, app: Starlette, post: Post) -> Gateway:
+    settings, clock, store, connections = ground.settings, ground.clock, ground.store, ground.connections
+    owner = uuid.uuid4().hex
+    return Gateway(
+        app=app,
+        clock=clock,
+        store=store,
+        connections=connections,
+        budgets=ground.budgets,
+        meters=ground.meters,
+        session_key=ground.session_key,
+        setup=rooms.setup,
+        privacy=rooms.privacy,
+        webhooks=rooms.webhooks,
+        trail=rooms.trail,
+        callers=rooms.callers,
+        openings=rooms.openings,
+        backups=rooms.backups,
+        pulse=rooms.pulse,
+        health=rooms.health,
+        stopping=rooms.stopping,
+        outbox=OutboxWorker(store, connections, clock, owner=owner, allowance=settings.rules.allowance),
+        puller=Puller(store, connections, clock, owner=owner, sweep_interval=settings.sweep_interval),
+        elsewhere=Elsewhere(store, connections, clock, interval=settings.elsewhere_interval),
+        indexer=Indexer(store, clock),
+        merger=Merger(store, clock),
+        completeness=CompletenessCheck(store, connections, clock),
+        keeper=_keeper(ground, rooms.certificates),
+        tidier=Tidier(store, connections, clock),
+        expiry=ExpiryWatch(store, clock),
+        expiry_reader=ExpiryReader(store, connections, clock),
+        housekeeping=Housekeeping(store, clock),
+        deliverer=Deliverer(store, post, ground.key, clock, count=ground.meters.deliveries.attempted),
+        mark=Mark(settings.database, store, clock),
+        levels=Levels(store, clock, settings.log_level),
+    )
+
+
+def _keeper(ground: Ground, certificates: Certificates) -> Keeper:
+    return Keeper(
+        ground.store,
+        SubscriptionSource(ground.connections),
+        ground.clock,
+        ground.settings.public_url,
+        certificates=certificates,
+        rich=ground.settings.rich_notifications,
+        unit=tracing.begun,
+    )
 
 
 def ensure_account(tx: storage.Transaction, *, now: datetime) -> accounts.Account:
