@@ -34,9 +34,12 @@ class ShortWay(Interface):
 
 
 class DirectProtocol(PatientProtocol):
-    """Shows requests to `short_way`, if there is one, before it starts a task for them."""
+    """Shows requests to `short_way`, if there is one, before it starts a task for them: those that are whole within so
+    many seconds of their head.
+    """
 
     short_way: ClassVar[ShortWay | None] = None
+    whole_within_s: ClassVar[float] = WHOLE_WITHIN_S
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,7 +55,7 @@ class DirectProtocol(PatientProtocol):
             if self.flow.read_paused or self.transport.is_closing():
                 self._let_go()
             else:
-                self._set("whole", WHOLE_WITHIN_S, self._let_go)
+                self._set("whole", self.whole_within_s, self._let_go)
 
     def on_message_complete(self) -> None:
         """The whole request is here."""
@@ -76,7 +79,7 @@ class DirectProtocol(PatientProtocol):
             if cycle.more_body and not cycle.waiting_for_100_continue:
                 self._held = (cycle, app)
                 if not self._is_reading:
-                    self._set("whole", WHOLE_WITHIN_S, self._let_go)
+                    self._set("whole", self.whole_within_s, self._let_go)
                 return
             # Who does not read their answers gets no more of them: then a task waits.
             is_possible = not (cycle.more_body or self.flow.write_paused)
@@ -97,7 +100,14 @@ class DirectProtocol(PatientProtocol):
         cycle.on_response()
 
 
-def protocol(patience: Patience, short_way: ShortWay | None) -> type[DirectProtocol]:
+def protocol(
+    patience: Patience, short_way: ShortWay | None, *, whole_within_s: float = WHOLE_WITHIN_S
+) -> type[DirectProtocol]:
     """For uvicorn's `http`: all connections of one server share their waits."""
-    shared: dict[str, Any] = {"patience": patience, "waits": Waits(), "short_way": short_way}
+    shared: dict[str, Any] = {
+        "patience": patience,
+        "waits": Waits(),
+        "short_way": short_way,
+        "whole_within_s": whole_within_s,
+    }
     return type("DirectProtocol", (DirectProtocol,), shared)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.direct import protocol
+from gateway.direct import WHOLE_WITHIN_S, protocol
 from gateway.patience import Patience, connections_possible
 
 log = logging.getLogger(__name__)
@@ -87,12 +87,13 @@ class Server(uvicorn.Server):
         return made
 
 
-def server_for(app: ASGIApp, *, patience: Patience | None = None) -> Server:
+def server_for(app: ASGIApp, *, patience: Patience | None = None, whole_within_s: float = WHOLE_WITHIN_S) -> Server:
     """A server with limits that suit the gateway's routes. It shows requests to what the application's state has as
-    `short_way`, if anything: a `gateway.direct.ShortWay`.
+    `short_way`, if anything: a `gateway.direct.ShortWay`; those that are whole within so many seconds.
     """
     patience = patience or Patience(connections=connections_possible(Patience().connections))
-    http = protocol(patience, getattr(getattr(app, "state", None), "short_way", None))
+    short_way = getattr(getattr(app, "state", None), "short_way", None)
+    http = protocol(patience, short_way, whole_within_s=whole_within_s)
     server = Server(
         uvicorn.Config(
             app,

@@ -11,8 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from gateway import direct
-from gateway.direct import Answer
+from gateway.direct import WHOLE_WITHIN_S, Answer
 from gateway.serving import listen, server_for
 
 
@@ -88,10 +87,10 @@ async def read(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], bytes
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Site]:
+async def served(*, whole_within_s: float = WHOLE_WITHIN_S) -> AsyncIterator[Site]:
     app = Starlette(routes=[Route(path, long, methods=["GET", "POST"]) for path in ("/short", "/long")])
     app.state.short_way = way = Way()
-    server = server_for(app)
+    server = server_for(app, whole_within_s=whole_within_s)
     with listen("127.0.0.1", 0) as listener:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(sockets=[listener]))
@@ -104,6 +103,13 @@ async def served() -> AsyncIterator[Site]:
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
     async with served() as site:
+        yield site
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Site]:
+    """What is not whole with its head is not waited for."""
+    async with served(whole_within_s=0) as site:
         yield site
 
 
@@ -123,10 +129,9 @@ async def test_what_comes_whole_is_taken_and_all_else_goes_the_usual_way(site: S
     assert site.way.taken == [b"one", b"", b"three", b"four"]
 
 
-async def test_who_is_slow_to_send_the_rest_goes_the_usual_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "WHOLE_WITHIN_S", 0)
+async def test_who_is_slow_to_send_the_rest_goes_the_usual_way(hasty: Site) -> None:
     late = post(b"late")
-    assert [body for _, _, body in await site.exchange(late[:-2], late[-2:])] == [b"long late"]
+    assert [body for _, _, body in await hasty.exchange(late[:-2], late[-2:])] == [b"long late"]
 
 
 async def test_what_is_too_long_to_be_read_at_once_goes_the_usual_way(site: Site) -> None:
@@ -164,20 +169,17 @@ async def test_answers_come_in_the_order_of_the_requests_whichever_way_they_go(s
     assert bodies == [b"short 1", b"long 2", b"short 3", b"long left alone", b"short 5"]
 
 
-async def test_the_same_is_true_of_a_request_that_had_to_wait_for_its_turn(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(direct, "WHOLE_WITHIN_S", 0)
-    site.way.go_on = asyncio.Event()
+async def test_the_same_is_true_of_a_request_that_had_to_wait_for_its_turn(hasty: Site) -> None:
+    hasty.way.go_on = asyncio.Event()
     later = post(b"later")
-    reader, writer = await site.connect()
+    reader, writer = await hasty.connect()
     async with asyncio.timeout(10):
         writer.write(post(b"first") + later[:-3])
-        await site.settle()
-        site.way.go_on.set()
+        await hasty.settle()
+        hasty.way.go_on.set()
         assert (await read(reader))[2] == b"short first"
-        await site.settle()
-        assert "POST/short" in site.way.left  # so there is somebody who waits for it, and not for ever
+        await hasty.settle()
+        assert "POST/short" in hasty.way.left  # so there is somebody who waits for it, and not for ever
         writer.write(later[-3:])
         assert (await read(reader))[2] == b"long later"
     writer.transport.abort()

@@ -43,7 +43,6 @@ from gateway.http import (
 from gateway.http.crowd import Crowded
 from gateway.http.doorway import Doorway
 from gateway.http.headers import SecurityHeaders
-from gateway.http.line import Line
 from gateway.http.middleware import AnswerHeaders, BodyLimit, LastNet, RequestId, body_limits
 from gateway.http.pages import page_routes
 from gateway.http.refusals import Refusals
@@ -99,13 +98,12 @@ def create_app(services: Services) -> Starlette:
     refusals = Middleware(Refusals, clock=services.clock)
     surroundings = [Middleware(RequestId), refusals, strict, Middleware(AnswerHeaders), Middleware(LastNet)]
     longest = MAX_RICH_BODY_BYTES if services.settings.rich_notifications else MAX_BODY_BYTES
-    line = Line()
-    doorway = Middleware(Doorway, services=services, longest=longest, line=line)
+    doorway = Middleware(Doorway, services=services, longest=longest)
     app = Starlette(
         routes=routes,
         middleware=[behind, doorway, *surroundings, limit, crowded],
         exception_handlers=dict.fromkeys((*problems.FORESEEN, HTTPException), problems.answer),
     )
-    app.state.short_way = NotificationsShortWay(services, line=line, trusted_proxies=proxies)
+    app.state.short_way = NotificationsShortWay(services, trusted_proxies=proxies)
     app.router.redirect_slashes = False  # a redirect would name the host that the caller claims we are
     return app

@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import tracing
 from gateway.http.deadline import Deadline
 from gateway.http.headers import Raw, hardened_headers
-from gateway.http.line import Line
 from gateway.http.middleware import check_length, given_name, log_answer
 from gateway.http.problem_types import UNAVAILABLE
 from gateway.http.problems import FORESEEN, Problem, log_unforeseen, response_for
@@ -32,13 +31,13 @@ EMPTY: Final[Raw] = (b"content-length", b"0")
 class Doorway:
     """Takes in notifications, and lets everything else pass. `longest` is in bytes, of a body."""
 
-    def __init__(self, app: ASGIApp, *, services: Services, longest: int, line: Line) -> None:
+    def __init__(self, app: ASGIApp, *, services: Services, longest: int) -> None:
         self._app = app
         self._services = services
         self._longest = longest
         self._room = Room(longest=longest)
         self._in_time = Deadline(PATIENCE_S)
-        self._line = line
+        self._line = services.line
         self._is_https = (services.settings.public_url or "").startswith("https:")
         self._accepted = {over_tls: hardened_headers([EMPTY], over_tls=over_tls) for over_tls in (False, True)}
 

@@ -14,9 +14,10 @@ LONG_S: Final = 0.5  # whoever joins behind one that has waited so long is answe
 
 
 class Line:
-    """Requests that are being taken in. Times are in seconds, by a clock that never goes back."""
+    """Requests that are being taken in, at most so many. Times are in seconds, by a clock that never goes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
         self._coming = 0
         self._size = 0
         self._waiting: dict[object, tuple[float, int]] = {}  # since when, and with how much; the longest first
@@ -24,7 +25,7 @@ class Line:
     def is_too_long(self, now: float) -> bool:
         """Whether one more would be answered too late."""
         waiting = self._waiting
-        if self._size >= SIZE or len(waiting) + self._coming >= AT_ONCE:
+        if self._size >= SIZE or len(waiting) + self._coming >= self._at_once:
             return True
         return len(waiting) >= FEW and now - next(iter(waiting.values()))[0] >= LONG_S
 

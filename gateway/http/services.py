@@ -13,6 +13,7 @@ from gateway.http.auditing import Trail
 from gateway.http.callers import Callers
 from gateway.http.crowd import Crowd
 from gateway.http.door import Door
+from gateway.http.line import Line
 from gateway.meters import Meters
 from gateway.privacy.desk import PrivacyDesk
 from gateway.readiness import Readiness
@@ -178,5 +179,6 @@ class Services:
     meters: Meters = field(default_factory=Meters)
     space: Space = field(default_factory=Space)
     crowd: Crowd = field(default_factory=Crowd)
+    line: Line = field(default_factory=Line)
     bodies: Bodies = field(default_factory=Bodies)
     backups: Callable[[], Standing] = Standing.of_none

@@ -21,7 +21,6 @@ from gateway.http import middleware
 from gateway.http.deadline import Deadline
 from gateway.http.doorway import EMPTY, PATIENCE_S, is_notification, too_late, too_many
 from gateway.http.headers import Raw, hardened_headers
-from gateway.http.line import Line
 from gateway.http.middleware import given_name
 from gateway.http.problems import FORESEEN, log_unforeseen, response_for
 from gateway.http.services import Services
@@ -32,11 +31,11 @@ ACCEPTED: Final = HTTPStatus.ACCEPTED.value
 
 
 class NotificationsShortWay:
-    """A `gateway.direct.ShortWay` to the receiver. `line` is shared with the doorway."""
+    """A `gateway.direct.ShortWay` to the receiver. Who takes it stands in the line of the doorway."""
 
-    def __init__(self, services: Services, *, line: Line, trusted_proxies: Sequence[str]) -> None:
+    def __init__(self, services: Services, *, trusted_proxies: Sequence[str]) -> None:
         self.services = services
-        self.line = line
+        self.line = services.line
         self.in_time = Deadline(PATIENCE_S)
         self._is_https = (services.settings.public_url or "").startswith("https:")
         self._behind = ProxyHeadersMiddleware(_nowhere, trusted_hosts=list(trusted_proxies))  # type: ignore[arg-type]

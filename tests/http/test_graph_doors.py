@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import httpx
 import pytest
 
 import storage
-from gateway.http import line
+from gateway.http.line import Line
 from gateway.pace import Figures
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
 from subscriptions.receiver import Reason, Receipt
@@ -110,8 +111,8 @@ async def test_a_store_that_hangs_is_a_503_before_graph_gives_up(scene: Scene) -
     assert loop.time() - begun < 3
 
 
-async def test_more_than_can_be_kept_in_time_hears_so_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "AT_ONCE", 2)
+async def test_more_than_can_be_kept_in_time_hears_so_at_once(scene: Scene) -> None:
+    narrow = replace(scene, services=replace(scene.services, line=Line(at_once=2)))
     there, both_there, goes_on = list[bool](), asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
@@ -120,8 +121,8 @@ async def test_more_than_can_be_kept_in_time_hears_so_at_once(scene: Scene, monk
             both_there.set()
         await goes_on.wait()
 
-    scene.receiver.then = hang
-    async with scene.client(key="") as graph, asyncio.TaskGroup() as group:
+    narrow.receiver.then = hang
+    async with narrow.client(key="") as graph, asyncio.TaskGroup() as group:
         waiting = [group.create_task(graph.post("/graph/notifications", content=b"{}")) for _ in range(2)]
         await both_there.wait()
         refused = await graph.post("/graph/lifecycle", content=b"{}")
@@ -129,7 +130,7 @@ async def test_more_than_can_be_kept_in_time_hears_so_at_once(scene: Scene, monk
         assert "retry-after" in refused.headers
         goes_on.set()
     assert [one.result().status_code for one in waiting] == [202, 202]
-    async with scene.client(key="") as graph:
+    async with narrow.client(key="") as graph:
         assert (await graph.post("/graph/notifications", content=b"{}")).status_code == 202
 
 

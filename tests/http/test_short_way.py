@@ -16,8 +16,8 @@ import pytest
 from starlette.types import Scope
 
 from gateway.direct import Answer
-from gateway.http import line
 from gateway.http.deadline import Deadline
+from gateway.http.line import AT_ONCE
 from gateway.http.short_way import NotificationsShortWay
 from gateway.main import gateway
 from gateway.running import Gateway
@@ -238,10 +238,9 @@ async def test_what_takes_too_long_is_a_503_in_time_and_harms_nobody_when_it_is_
     assert len(site.seen.way.in_time) == 0
 
 
-async def test_who_comes_too_late_for_the_line_is_told_at_once(
-    site: Site, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(line, "AT_ONCE", 1)
+async def test_who_comes_too_late_for_the_line_is_told_at_once(site: Site, gate: Gate) -> None:
+    for _ in range(AT_ONCE - 1):
+        site.seen.way.line.comes()
     async with asyncio.TaskGroup() as group:
         group.create_task(site.built.store.write(gate.hold))
         await asyncio.to_thread(gate.is_held.wait, 30)
