@@ -236,10 +236,6 @@ class Receiver:
             raise
         self._openings.open(sealed)
 
-    async def receive_lifecycle(self, body: bytes) -> Receipt:
-        """The same: what an item is, it says itself."""
-        return await self.receive(body)
-
     async def _known(self, items: Sequence[Change | Lifecycle | Malformed]) -> Open:
         """The open subscriptions; read again when an item names another, as a second process may have made it."""
         known = await self._current(self._open)

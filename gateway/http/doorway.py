@@ -22,7 +22,6 @@ from gateway.http.room import Body, Room
 from gateway.http.services import Services
 from gateway.http.webhooks import DOORS, is_handshake
 from gateway.tracing import span
-from subscriptions.addresses import NOTIFICATIONS
 
 PATIENCE_S: Final = 2.5  # and a tenth more at most. Graph waits three seconds; a 503 in time is better than a late 202
 EMPTY: Final[Raw] = (b"content-length", b"0")
@@ -67,7 +66,7 @@ class Doorway:
         try:
             await check_length(scope, receive, self._longest)
             async with self._in_time:
-                await self._keep(scope["path"], await self._read(receive))
+                await self._keep(await self._read(receive))
         except TimeoutError:
             return response_for(too_late(), name)
         except Exception as error:
@@ -83,13 +82,11 @@ class Doorway:
         finally:
             self._line.came()
 
-    async def _keep(self, path: str, body: Body) -> None:
-        receiver = self._services.receiver
-        keep = receiver.receive if path == NOTIFICATIONS else receiver.receive_lifecycle
+    async def _keep(self, body: Body) -> None:
         self._line.joins(body, time.perf_counter(), len(body.content) - body.taken)  # for more there is `room`
         try:
             with span("notification", bytes=len(body.content)) as step:
-                receipt = await keep(body.content)
+                receipt = await self._services.receiver.receive(body.content)
                 step.say(kept=receipt.kept, refused=receipt.refused, ignored=receipt.ignored)
         finally:
             self._line.leaves(body)

@@ -107,11 +107,7 @@ class Receiver(Protocol):
     """Where Graph's notifications go."""
 
     async def receive(self, body: bytes) -> Receipt:
-        """Keep the hints of a change notification."""
-        ...
-
-    async def receive_lifecycle(self, body: bytes) -> Receipt:
-        """Keep what a lifecycle notification asks for."""
+        """As `subscriptions.receiver.Receiver.receive`, for both doors: what an item is, it says itself."""
         ...
 
     def take(self, body: bytes, *, traceparent: str) -> Taken | None:

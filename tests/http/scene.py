@@ -115,21 +115,14 @@ class FakeReceiver:
     """Remembers what came, and does whatever `then` does."""
 
     def __init__(self) -> None:
-        self.changes: list[bytes] = []
-        self.lifecycle: list[bytes] = []
+        self.came: list[bytes] = []
         self.then: Callable[[], Awaitable[None]] | None = None
         self.receipt = Receipt(kept=0, refused=0, ignored=0)
 
     async def receive(self, body: bytes) -> Receipt:
         if self.then is not None:
             await self.then()
-        self.changes.append(body)
-        return self.receipt
-
-    async def receive_lifecycle(self, body: bytes) -> Receipt:
-        if self.then is not None:
-            await self.then()
-        self.lifecycle.append(body)
+        self.came.append(body)
         return self.receipt
 
     def take(self, body: bytes, *, traceparent: str) -> None:

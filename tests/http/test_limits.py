@@ -65,7 +65,7 @@ async def test_a_body_that_comes_without_end_is_refused(
     async with asyncio.timeout(5):
         assert_problem(await api.post(path, content=endless(), headers=JSON), 413, "body-too-large")
     assert await scene.rows() == before
-    assert scene.receiver.changes == []
+    assert scene.receiver.came == []
 
 
 async def test_where_notifications_are_rich_graph_may_send_more_and_nobody_else(scene: Scene) -> None:

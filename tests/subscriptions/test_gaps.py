@@ -45,7 +45,7 @@ async def test_a_removed_subscription_leaves_a_gap_until_its_successor_lives(sce
     await close_all(scene)
     subscription_id, client_state = await inbox_credentials(scene)
     receiver = Receiver(scene.store, scene.clock)
-    await receiver.receive_lifecycle(body(lifecycle(subscription_id, client_state, "subscriptionRemoved")))
+    await receiver.receive(body(lifecycle(subscription_id, client_state, "subscriptionRemoved")))
     assert (await open_gaps(scene))[Reason.SUBSCRIPTION_REMOVED].ended_at is None
     scene.clock.advance(HOUR)
     await scene.keeper.run_due()
@@ -59,7 +59,7 @@ async def test_missed_notifications_are_a_gap_since_the_last_pull(scene: Scene) 
     scene.clock.advance(HOUR)
     subscription_id, client_state = await inbox_credentials(scene)
     receiver = Receiver(scene.store, scene.clock)
-    await receiver.receive_lifecycle(body(lifecycle(subscription_id, client_state, "missed")))
+    await receiver.receive(body(lifecycle(subscription_id, client_state, "missed")))
     gap = (await open_gaps(scene))[Reason.NOTIFICATIONS_MISSED]
     assert (gap.began_at, gap.ended_at) == (scene.inbox.watch_since, scene.clock.now())
 

@@ -257,7 +257,7 @@ async def test_one_removed_before_its_201_was_read_is_made_anew(scene: Scene) ->
         if len(removed) < 2:
             removed.append(subscription_id)
             scene.graph.remove(subscription_id)
-            await receiver.receive_lifecycle(body(lifecycle(subscription_id, client_state, "subscriptionRemoved")))
+            await receiver.receive(body(lifecycle(subscription_id, client_state, "subscriptionRemoved")))
 
     scene.graph.before_answering = remove
     await scene.keeper.run_due()
@@ -307,19 +307,19 @@ async def test_one_made_by_another_process_is_found_after_a_second(watched: Scen
 
 
 async def test_missed_is_a_pull(watched: Scene, receiver: Receiver) -> None:
-    await receiver.receive_lifecycle(body(lifecycle(*await inbox_credentials(watched), "missed")))
+    await receiver.receive(body(lifecycle(*await inbox_credentials(watched), "missed")))
     assert await watched.pull_is_due()
 
 
 async def test_a_lifecycle_event_not_met_yet_is_a_pull(watched: Scene, receiver: Receiver) -> None:
-    await receiver.receive_lifecycle(body(lifecycle(*await inbox_credentials(watched), "somethingNew")))
+    await receiver.receive(body(lifecycle(*await inbox_credentials(watched), "somethingNew")))
     assert await watched.pull_is_due()
 
 
 async def test_removed_is_a_pull_and_another_subscription(watched: Scene, receiver: Receiver) -> None:
     credentials = await inbox_credentials(watched)
     watched.graph.remove(credentials[0] or "")
-    await receiver.receive_lifecycle(body(lifecycle(*credentials, "subscriptionRemoved")))
+    await receiver.receive(body(lifecycle(*credentials, "subscriptionRemoved")))
     assert await watched.pull_is_due()
     await watched.keeper.run_due()
     assert (await watched.of_inbox()).state is SubscriptionState.LIVE
@@ -332,7 +332,7 @@ async def test_reauthorization_is_answered_by_a_renewal_and_once_in_ten_minutes(
     credentials = await inbox_credentials(watched)
     for minutes, renewals in ((1, 1), (5, 1), (4, 1), (1, 2)):
         watched.clock.advance(timedelta(minutes=minutes))
-        await receiver.receive_lifecycle(body(lifecycle(*credentials, "reauthorizationRequired")))
+        await receiver.receive(body(lifecycle(*credentials, "reauthorizationRequired")))
         await watched.keeper.run_due()
         assert watched.graph.calls.count("renew") == renewals
     assert "reauthorize" not in watched.graph.calls
@@ -352,16 +352,15 @@ async def test_a_forged_lifecycle_event_changes_nothing(watched: Scene, receiver
         lifecycle("11111111-0ed8-412f-a988-71e6cee627c4", secret, event),
         lifecycle(subscription_id, secret, event) | {"tenantId": OTHER_TENANT},
     ]
-    assert await receiver.receive_lifecycle(body(*forged)) == Receipt(kept=0, refused=len(forged), ignored=0)
+    assert await receiver.receive(body(*forged)) == Receipt(kept=0, refused=len(forged), ignored=0)
     assert await watched.rows() == before
     assert not await watched.pull_is_due()
 
 
-async def test_both_kinds_may_come_to_either_url(watched: Scene, receiver: Receiver) -> None:
+async def test_both_kinds_may_come_in_one_request(watched: Scene, receiver: Receiver) -> None:
     credentials = await inbox_credentials(watched)
-    for receive in (receiver.receive, receiver.receive_lifecycle):
-        receipt = await receive(body(change(*credentials), lifecycle(*credentials, "missed")))
-        assert receipt.kept == 2
+    receipt = await receiver.receive(body(change(*credentials), lifecycle(*credentials, "missed")))
+    assert receipt.kept == 2
 
 
 # Trouble
