@@ -7,26 +7,20 @@ have opened the content by then.
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 import storage
-from storage import folders, gaps, hints, subscriptions
+from storage import hints, subscriptions
 from storage.hints import ComeIn, NewHint
-from storage.origins import ORIGIN
-from storage.subscriptions import SubscriptionState, Watch
-from subscriptions import ledger
+from subscriptions.arrivals import arrived, hint_of, is_more_than_a_hint, keep
 from subscriptions.clock import Clock
-from subscriptions.falling_back import guid
-from subscriptions.notifications import MAX_BODY_BYTES, Change, ChangeType, Lifecycle, LifecycleEvent, Malformed, parse
-from subscriptions.plan import may_reauthorize
+from subscriptions.judging import Open, Reason, Refused, Trusted, by_heart, is_sealed, is_strange, is_watched, judge
+from subscriptions.notifications import MAX_BODY_BYTES, Change, Lifecycle, Malformed, parse
 
 log = logging.getLogger(__name__)
 security = logging.getLogger(f"{__name__}.security")
@@ -35,16 +29,7 @@ NAMED_REFUSALS: Final = 10  # subscriptions in the line about a request
 READ_AGAIN_AFTER: Final = timedelta(seconds=1)
 # So long a hint waits for its content to be opened. What has not been opened by then is fetched.
 HELD_FOR: Final = timedelta(seconds=30)
-NO_REASONS: Final[Mapping["Reason", int]] = {}
-
-
-class Reason(StrEnum):
-    """Why an item is not let in."""
-
-    MALFORMED = "malformed"
-    UNKNOWN_SUBSCRIPTION = "unknown_subscription"
-    FORGED_CLIENT_STATE = "forged_client_state"
-    WRONG_TENANT = "wrong_tenant"
+NO_REASONS: Final[Mapping[Reason, int]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,31 +50,6 @@ class Taken(NamedTuple):
 
     done: asyncio.Future[None]
     kept: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An item that is not let in. `row_id` is ours, and None where the item names nothing of ours."""
-
-    reason: Reason
-    why: str
-    row_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trusted:
-    """An item that only Graph can have sent, and the subscription that it came by."""
-
-    watch: Watch
-    item: Change | Lifecycle
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """What is to be kept of one request. `more`: those of its items that are more than a hint."""
-
-    come_in: ComeIn
-    more: Sequence[Trusted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,19 +92,6 @@ class NoOpenings:
 
     def release(self, size: int) -> None:
         """Never called."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
-    """All subscriptions that are not gone, as they stood at `read_at`."""
-
-    by_subscription_id: dict[str, Watch]
-    being_created: dict[bytes, Watch]
-    read_at: datetime
-
-    def find(self, item: Change | Lifecycle, digest: bytes) -> Watch | None:
-        """By id; or by the digest of the secret, for the first notifications overtake the 201 that tells the id."""
-        return self.by_subscription_id.get(item.subscription_id) or self.being_created.get(digest)
 
 
 class Receiver:
@@ -268,141 +215,6 @@ class Receiver:
         finally:
             self._reading.set()
             self._reading = None
-
-
-def by_heart(watches: Sequence[Watch], now: datetime) -> Open:
-    """The open subscriptions, to be found by Graph's id or by secret."""
-    return Open(
-        by_subscription_id={
-            watch.subscription.subscription_id: watch
-            for watch in watches
-            if watch.subscription.subscription_id is not None
-        },
-        being_created={
-            watch.subscription.client_state_digest: watch
-            for watch in watches
-            if watch.subscription.state is SubscriptionState.CREATING and watch.subscription.subscription_id is None
-        },
-        read_at=now,
-    )
-
-
-def digest_of(item: Change | Lifecycle) -> bytes:
-    """What is stored of a `clientState`."""
-    return hashlib.sha256(item.client_state.encode()).digest()
-
-
-def is_strange(item: Change | Lifecycle | Malformed, known: Open) -> bool:
-    """Whether an item names a subscription that we do not know of."""
-    if isinstance(item, Malformed) or item.subscription_id in known.by_subscription_id:
-        return False
-    return digest_of(item) not in known.being_created
-
-
-def judge(item: Change | Lifecycle | Malformed, known: Open) -> Trusted | Refused:
-    """Whether an item is to be believed. The secret is compared in constant time."""
-    if isinstance(item, Malformed):
-        return Refused(Reason.MALFORMED, item.why)
-    digest = digest_of(item)
-    watch = known.find(item, digest)
-    if watch is None:
-        return Refused(Reason.UNKNOWN_SUBSCRIPTION, "the subscription is not ours")
-    subscription = watch.subscription
-    if not hmac.compare_digest(digest, subscription.client_state_digest):
-        return Refused(Reason.FORGED_CLIENT_STATE, "clientState is not the subscription's", subscription.id)
-    if not is_same_tenant(watch.tenant_id, item.tenant_id):
-        return Refused(Reason.WRONG_TENANT, "tenantId is not the account's", subscription.id)
-    return Trusted(watch, item)
-
-
-def is_same_tenant(ours: str | None, theirs: str | None) -> bool:
-    """Whether an item's `tenantId`, when it has one, is the account's, when that is an id and not a domain name."""
-    if ours is None or theirs is None or ours == theirs or (tenant_id := guid(ours)) is None:
-        return True
-    return guid(theirs) == tenant_id
-
-
-def is_watched(watch: Watch) -> bool:
-    """Whether anybody still wants to know."""
-    return watch.validated and watch.subscription.state is not SubscriptionState.REMOVING
-
-
-def is_sealed(trusted: Trusted) -> bool:
-    """Whether it brings content that was encrypted for us. What a plain subscription brings is not looked at."""
-    item = trusted.item
-    return (
-        isinstance(item, Change)
-        and item.encrypted_content is not None
-        and item.message_id is not None
-        and item.change_type is not ChangeType.DELETED
-        and trusted.watch.subscription.is_rich
-    )
-
-
-def arrived(trusted: Sequence[Trusted], now: datetime, *, held_until: datetime | None = None) -> Arrived:
-    """What is to be kept of one request. With `held_until` hints that bring content wait so long for it."""
-    new = dict.fromkeys(hint for one in trusted if (hint := hint_of(one)) is not None)
-    return Arrived(
-        come_in=ComeIn(hints=tuple(new), at=now, held_until=held_until, traceparent=ORIGIN.get().traceparent),
-        more=[one for one in trusted if is_more_than_a_hint(one)],
-    )
-
-
-def keep(tx: storage.Transaction, requests: Sequence[Arrived]) -> None:
-    """Everything of these requests, in one transaction."""
-    hints.insert_all(tx, [one.come_in for one in requests])
-    for request in requests:
-        for one in request.more:
-            _keep_more(tx, one, request.come_in.at)
-
-
-def _keep_more(tx: storage.Transaction, trusted: Trusted, now: datetime) -> None:
-    watch, item = trusted.watch, trusted.item
-    if watch.subscription.subscription_id is None:
-        subscriptions.witness(tx, watch.subscription.id, item.subscription_id)
-    if isinstance(item, Lifecycle):
-        react(tx, watch, item.event, now)
-    elif item.message_id is None:
-        folders.pull_soon(tx, watch.subscription.folder_id, now)
-
-
-def is_more_than_a_hint(trusted: Trusted) -> bool:
-    """Whether there is something to be done beside keeping its hint, or in place of that."""
-    item = trusted.item
-    return isinstance(item, Lifecycle) or item.message_id is None or trusted.watch.subscription.subscription_id is None
-
-
-def hint_of(trusted: Trusted) -> NewHint | None:
-    """The hint that a change is. None when Graph did not say which message: then the folder is pulled all the same."""
-    if not isinstance(trusted.item, Change) or trusted.item.message_id is None:
-        return None
-    return NewHint(
-        account_id=trusted.watch.subscription.account_id,
-        folder_id=trusted.watch.subscription.folder_id,
-        change_type=trusted.item.change_type.value,
-        message_id=trusted.item.message_id,
-        held=is_sealed(trusted),
-    )
-
-
-def react(tx: storage.Transaction, watch: Watch, event: LifecycleEvent, now: datetime) -> None:
-    """What a lifecycle event asks for, written down for the keeper and the puller.
-
-    Source: https://learn.microsoft.com/graph/change-notifications-lifecycle-events
-    """
-    subscription = subscriptions.get(tx, watch.subscription.id)
-    if subscription.state is SubscriptionState.GONE:
-        return
-    match event:
-        case LifecycleEvent.SUBSCRIPTION_REMOVED:
-            ledger.vanished(tx, subscription.id, now)
-        case LifecycleEvent.REAUTHORIZATION_REQUIRED:
-            if may_reauthorize(subscription, now):
-                subscriptions.save(tx, replace(subscription, reauthorize=True, next_step_at=now))
-        case LifecycleEvent.MISSED | LifecycleEvent.UNKNOWN:
-            since = ledger.last_certainty(tx, subscription.folder_id, now)
-            gaps.note(tx, subscription.folder_id, gaps.Reason.NOTIFICATIONS_MISSED, began_at=since, ended_at=now)
-            folders.pull_soon(tx, subscription.folder_id, now)
 
 
 def log_lifecycle(trusted: Sequence[Trusted]) -> None:

@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 from gateway.clock import Clock
 from gateway.pace import EDGES_S, Pace
 from gateway.threads.opening import OUTCOMES
-from subscriptions.receiver import Reason, Receipt
+from subscriptions.judging import Reason
+from subscriptions.receiver import Receipt
 
 TOO_LARGE: Final = "too_large"
 STORE_UNAVAILABLE: Final = "store_unavailable"

@@ -29,8 +29,9 @@ from gateway.threads.sift import Watched, is_tied, letters_named
 from storage import Store, Transaction, accounts, folders, hints, identities, mailboxes, rich_troubles
 from subscriptions.certificates import Certificates
 from subscriptions.falling_back import after_unopened, guid
+from subscriptions.judging import Trusted
 from subscriptions.notifications import Change
-from subscriptions.receiver import Sealed, Trusted
+from subscriptions.receiver import Sealed
 from subscriptions.rich import NotOpened
 from subscriptions.validation_tokens import App, TokensRefused
 

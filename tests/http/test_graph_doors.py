@@ -10,8 +10,9 @@ import pytest
 import storage
 from gateway.http.line import Line
 from gateway.pace import Figures
+from subscriptions.judging import Reason
 from subscriptions.notifications import MalformedNotification, NotificationTooLarge
-from subscriptions.receiver import Reason, Receipt
+from subscriptions.receiver import Receipt
 from tests.http.scene import Scene
 from tests.http.shape import assert_problem
 from tests.http.test_metrics import numbers, scraped

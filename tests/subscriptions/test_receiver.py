@@ -15,9 +15,10 @@ from storage.measures import Commit, Unobserved
 from storage.subscriptions import Subscription, SubscriptionState
 from storage.vault import MasterKey
 from subscriptions.certificates import Certificates
+from subscriptions.judging import Reason
 from subscriptions.keeper import Keeper
 from subscriptions.notifications import Change, MalformedNotification
-from subscriptions.receiver import HELD_FOR, Reason, Receipt, Receiver, Sealed
+from subscriptions.receiver import HELD_FOR, Receipt, Receiver, Sealed
 from tests.fakes.certificates import FakeMaker
 from tests.subscriptions.scene import PUBLIC_URL, TENANT, Scene
 
