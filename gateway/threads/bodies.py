@@ -1,6 +1,6 @@
 """What is made of a message's body to be read: safe HTML, plain text, and what of it is new.
 
-That is most of the work of showing a thread, and the same each time. So what was read lately is kept: the page of a
+That is most of the work of showing a thread, and the same each time. So what was made lately is kept: the page of a
 thread is made anew whenever a message comes to it, and all but that one were read a moment before.
 
 What was erased is to be in no memory either, whichever process erased it. So whoever reads says how many erasures there
@@ -9,10 +9,9 @@ is not kept after it.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from threading import Lock
-from typing import Final
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 
 import orjson
 
@@ -24,6 +23,20 @@ ROOM: Final = 16 * 1024 * 1024  # bytes: some four thousand messages
 SHARE: Final = 64  # what takes more than this part of the room is not kept
 
 
+class Made(Protocol):
+    """What can be kept: a dataclass of texts and the like, which depends on nothing but the words of the message."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """Made anew."""
+        ...
+
+
+T = TypeVar("T", bound=Made)
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """`html` is safe to put into a page; `new_html` and `new_text` are what is not quoted."""
@@ -33,34 +46,41 @@ class Body:
     new_html: str
     new_text: str
 
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """One message's."""
+        html, text = html_of(message), text_of(message)
+        new_html, new_text = _new_part_of(message, html, text)
+        return cls(html, text, new_html, new_text)
+
 
 class Bodies:
-    """Those that were read last, for all threads of the process. `make` is how one is made."""
+    """What was made last, of whichever kind, for all threads of the process. `room` is in bytes."""
 
-    def __init__(self, room: int = ROOM, make: Callable[[Message], Body] | None = None) -> None:
+    def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._largest = room // SHARE
-        self._make = make or body_of
         self._kept: OrderedDict[object, bytes] = OrderedDict()
         self._last_erasure = 0
         self._lock = Lock()
 
-    def of(self, message: Message, last_erasure: int) -> Body:
-        """As `body_of`. What is kept counts for the very words it was made of, and is found only by who has them.
+    def of(self, kind: type[T], message: Message, last_erasure: int) -> T:
+        """As `kind.of`. What is kept counts for the very words it was made of, and is found only by who has them.
 
         `last_erasure` is the number of the last one in the snapshot that the message is of.
         """
         self.forget(last_erasure)
-        key = (message.id, message.body_type, hash((message.body, message.new_text, message.new_html)))
+        words = (message.body, message.new_text, message.new_html, message.preview)
+        key = (kind, message.id, message.body_type, hash(words))
         with self._lock:
             packed = self._kept.get(key)
             if packed is not None:
                 self._kept.move_to_end(key)
         if packed is not None:
-            return Body(*orjson.loads(packed))
-        body = self._make(message)
-        self._keep(key, pack(body), last_erasure)
-        return body
+            return kind(*orjson.loads(packed))
+        made = kind.of(message)
+        self._keep(key, pack(made), last_erasure)
+        return made
 
     def forget(self, last_erasure: int) -> None:
         """All of them, if something was erased since they were read."""
@@ -87,16 +107,9 @@ class Bodies:
                 self._room += len(self._kept.popitem(last=False)[1])
 
 
-def pack(body: Body) -> bytes:
+def pack(made: Made) -> bytes:
     """In half of the memory: a text with a macron in it takes two bytes a character in Python."""
-    return orjson.dumps((body.html, body.text, body.new_html, body.new_text))
-
-
-def body_of(message: Message) -> Body:
-    """One message's."""
-    html, text = html_of(message), text_of(message)
-    new_html, new_text = _new_part_of(message, html, text)
-    return Body(html, text, new_html, new_text)
+    return orjson.dumps(astuple(made))
 
 
 def html_of(message: Message) -> str:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
-from typing import Final
+from typing import Final, Self
 
-from gateway.threads.bodies import is_same, text_of
+from gateway.threads.bodies import Bodies, is_same, text_of
 from gateway.threads.framed import content_key, kept_in_frame
 from gateway.threads.html import html_as_text, safe_html, text_as_html
 from gateway.threads.quotes import new_part
@@ -23,7 +23,7 @@ from gateway.threads.views import (
     message_head,
     thread_view,
 )
-from storage import Transaction, feeds, threads
+from storage import Transaction, erasures, feeds, threads
 from storage.messages import BodyType, Message
 
 LARGE: Final = 100_000  # characters: more is not looked into while a page waits
@@ -83,19 +83,35 @@ class NewPart:
     is_all: bool
 
 
-def correspondence(tx: Transaction, account_id: str, thread_id: str) -> Correspondence:
+@dataclass(frozen=True, slots=True)
+class InPage:
+    """What of a message stands in the page itself; see `Reading`."""
+
+    text: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """One message's."""
+        new = added_by(message)
+        return cls(_in_the_page(new), not new.is_all)
+
+
+def correspondence(tx: Transaction, account_id: str, thread_id: str, bodies: Bodies) -> Correspondence:
     """Raises `storage.NotFound`. What is held for review is not in it."""
-    thread = threads.get(tx, account_id, thread_id)
+    thread, last_erasure = threads.get(tx, account_id, thread_id), erasures.number_of_last(tx)
     return Correspondence(
         thread=thread_view(tx, thread),
-        messages=[reading(message_head(message), message) for message in feeds.of_thread(tx, thread_id)],
+        messages=[
+            reading(message_head(message), message, bodies.of(InPage, message, last_erasure))
+            for message in feeds.of_thread(tx, thread_id)
+        ],
     )
 
 
-def reading(head: MessageHead, message: Message) -> Reading:
+def reading(head: MessageHead, message: Message, shown: InPage) -> Reading:
     """One message."""
-    new = added_by(message)
-    return Reading(head=head, text=_in_the_page(new), has_more=not new.is_all, files=_files(head, message))
+    return Reading(head=head, text=shown.text, has_more=shown.has_more, files=_files(head, message))
 
 
 def added_by(message: Message) -> NewPart:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from gateway.sending.machine import shown
-from gateway.threads.bodies import Bodies, Body, body_of, html_of
+from gateway.threads.bodies import Bodies, Body, html_of
 from gateway.threads.why import explained
 from storage import Transaction, erasures, feeds, messages, threads
 from storage.messages import Attachment, Direction, Message
@@ -169,7 +169,7 @@ def conversation(tx: Transaction, account_id: str, thread_id: str, bodies: Bodie
     return ConversationView(
         thread=thread_view(tx, thread),
         messages=[
-            message_view(message, bodies.of(message, last_erasure)) for message in feeds.of_thread(tx, thread_id)
+            message_view(message, bodies.of(Body, message, last_erasure)) for message in feeds.of_thread(tx, thread_id)
         ],
     )
 
@@ -206,7 +206,7 @@ def message_head(message: Message) -> MessageHead:
 
 def message_view(message: Message, body: Body | None = None) -> MessageView:
     """One message; `body` where that is there already."""
-    made = body or body_of(message)
+    made = body or Body.of(message)
     return MessageView(**_head(message), html=made.html, text=made.text, new_html=made.new_html, new_text=made.new_text)
 
 

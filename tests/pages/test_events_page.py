@@ -50,6 +50,14 @@ async def test_a_thread_shows_its_messages_in_order_with_who_when_and_how_it_sta
     assert "2 messages" in page
 
 
+async def test_what_was_made_readable_for_a_page_is_there_for_the_next(desk: Desk, scene: Scene) -> None:
+    await reply(scene, await letter(scene))
+    for _ in range(2):
+        page = (await desk.open(TAB)).text
+        assert page.index("Kia ora</div>") < page.index("Thank you</div>")
+        assert len(scene.services.bodies) == 2
+
+
 async def test_times_are_shown_in_the_accounts_zone_and_told_in_utc(desk: Desk, scene: Scene) -> None:
     await scene.store.write(_in_auckland, scene)
     await letter(scene)

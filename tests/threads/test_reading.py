@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.threads.reading import LARGE, LONG, Reading, added_by, pictures, reading
+from gateway.threads.reading import LARGE, LONG, InPage, Reading, added_by, pictures, reading
 from gateway.threads.views import MessageHead, attachment_views
 from storage.messages import Attachment, BodyType, Direction, Kind, Message, Placement, Recipients
 
@@ -60,7 +60,7 @@ def read(**changes: Any) -> Reading:
         attachments=attachment_views(message),
         evidence=None,
     )
-    return reading(head, message)
+    return reading(head, message, InPage.of(message))
 
 
 PLAIN = {

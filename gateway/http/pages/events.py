@@ -54,8 +54,9 @@ class Events:
         """`GET …/events`: the threads, newest first; with `?open=all`, each of them opened."""
         query = visit.request.query_params
         before, open_all = from_text(query.get("before")), query.get("open") == "all"
-        view = await self._services.store.read(
-            read_events, visit.account.id, object_of(visit), before, self.looking(visit), open_all=open_all
+        services, what, looking = self._services, object_of(visit), self.looking(visit)
+        view = await services.store.read(
+            read_events, visit.account.id, what, before, looking, services.bodies, open_all=open_all
         )
         await self._seen(visit, view)
         return self.page(visit, "events.html", view=view, is_first=before is None, open_all=open_all)
@@ -100,9 +101,9 @@ class Events:
 
     async def read_thread(self, visit: Visit) -> EventsView:
         """One thread of this tab. Raises `storage.NotFound`."""
-        return await self._services.store.read(
-            read_thread, visit.account.id, object_of(visit), visit.path("thread_id"), self.looking(visit)
-        )
+        services, what, looking = self._services, object_of(visit), self.looking(visit)
+        thread_id = visit.path("thread_id")
+        return await services.store.read(read_thread, visit.account.id, what, thread_id, looking, services.bodies)
 
     def thread_page(
         self, visit: Visit, view: EventsView, shown: ShownThread | None = None, *, status: HTTPStatus = HTTPStatus.OK

@@ -14,6 +14,7 @@ from gateway.http.pages.replying import ReplyBox, read_box
 from gateway.http.pages.statuses import STATUSES, Status
 from gateway.http.paging import page_of
 from gateway.sending.rules import Allowance
+from gateway.threads.bodies import Bodies
 from gateway.threads.kinds import What
 from gateway.threads.reading import Correspondence, Reading, correspondence
 from gateway.threads.reports.codes import DELAYED
@@ -167,14 +168,21 @@ class EventsView:
 
 
 def read_events(
-    tx: Transaction, account_id: str, what: Object, before: Cursor | None, looking: Looking, *, open_all: bool = False
+    tx: Transaction,
+    account_id: str,
+    what: Object,
+    before: Cursor | None,
+    looking: Looking,
+    bodies: Bodies,
+    *,
+    open_all: bool = False,
 ) -> EventsView:
     """Newest first; the first thread is opened, unless who looks has put it aside as unread."""
     found = threads_of(tx, account_id, what, before=before, limit=PER_PAGE + 1)
     page, older = page_of(found, PER_PAGE, lambda one: Cursor(at=one.last_message_at, id=one.id))
     shown = [_for_reader(tx, ShownThread(thread=one, messages=None), looking) for one in page]
     opened = [
-        _opened(tx, account_id, one.thread.id, looking)
+        _opened(tx, account_id, one.thread.id, looking, bodies)
         if open_all or (position == 0 and before is None and not _put_aside(tx, one, looking))
         else one
         for position, one in enumerate(shown)
@@ -188,16 +196,18 @@ def read_events(
     )
 
 
-def read_thread(tx: Transaction, account_id: str, what: Object, thread_id: str, looking: Looking) -> EventsView:
+def read_thread(
+    tx: Transaction, account_id: str, what: Object, thread_id: str, looking: Looking, bodies: Bodies
+) -> EventsView:
     """One thread of an object, opened. Raises `storage.NotFound` when it is not one of this object's."""
-    shown = _opened(tx, account_id, thread_id, looking)
+    shown = _opened(tx, account_id, thread_id, looking, bodies)
     if what not in shown.thread.objects:
         raise NotFound("There is no such thread on this Events tab.")
     return EventsView(what=what, threads=[shown], older=None, held=0, seq=shown.seq)
 
 
-def _opened(tx: Transaction, account_id: str, thread_id: str, looking: Looking) -> ShownThread:
-    shown = _for_reader(tx, show(correspondence(tx, account_id, thread_id)), looking)
+def _opened(tx: Transaction, account_id: str, thread_id: str, looking: Looking, bodies: Bodies) -> ShownThread:
+    shown = _for_reader(tx, show(correspondence(tx, account_id, thread_id, bodies)), looking)
     every = [replace(one, folded=one.folded and one.message.id not in shown.unseen) for one in shown.messages or ()]
     return replace(
         shown,
