@@ -12,8 +12,8 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -49,6 +49,7 @@ class Store:
         self._all_readers = len(readers)
         # In turn: from a queue, who comes back at once would take a reader before one that waited and was woken.
         self._turns = asyncio.Semaphore(len(readers))
+        self._one_cut = asyncio.Lock()
         self._waiting: deque[Waiting] = deque()  # the loop appends, the writer's thread takes
         self._work_came = asyncio.Event()
         self._gives_way = False  # the writer's thread is wanted for something else than the next group
@@ -170,17 +171,22 @@ class Store:
     async def _cut_the_log(self) -> None:
         """Write the log into the file and empty it, between two groups and two reads: milliseconds, as SQLite has
         written most of it before. Where the command line reads just now, it is for another time."""
-        for _ in range(self._all_readers):
-            await self._turns.acquire()
-        try:
-            self._gives_way = True
-            busy = await self._writer.run(self._empty_the_log)
-        except sqlite3.DatabaseError:
-            busy = True  # what is wrong, the next write will say
-        finally:
-            for _ in range(self._all_readers):
-                self._turns.release()
+        async with self._all_turns():
+            try:
+                self._gives_way = True
+                busy = await self._writer.run(self._empty_the_log)
+            except sqlite3.DatabaseError:
+                busy = True  # what is wrong, the next write will say
         self._log.has_been_cut(busy=busy)
+
+    @asynccontextmanager
+    async def _all_turns(self) -> AsyncIterator[None]:
+        """Nobody of this process reads until the block ends. One at a time: two who had some of the turns each would
+        wait for each other's, and with them every read and write."""
+        async with self._one_cut, AsyncExitStack() as turns:
+            for _ in range(self._all_readers):
+                await turns.enter_async_context(self._turns)
+            yield
 
     def _empty_the_log(self, tx: Transaction) -> bool:
         self._gives_way = False

@@ -1,6 +1,7 @@
 """The write-ahead log stays short, also while somebody always reads."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import storage
@@ -65,3 +66,28 @@ async def test_a_reader_from_outside_is_waited_for_only_shortly_and_nothing_is_l
             await store.write(fill, f"later {number}")
         assert path.with_name("gateway.db-wal").stat().st_size < 4 * LONG
         assert await store.read(read) == 1 + 5 * LONG // PIECE
+
+
+async def test_two_who_cut_the_log_at_once_do_not_wait_for_each_other(path: Path) -> None:
+    """As an erasure and the writer may, while all readers are at work."""
+    may_end = [threading.Event(), threading.Event()]
+    async with storage.open_store(path, readers=2) as store, asyncio.timeout(5), asyncio.TaskGroup() as group:
+        reading = [group.create_task(store.read(lambda tx, one=one: one.wait(5))) for one in may_end]
+        emptying = [group.create_task(store.empty_log()) for _ in range(2)]
+        await group.create_task(store.write(read))  # of the same commit: now both want all turns
+        for one, ends in zip(reading, may_end, strict=True):
+            ends.set()
+            await one
+        assert [await one for one in emptying] == [True, True]
+
+
+async def test_who_is_cancelled_while_it_waits_to_cut_the_log_gives_back_its_turns(path: Path) -> None:
+    may_end = threading.Event()
+    async with storage.open_store(path, readers=2) as store, asyncio.timeout(5), asyncio.TaskGroup() as group:
+        reading = group.create_task(store.read(lambda tx: may_end.wait(5)))
+        emptying = group.create_task(store.empty_log())
+        await group.create_task(store.write(read))  # of the same commit: now it has one turn and wants the other
+        emptying.cancel()
+        may_end.set()
+        await reading
+        assert await store.empty_log()
