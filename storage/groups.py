@@ -12,6 +12,7 @@ from typing import Any
 
 from storage.entering import enter
 from storage.errors import as_unavailable
+from storage.origins import NOWHERE
 from storage.transaction import Transaction, roll_back
 
 NO_ITEM = object()
@@ -68,9 +69,14 @@ def in_one_commit(tx: Transaction, group: Sequence[Waiting]) -> Done:
     return Done(outcomes, tx.announced, tx.measured, time.perf_counter() - began)
 
 
-def _all_together(tx: Transaction, group: Sequence[Waiting]) -> list[Any]:
-    tx.announced, tx.measured = set(), []
+def _begin(tx: Transaction) -> None:
+    """Work that came by itself says what it was begun by; what is done for many at once was begun by nobody."""
+    tx.announced, tx.measured, tx.origin = set(), [], NOWHERE
     tx.execute("BEGIN IMMEDIATE")
+
+
+def _all_together(tx: Transaction, group: Sequence[Waiting]) -> list[Any]:
+    _begin(tx)
     gathered: dict[Callable[..., Any], list[Any]] = {}
     for one in group:
         if not one.is_alone:
@@ -83,11 +89,11 @@ def _all_together(tx: Transaction, group: Sequence[Waiting]) -> list[Any]:
 
 
 def _each_for_itself(tx: Transaction, group: Sequence[Waiting]) -> list[Any]:
-    tx.announced, tx.measured = set(), []
-    tx.execute("BEGIN IMMEDIATE")
+    _begin(tx)
     outcomes: list[Any] = []
     for one in group:
         before, measured = set(tx.announced), len(tx.measured)
+        tx.origin = NOWHERE
         tx.execute("SAVEPOINT one")
         try:
             outcome = one.alone(tx)

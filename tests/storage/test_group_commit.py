@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import storage
 from storage import Transaction, accounts, chores
 from storage.measures import Commit
+from storage.origins import NOWHERE, ORIGIN, Origin
 from storage.store import QUEUE_LIMIT
 from tests.fakes.clock import A_MONDAY
 from tests.storage.scene import raw
@@ -156,6 +157,25 @@ async def test_what_waits_for_one_work_is_its_to_do_at_once(store: storage.Store
     assert (await items_together(store, add_all, "one", "two", "three"))[:3] == [None, None, None]
     assert calls == [["one", "two", "three"]]
     assert sorted(await store.read(names)) == ["beside", "one", "three", "two"]
+
+
+async def test_work_for_many_bears_the_name_of_no_request_that_came_before(store: storage.Store) -> None:
+    seen: list[Origin] = []
+
+    def look(tx: Transaction, items: Sequence[bool]) -> None:
+        seen.append(tx.origin)
+        if any(items):
+            raise Broken
+
+    token = ORIGIN.set(Origin(request_id="somebody-s"))
+    try:
+        await store.write(lambda tx: None)
+    finally:
+        ORIGIN.reset(token)
+    await store.write_together(look, False)
+    with pytest.raises(Broken):
+        await store.write_together(look, True)
+    assert seen == 3 * [NOWHERE]
 
 
 async def test_an_item_that_its_work_stumbles_over_fails_alone(store: storage.Store) -> None:
