@@ -44,7 +44,7 @@ def free_number(tx: Transaction, at: datetime) -> int:
         newest = tx.execute(NEWEST_BETWEEN, {"first": first, "end": first + room}).fetchone()["newest"]
         if newest is None or newest < first + room - 1:
             return first if newest is None else int(newest) + 1
-        room *= 2
+        room *= 4
 
 
 def seconds_of(at: datetime) -> int:
