@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, FrameLocator, Page, expect
 
-from storage import Transaction, feeds, outbox
+from storage import Transaction, events, feeds, outbox
 from storage.api_keys import Scope
 from storage.messages import Direction
 from tests.browser.conftest import PATIENCE_MS, fixture
@@ -86,8 +86,20 @@ class TestReading:
         # By its id: the answer to the second letter may be there, in the thread above, before we look again.
         read = page.locator(f"#{await page.locator('.message.in').get_attribute('id')}")
         before = await read.bounding_box()
-        await office.write_to(pupil, subject="Second")
+        second = await office.corresponded(pupil, subject="Second")
         await expect(page.locator(".thread h2")).to_have_text(["Second", "First"], timeout=PATIENCE_MS)
+        # What is in the closed thread above has a place for the browser, and none for the reader: it is no hold.
+        above = page.locator("article.thread").first
+        await expect(above.locator(".message")).to_have_count(2, timeout=PATIENCE_MS)
+        await above.locator(".message.out").evaluate("one => { one.dataset.version = ''; one.style.height = '222px'; }")
+        await office.school.gateway.store.write(
+            events.record,
+            office.school.key.account_id,
+            "thread.updated",
+            thread_id=second["thread_id"],
+            now=office.school.gateway.clock.now(),
+        )
+        await expect(above.locator(".message.out")).not_to_have_attribute("style", re.compile("222px"))
         after = await read.bounding_box()
         assert before is not None
         assert after is not None

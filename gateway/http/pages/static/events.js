@@ -152,8 +152,10 @@
 
   // Reading in peace: whatever is put in above, what stands before somebody's eyes stays there.
 
+  // What is in a closed thread has a box, too, in some browsers: as if it were open, over what stands below it.
+  const OPEN = "article.thread > details[open]";
   const readingAt = () => {
-    for (const one of list.querySelectorAll("article.message, .foot")) {
+    for (const one of list.querySelectorAll(`${OPEN} article.message, ${OPEN} .foot`)) {
       const box = one.getBoundingClientRect();
       if (box.height > 0 && box.bottom > 0) return box.top < innerHeight ? one : null;
     }
