@@ -4,16 +4,17 @@ import secrets
 import uuid
 from datetime import datetime
 
+from storage.transaction import microseconds
+
 
 def before_ids(kind: str, at: datetime) -> str:
     """What all ids made after that time come after."""
-    return f"{kind}_{int(at.timestamp() * 1000):012x}"
+    return f"{kind}_{milliseconds(at):012x}"
 
 
 def new_id(kind: str, now: datetime) -> str:
     """`kind_` and 28 hex digits: 48 bits of milliseconds, then 64 random bits."""
-    milliseconds = int(now.timestamp() * 1000)
-    return f"{kind}_{milliseconds:012x}{secrets.token_hex(8)}"
+    return f"{kind}_{milliseconds(now):012x}{secrets.token_hex(8)}"
 
 
 def new_uuid(now: datetime) -> str:
@@ -24,4 +25,9 @@ def new_uuid(now: datetime) -> str:
     chance = secrets.randbits(74)
     version = 7 << 76 | (chance >> 62) << 64
     variant = 2 << 62 | chance & (1 << 62) - 1
-    return str(uuid.UUID(int=int(now.timestamp() * 1000) << 80 | version | variant))
+    return str(uuid.UUID(int=milliseconds(now) << 80 | version | variant))
+
+
+def milliseconds(at: datetime) -> int:
+    """Since 1970; exactly, which seconds as a float are not: some came out a millisecond too small."""
+    return microseconds(at) // 1000
