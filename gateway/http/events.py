@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from starlette.responses import Response
 
-from gateway.http import auth, reading, schemas
+from gateway.http import auth, reading, schemas, values
 from gateway.http.auditing import reads
 from gateway.http.problems import BadValue, invalid
 from gateway.http.routing import Call, Operation, json_response
@@ -109,9 +109,9 @@ def _last_event_id(call: Call[schemas.EventStreamQuery]) -> int | None:
     text = reading.header(call.request, LAST_EVENT_ID)
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= schemas.LARGEST_SEQ):
+    if (seq := values.seq_of(text)) is None:
         raise invalid(BadValue(where="header", pointer="/" + LAST_EVENT_ID, detail="This is not the id of an event."))
-    return int(text)
+    return seq
 
 
 def _message(event: Event) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.host import webhooks as acts
 from gateway.host.targets import check_url
 from gateway.host.webhooks import WithSecret
-from gateway.http import schemas
+from gateway.http import schemas, values
 from gateway.http.auditing import NO_MAIL, does, unaudited
 from gateway.http.paging import Page, from_text, page_of
 from gateway.http.problem_types import CONFLICT, NOT_FOUND
@@ -162,7 +162,7 @@ async def list_deliveries(call: Call[schemas.DeliveriesQuery]) -> Response:
         _log,
         call.account_id,
         call.path("id"),
-        before=schemas.LARGEST_SEQ if cursor is None else _seq(cursor.id),
+        before=values.LARGEST_SEQ if cursor is None else _seq(cursor.id),
         state=given.state,
         limit=given.limit + 1,
     )
@@ -190,9 +190,9 @@ def _secret(made: WithSecret) -> WebhookSecretView:
 
 def _seq(text: str) -> int:
     """Raises `NotFound` for what no event has as its id."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= schemas.LARGEST_SEQ):
+    if (seq := values.seq_of(text)) is None:
         raise NotFound("There is no such event.")
-    return int(text)
+    return seq
 
 
 async def _one(call: Call[Any]) -> tuple[Webhook, Waiting]:

@@ -26,6 +26,7 @@ LONGEST_BODY: Final = 3_500_000  # bytes of JSON: Graph takes requests up to 4 M
 LARGEST_ATTACHMENT: Final = 3_000_000  # bytes: in base64, it just fits into such a request
 LARGEST_METADATA: Final = 4096
 DEEPEST_METADATA: Final = 16
+LARGEST_SEQ: Final = 2**63 - 1  # of an event, in SQLite
 
 # C0, DEL and C1, Unicode's line and paragraph separators, halves of surrogate pairs.
 NOT_IN_A_LINE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -51,6 +52,12 @@ PLAIN_ADDRESS: Final = re.compile(
 )
 SPECIAL_USE: Final = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
+
+
+def seq_of(text: str) -> int | None:
+    """The number of an event, as its id is written. None for what none can have."""
+    seq = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+    return seq if seq is None or seq <= LARGEST_SEQ else None
 
 
 def one_line(text: str) -> str:

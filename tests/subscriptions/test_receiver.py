@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -400,23 +401,47 @@ async def test_who_waits_for_the_subscriptions_to_be_read_waits_for_one_reading(
     assert len(groups) <= 4
 
 
-async def test_what_one_could_not_read_the_next_reads(watched: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    credentials, reads = await inbox_credentials(watched), list[int]()
+class ReadOnceInVain:
+    """The store, of which one reading fails: the first, or whichever is the next."""
 
-    def fails_once(tx: storage.Transaction) -> list[subscriptions.Watch]:
-        reads.append(1)
-        if len(reads) == 1:
+    def __init__(self, store: storage.Store) -> None:
+        self._store = store
+        self.reads = 0
+        self.fails = True
+
+    async def read(self, work: Callable[..., Any], *args: Any) -> Any:
+        self.reads += 1
+        if self.fails:
+            self.fails = False
+            await asyncio.sleep(0)  # the others come to wait meanwhile
             raise storage.StorageUnavailable("not now")
-        return subscriptions_before(tx)
+        return await self._store.read(work, *args)
 
-    subscriptions_before = subscriptions.watches
-    monkeypatch.setattr(subscriptions, "watches", fails_once)
-    receiver = Receiver(watched.store, watched.clock)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+async def test_what_one_could_not_read_the_next_reads(watched: Scene) -> None:
+    credentials, store = await inbox_credentials(watched), ReadOnceInVain(watched.store)
+    receiver = Receiver(cast("storage.Store", store), watched.clock)
     requests = [receiver.receive(body(change(*credentials, message_id=f"m{number}"))) for number in range(3)]
     outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert isinstance(outcomes[0], storage.StorageUnavailable)
     assert [one.kept for one in outcomes[1:] if isinstance(one, Receipt)] == [1, 1]
-    assert len(reads) == 2
+    assert store.reads == 2
+
+
+async def test_what_has_changed_is_read_again_when_it_could_not_be_read(watched: Scene) -> None:
+    credentials, store = await inbox_credentials(watched), ReadOnceInVain(watched.store)
+    receiver = Receiver(cast("storage.Store", store), watched.clock)
+    store.fails = False
+    await receiver.receive(body(change(*credentials, message_id="m1")))
+    await watched.store.write(lambda tx: tx.announce("subscriptions"))
+    store.fails = True
+    with pytest.raises(storage.StorageUnavailable):
+        await receiver.receive(body(change(*credentials, message_id="m2")))
+    assert (await receiver.receive(body(change(*credentials, message_id="m2")))).kept == 1
+    assert store.reads == 3
 
 
 class Groups(Unobserved):

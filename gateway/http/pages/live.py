@@ -9,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from gateway.http import values
 from gateway.http.services import Services
 from gateway.http.stream import HEARTBEAT, RETRY_MS, told_live
 from gateway.waiting import first_of
@@ -17,7 +18,6 @@ from storage.events import Event
 from storage.threads import Object
 
 BATCH: Final = 200
-LARGEST_SEQ: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +76,5 @@ def position(last_event_id: str | None, given: str | None) -> int | None:
     """Where to go on from: what the browser heard last counts more than what the page said. None: from now."""
     for text in (last_event_id, given):
         if text and text.isascii() and text.isdecimal() and len(text) < 20:
-            return min(int(text), LARGEST_SEQ)
+            return min(int(text), values.LARGEST_SEQ)
     return None

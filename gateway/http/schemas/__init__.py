@@ -6,7 +6,7 @@ rooms take is in `pieces`.
 
 from gateway.http.reading import Nothing
 from gateway.http.schemas.account import AccountSettings, NewKey, NewMailbox, NewSnooze, NewValidation, TestLetter
-from gateway.http.schemas.events import LARGEST_SEQ, DeliveriesQuery, EventsQuery, EventStreamQuery, NewWebhook
+from gateway.http.schemas.events import DeliveriesQuery, EventsQuery, EventStreamQuery, NewWebhook
 from gateway.http.schemas.letters import FileQuery, Letter, LettersQuery, NewBatch, NewMessage, NewReply, Person
 from gateway.http.schemas.pieces import ByPerson, PageQuery, StaffQuery
 from gateway.http.schemas.privacy import AuditQuery, NewErasure, RetentionRules
@@ -22,7 +22,6 @@ from gateway.http.schemas.threads import (
 )
 
 __all__ = [
-    "LARGEST_SEQ",
     "Acceptance",
     "AccountSettings",
     "AuditQuery",

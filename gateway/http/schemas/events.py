@@ -9,14 +9,13 @@ from gateway.http.reading import Taken
 from gateway.http.schemas.pieces import PageQuery
 from storage.deliveries import DeliveryState
 
-LARGEST_SEQ: Final = 2**63 - 1
 LONGEST_WAIT_S: Final = 30
 
 
 class EventsQuery(Taken):
     """Which part of the event log."""
 
-    after: Annotated[int, Field(strict=False, ge=0, le=LARGEST_SEQ)] = Field(
+    after: Annotated[int, Field(strict=False, ge=0, le=values.LARGEST_SEQ)] = Field(
         default=0, description="The `id` of the last event that you have."
     )
     limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 100
@@ -28,7 +27,7 @@ class EventsQuery(Taken):
 class EventStreamQuery(Taken):
     """Where the stream begins."""
 
-    after: Annotated[int, Field(strict=False, ge=0, le=LARGEST_SEQ)] | None = Field(
+    after: Annotated[int, Field(strict=False, ge=0, le=values.LARGEST_SEQ)] | None = Field(
         default=None, description="As `Last-Event-ID`, which counts more; without either, only what is new."
     )
 

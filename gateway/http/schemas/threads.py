@@ -9,7 +9,6 @@ from pydantic import ConfigDict, Field
 from gateway.http import values
 from gateway.http.problems import BadValue
 from gateway.http.reading import Taken
-from gateway.http.schemas.events import LARGEST_SEQ
 from gateway.http.schemas.pieces import MOST_OBJECTS, ObjectRef, PageQuery
 from gateway.setup.values import start_of_day
 from gateway.threads.query import LONGEST_QUERY
@@ -149,7 +148,7 @@ class ReadUpTo(Reader):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reader": "Jane Doe", "up_to": 1042}]})
 
-    up_to: Annotated[int, Field(ge=0, le=LARGEST_SEQ)] | None = Field(
+    up_to: Annotated[int, Field(ge=0, le=values.LARGEST_SEQ)] | None = Field(
         default=None, description="The `id` of the last event that was shown, as a number; null: all there is."
     )
 
