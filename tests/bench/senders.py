@@ -2,7 +2,7 @@
 
 `bare loop`      what one writes first: httpx, as many letters at once as the gateway has, create the draft, send it
 `keeping loop`   the same, and before, between and after its calls a word on disk about the letter, by the gateway's
-                 own store: the least that never sends a letter twice. No events, no thread, no budget, no Sent copy
+                 own store, as the gateway has it. No events, no thread, no budget, no Sent copy
 `ceiling`        the same calls by nothing but sockets, as fast as the server answers them
 
 All make each letter's draft and send it once it is there; anything but 201 and then 202 ends the process.
